@@ -1,0 +1,24 @@
+package wire
+
+import "fmt"
+
+// An Error says what the connection was doing when it failed. It answers TLS() and Protocol(), which store/mail asks for
+// to tell a trouble's kind.
+type Error struct {
+	Doing   string // "looking up mail.isp.example", "connecting to …", "securing …", "reading", "writing"
+	Secure  bool   // the failure is one of TLS: certificate, handshake, octets before it
+	Foreign bool   // the peer broke the protocol or a limit
+	Err     error
+}
+
+// Error returns "doing: cause".
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Doing, e.Err) }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// TLS says whether security is what failed.
+func (e *Error) TLS() bool { return e.Secure }
+
+// Protocol says whether the peer broke the rules.
+func (e *Error) Protocol() bool { return e.Foreign }

@@ -1,0 +1,53 @@
+package wire
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// A Mode says how a connection is secured. The zero value is the safe one.
+type Mode uint8
+
+const (
+	StartTLS Mode = iota // plain until the protocol's STARTTLS, which is required
+	Implicit             // TLS from the first octet
+	Plain                // none, said out loud in the configuration
+)
+
+// TLS says whom to trust. TLS 1.2 is the least.
+type TLS struct {
+	Mode     Mode
+	Name     string         // name expected in the certificate; "" means the host that is dialled
+	Roots    *x509.CertPool // nil: CAFile, or the system's
+	CAFile   string         // PEM file of accepted roots, read at each dial; "" means Roots or the system's
+	Pins     []string       // SHA-256 of the server's certificate (DER), hexadecimal, colons allowed; one must match, names and roots are then not asked
+	CertFile string         // PEM client certificate, with KeyFile
+	KeyFile  string
+	Insecure bool // accept any certificate; said out loud in the configuration
+}
+
+// Options describe one connection. The zero values of the durations mean the defaults given here.
+type Options struct {
+	Network string // "tcp" (also "") or "unix"
+	Address string // host:port, IPv6 literals in brackets; or a path
+	TLS     TLS
+
+	Connect   time.Duration // for looking up and connecting, 30 s
+	Handshake time.Duration // for the TLS handshake, 30 s
+	Idle      time.Duration // for a single read or write to make progress, 60 s (POP3, IMAP); SMTP sets it per step
+	Reply     time.Duration // for a whole line or reply to arrive once it was asked for, 5 min: a trickle ends here
+
+	// DialContext replaces the dialler, in tests and for proxies. nil: a net.Dialer with keep-alive.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Trace  *slog.Logger // gets each line at debug level, secrets masked; nil: no trace
+	Bodies bool         // message octets are traced too; without it their number is
+	Meter  *Meter       // counts octets for whoever wants the sum over many connections; may be nil
+}
+
+// A Meter counts octets on the line, TLS and commands included. Safe for concurrent use.
+type Meter struct{ Up, Down atomic.Int64 }

@@ -1,0 +1,2 @@
+// Package store is the queue. (The state table is written with the queue itself.)
+package store

@@ -1,0 +1,130 @@
+package mail
+
+import (
+	"context"
+	"iter"
+)
+
+// A Deliverer takes responsibility for the recipients that it reports as Delivered, and for no others.
+//
+// Deliver makes one attempt for all recipients of the envelope and returns one Result per recipient, in order. It
+// never returns before it is sure: what it does not know is Deferred. It reads the content at most once and closes
+// it. A message without recipients is never given to a deliverer. The message belongs to the caller again when
+// Deliver returns. One deliverer is one connection: not for concurrent use, unless an implementation says so.
+type Deliverer interface {
+	Deliver(context.Context, *Message) Report
+}
+
+// A Prober says what it would answer to the envelope, without seeing the content. The announced size may be used. An
+// Outcome of Delivered means "would be accepted" and gives nobody any responsibility.
+type Prober interface {
+	Probe(context.Context, *Message) Report
+}
+
+// A Reporter makes what tells somebody of failed recipients: DSNs, or what stands in for one (the whole message to
+// the postmaster). It is called while the queue builds its commit, does no I/O but reading m.Content.Header, and
+// queues nothing itself. The reports are put into the same commit as the end of the failed recipients.
+//
+// No messages and a nil error mean that nobody may be told; the queue then holds the message rather than dropping
+// it, unless a recipient asked for NOTIFY=NEVER. m.Envelope.Recipients are the failed ones only, r their results.
+type Reporter interface {
+	Report(ctx context.Context, m *Message, r Report) ([]*Message, error)
+}
+
+// A Batcher (optional on a Deliverer) can make many messages durable at the price of one.
+type Batcher interface {
+	Deliverer
+	Batch() Batch
+}
+
+// A Batch gathers messages. Not for concurrent use.
+type Batch interface {
+	// Add reads the content of m and takes its octets, but no responsibility. After an error the message is not
+	// part of the batch, and the others are whole: a cut body costs only itself. The message must stay valid
+	// until Commit.
+	Add(context.Context, *Message) error
+
+	// Commit takes responsibility for all that was added since the last Commit and returns one Report per Add that
+	// returned nil, in order. The batch is empty afterwards and may be used again. With nothing added it
+	// returns at once.
+	Commit(context.Context) []Report
+}
+
+// A Retriever opens maildrops of one configuration. Safe for concurrent use only if the implementation says so.
+type Retriever interface {
+	// Open dials, secures the connection, logs in, and takes the snapshot. An error is a *Trouble; nothing is
+	// left open then.
+	Open(context.Context) (Maildrop, error)
+}
+
+// A Maildrop is one session: a snapshot of what waited when it was opened. Not for concurrent use. Errors are
+// *Trouble where the server or the line is the cause.
+type Maildrop interface {
+	// List returns the UIDs of the snapshot. complete says that the server's own count agrees with the list; only
+	// a complete list allows the conclusion that what it does not name is gone.
+	List(ctx context.Context) (uids []UID, complete bool, err error)
+
+	// Messages yields the wanted messages, sizes known, contents not yet fetched, in the server's order; nil
+	// means all that is due. UIDs that are no longer there are not yielded. An error ends the sequence when it is
+	// the session's end; an error beside a non-nil message concerns this message only, and the next ones follow.
+	Messages(ctx context.Context, want []UID) iter.Seq2[*Message, error]
+
+	// Settle says what became of a message. Only a report that is Done lets go of it, in the way that was
+	// configured (delete, keep …). It may be gathered and counts only when Close returned nil.
+	Settle(context.Context, *Message, Report) error
+
+	// Close ends the session. An error means that it is unknown which settlements hold, never that messages are
+	// gone: they will be listed again, and the marks tell. Close after an error, and twice, is allowed. It has
+	// its own time limit.
+	Close() error
+}
+
+// A Part of a message.
+type Part uint8
+
+const (
+	Header Part = iota // header section only
+	Whole
+)
+
+// An Aheader (optional on a Maildrop) is told what will be read next, in this order, so that it can pipeline. It
+// keeps its own window: nothing forces it to ask for everything at once. Contents of messages named with Whole are then
+// opened in this order, each read to its end or closed before the next is opened. It replaces what was said before.
+type Aheader interface {
+	Ahead(context.Context, Part, []*Message) error
+}
+
+// A Releaser (optional on a Maildrop) lets go of what an earlier session took: UIDs of this session's listing for
+// which a commit of ours is known to be durable. Counts when Close returned nil; gone lists what the server confirmed.
+type Releaser interface {
+	Release(context.Context, []UID) error
+}
+
+// A Confirmed (optional on a Maildrop) names, after Close, the UIDs that the server has let go of for certain (+OK
+// to QUIT, or EXPUNGE confirmed). It is nil after a Close that failed.
+type Confirmed interface {
+	Gone() []UID
+}
+
+// An Observer is told of each step. Observe must not block, and is safe for concurrent use.
+type Observer interface {
+	Observe(Event)
+}
+
+// Observers passes each event on to several.
+type Observers []Observer
+
+// Observe calls each in turn.
+func (o Observers) Observe(e Event) {
+	for _, x := range o {
+		if x != nil {
+			x.Observe(e)
+		}
+	}
+}
+
+// An ObserverFunc is a function that observes.
+type ObserverFunc func(Event)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(e Event) { f(e) }

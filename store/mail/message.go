@@ -1,0 +1,108 @@
+package mail
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"strings"
+	"time"
+)
+
+// An Account is the identity of a maildrop's contents: equal for two configurations that see the same messages,
+// whatever they are called. It is text, 32 hexadecimal digits.
+type Account string
+
+// AccountOf returns the account of a user at a host. protocol is "pop3" or "imap", whatever the TLS mode;
+// host is the name that was configured, without the port.
+func AccountOf(protocol, host, user string) Account {
+	h := sha256.New()
+	for _, s := range []string{strings.ToLower(protocol), strings.ToLower(host), user} {
+		var n [8]byte
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		io.WriteString(h, s)
+	}
+	return Account(hex.EncodeToString(h.Sum(nil)[:16]))
+}
+
+// A UID names a message in its account, the same in every session. POP3: the unique-id of RFC 1939, 7, as it was
+// sent (printable ASCII), or, where the server has none that is usable, "=" and a content key (see [UID.Derived]).
+// IMAP: folder, "/", UIDVALIDITY, "/", UID; the folder may itself hold "/".
+type UID string
+
+// Derived says whether the UID was made from the content because the server's own was missing or not unique.
+func (u UID) Derived() bool { return strings.HasPrefix(string(u), "=") }
+
+// A Lane is a next hop: the name of a configured destination. A record of the queue has exactly one.
+type Lane string
+
+// Origin says where a message was collected. It is zero for a message that was born here or came by SMTP.
+type Origin struct {
+	Maildrop string    // its name in the configuration
+	Account  Account   // identity of its contents
+	UID      UID       // of the message in it
+	Date     time.Time // IMAP INTERNALDATE; zero where the protocol has none
+	Flags    []string  // IMAP flags and keywords
+}
+
+// A Recipient is one forward-path with its DSN parameters (RFC 3461).
+type Recipient struct {
+	Forward  Path
+	Original string // ORCPT as given, "type;xtext"; "" where there is none
+	Notify   string // NOTIFY as given, comma separated; "" means the default
+}
+
+// An Envelope is what SMTP says about a message outside of its octets.
+type Envelope struct {
+	Reverse    Path
+	Recipients []Recipient
+	EnvID, Ret string // ENVID and RET of RFC 3461; "" where they were not given
+}
+
+// Content is the mail data: header section, empty line, body. Octets are as the maildrop sent them until the queue
+// has brought them to normal form (CRLF line ends, no bare CR or LF, a final CRLF).
+//
+// Nothing crosses the line before Header or Open is called. Where the message was announced whole (see [Aheader]),
+// Header is the beginning of the same transfer, which Open continues and includes again: Open always gives the
+// message from its first octet. A reader that cannot deliver every octet ends with an error that is not io.EOF.
+// Not for concurrent use.
+type Content interface {
+	// Size is the number of octets as announced by the maildrop: a hint, of a liar perhaps; -1 where nobody
+	// said. Exact where the content comes from the queue.
+	Size() int64
+
+	// Header returns the header section with the empty line that ends it, if there is one. It is bounded by
+	// [MaxHeader]; a longer one is an error. The caller does not change the slice.
+	Header(context.Context) ([]byte, error)
+
+	// Open returns the whole message. The caller closes it. Closing early stops the transfer if the protocol
+	// allows it. Calling Open twice costs the line twice; only a queue's may be.
+	Open(context.Context) (io.ReadCloser, error)
+}
+
+// MaxHeader bounds a header section, in octets. Exim refuses more than 1 MiB; real ones stay below 64 KiB.
+const MaxHeader = 1 << 20
+
+// A Message is what moves. It is valid until it was settled or its maildrop closed.
+type Message struct {
+	ID       ID // zero until a queue has it
+	Origin   Origin
+	Envelope Envelope
+	Queued   time.Time // zero until a queue has it
+	Attempts int       // made before this one
+	Content  Content
+
+	// Parent is set on a DSN: the message that it reports on.
+	Parent ID
+	// Line counts the octets that this message has cost on the dear line so far; kinds set it before the
+	// content ends. Zero where nobody counted.
+	Line int64
+}
+
+// A Choice says what a session shall do, once the marks were asked.
+type Choice struct {
+	Fetch   []UID // not yet ours
+	Release []UID // taken by an earlier session and to be let go of
+}

@@ -1,0 +1,85 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Kind is the class of a trouble in collecting; it decides when the maildrop is tried again (fetch/poller.go).
+type Kind uint8
+
+const (
+	Unreachable Kind = iota // DNS, refused, time-out, reset, cut without progress: the zero value, retried with back-off
+	Insecure                // certificate, handshake, STARTTLS missing, PREAUTH, injected octets
+	Auth                    // the login was refused
+	Busy                    // in use, login delay, temporary: as the server asks
+	Protocol                // nonsense, a limit exceeded
+	NoEnvelope              // multi-drop: no recipient can be found; stays in the maildrop
+	NoRecipient             // the MTA refuses the configured recipient
+	Local                   // disk reserve, queue limit, budget, configuration
+)
+
+var kinds = [...]string{"unreachable", "tls", "auth", "busy", "protocol", "envelope", "recipient", "local"}
+
+// String returns the word used in logs and status.
+func (k Kind) String() string {
+	if int(k) < len(kinds) {
+		return kinds[k]
+	}
+	return "unknown"
+}
+
+// A Trouble says what went wrong with a maildrop, for its owner: what was being done, which class it is, and what
+// the server said. It is an error; a cause that is no reply of the server is wrapped.
+type Trouble struct {
+	Op     Op
+	Kind   Kind
+	Server string        // "mail.isp.example:995"
+	Reply  string        // the server's own words as they came, not yet escaped; "" where it said nothing
+	After  time.Duration // the server asks to wait this long (LOGIN-DELAY); 0: nothing asked
+	Hint   string        // what the owner can do, a sentence; "" where we know none
+	Err    error
+}
+
+// Error says it in one line, escaped and bounded.
+func (t *Trouble) Error() string {
+	var b strings.Builder
+	b.WriteString(t.Op.Doing())
+	if t.Server != "" {
+		fmt.Fprintf(&b, " at %s", Printable(t.Server, 256))
+	}
+	switch {
+	case t.Reply != "":
+		fmt.Fprintf(&b, ": server said: %s", Printable(t.Reply, 512))
+	case t.Err != nil:
+		fmt.Fprintf(&b, ": %s", Printable(t.Err.Error(), 512))
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (t *Trouble) Unwrap() error { return t.Err }
+
+// TroubleOf returns the *Trouble in err, or makes one: Insecure if something in the chain says so by a method
+// TLS() bool, Protocol by a method Protocol() bool, else Unreachable. A nil err gives nil.
+func TroubleOf(op Op, server string, err error) *Trouble {
+	if err == nil {
+		return nil
+	}
+	var t *Trouble
+	if errors.As(err, &t) {
+		return t
+	}
+	t = &Trouble{Op: op, Server: server, Err: err}
+	var insecure interface{ TLS() bool }
+	var nonsense interface{ Protocol() bool }
+	switch {
+	case errors.As(err, &insecure) && insecure.TLS():
+		t.Kind = Insecure
+	case errors.As(err, &nonsense) && nonsense.Protocol():
+		t.Kind = Protocol
+	}
+	return t
+}

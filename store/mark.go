@@ -1,0 +1,30 @@
+package store
+
+import "mailretr/store/mail"
+
+// A Mark is what we remember of one UID.
+type Mark uint8
+
+const (
+	Unseen Mark = iota
+	Known       // imported, or kept upstream on purpose without having been collected (first: new)
+	Kept        // collected under `after: keep`
+	Taken       // a commit of ours took responsibility; it may be deleted upstream
+	LetGo       // the server said it is gone
+)
+
+// String returns the word that `seen list` shows.
+func (m Mark) String() string {
+	return [...]string{"unseen", "known", "kept", "taken", "let go"}[m]
+}
+
+// A Seen is a mark with what proves it.
+type Seen struct {
+	Account mail.Account
+	UID     mail.UID
+	Mark    Mark
+	Day     int32    // days since 1970 of the collection
+	Size    int64    // as announced when it was taken; a deletion needs it to be equal
+	Key     [16]byte // content key: keyed hash of header section and size; zero where there is none
+	New     bool     // in a batch: the UID must not be marked yet
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// A Record is what the queue knows of one message: everything but the octets. It has one lane; a message for several
+// lanes becomes several records when it is queued.
+type Record struct {
+	ID     mail.ID   `cbor:"1,keyasint"`
+	Parent mail.ID   `cbor:"2,keyasint"` // of a DSN: the message it reports on
+	Lane   mail.Lane `cbor:"3,keyasint"`
+	Queued time.Time `cbor:"4,keyasint"`
+	Due    time.Time `cbor:"5,keyasint"`
+
+	Hold    Hold   `cbor:"6,keyasint"`
+	HoldWhy string `cbor:"7,keyasint,omitempty"` // a sentence for people
+
+	Size   int64    `cbor:"8,keyasint"` // octets, in normal form
+	Header int64    `cbor:"9,keyasint"` // octets of the header section with its empty line
+	SHA256 [32]byte `cbor:"10,keyasint"`
+	Body   BodyRef  `cbor:"11,keyasint"`
+	Line   int64    `cbor:"12,keyasint,omitempty"` // octets it cost on the dear line
+
+	Origin     mail.Origin `cbor:"13,keyasint"`
+	Reverse    mail.Path   `cbor:"14,keyasint"`
+	EnvID      string      `cbor:"15,keyasint,omitempty"`
+	Ret        string      `cbor:"16,keyasint,omitempty"`
+	Recipients []Recipient `cbor:"17,keyasint"`
+
+	Attempts int           `cbor:"18,keyasint"`
+	Last     time.Time     `cbor:"19,keyasint"`           // of the last attempt
+	Sick     time.Duration `cbor:"20,keyasint,omitempty"` // waited for a sick lane; not counted towards expiry
+	Tries    int           `cbor:"21,keyasint,omitempty"` // transactions, those that counted as no attempt included
+}
+
+// A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.
+type Recipient struct {
+	mail.Recipient
+	State State     `cbor:"10,keyasint"`
+	Since time.Time `cbor:"11,keyasint"` // when Last was said first without a change
+	Times int       `cbor:"12,keyasint"` // how often it was said
+	Last  Said      `cbor:"13,keyasint"`
+}
+
+// A State of a recipient.
+type State uint8
+
+const (
+	Waiting State = iota // to be attempted
+	Owed                 // failed, report owed: never attempted again, only reported
+)
+
+// Said is the last result of a recipient, as it is kept.
+type Said struct {
+	At        time.Time `cbor:"1,keyasint"`
+	Enhanced  string    `cbor:"2,keyasint,omitempty"`
+	Reply     string    `cbor:"3,keyasint,omitempty"`
+	RemoteMTA string    `cbor:"4,keyasint,omitempty"`
+	Err       string    `cbor:"5,keyasint,omitempty"`
+	Expired   bool      `cbor:"6,keyasint,omitempty"` // failed because its time was up
+}
+
+// A Hold says why a record is not attempted.
+type Hold uint8
+
+const (
+	NotHeld   Hold = iota
+	HoldAdmin      // somebody said so
+	HoldLost       // S6: its file is missing or damaged
+	HoldCrash      // in flight at two ends of the process in the same boot
+	HoldAlike      // ten messages failed alike: the next hop is suspect
+	HoldMute       // failed, and nobody may be told
+	HoldRcpt       // the configured recipient of its maildrop is refused
+)
+
+// Held says whether the record is not attempted.
+func (r *Record) Held() bool { return r.Hold != NotHeld }
+
+// Envelope returns the envelope of the recipients that wait.
+func (r *Record) Envelope() mail.Envelope {
+	e := mail.Envelope{Reverse: r.Reverse, EnvID: r.EnvID, Ret: r.Ret}
+	for _, x := range r.Recipients {
+		if x.State == Waiting {
+			e.Recipients = append(e.Recipients, x.Recipient)
+		}
+	}
+	return e
+}
