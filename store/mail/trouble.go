@@ -40,6 +40,7 @@ type Trouble struct {
 	Reply  string        // the server's own words as they came, not yet escaped; "" where it said nothing
 	After  time.Duration // the server asks to wait this long (LOGIN-DELAY); 0: nothing asked
 	Hint   string        // what the owner can do, a sentence; "" where we know none
+	Alone  bool          // it concerns one message only: the session goes on with the next
 	Err    error
 }
 

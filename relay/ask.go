@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"mailretr/store/mail"
+)
+
+// A Connection delivers and answers probes over one long-lived connection.
+type Connection interface {
+	mail.Deliverer
+	mail.Prober
+	io.Closer
+}
+
+// Ask is a mail.Prober that is safe for concurrent use: it asks the lane to which the message would go, over a
+// connection kept for the purpose. A message for several lanes is not asked about: its report is all deferred
+// without a reply, so it is collected.
+type Ask struct {
+	Route Route
+	Dial  func(mail.Lane) (Connection, error)
+
+	mu    sync.Mutex
+	lanes map[mail.Lane]*asked
+}
+
+// asked is the one connection of a lane that is used for asking; mu is held while a question is out.
+type asked struct {
+	mu   sync.Mutex
+	conn Connection
+}
+
+// Probe asks the next hop.
+func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report {
+	lane, ok := a.Route.Single(m.Envelope)
+	if !ok {
+		return mail.Same(len(m.Envelope.Recipients), mail.Result{})
+	}
+	a.mu.Lock()
+	if a.lanes == nil {
+		a.lanes = map[mail.Lane]*asked{}
+	}
+	l := a.lanes[lane]
+	if l == nil {
+		l = &asked{}
+		a.lanes[lane] = l
+	}
+	a.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		conn, err := a.Dial(lane)
+		if err != nil {
+			return mail.Same(len(m.Envelope.Recipients), mail.Result{Scope: mail.OfLane, Err: err})
+		}
+		l.conn = conn
+	}
+	return l.conn.Probe(ctx, m)
+}
+
+// Close ends the connections.
+func (a *Ask) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.lanes {
+		l.mu.Lock()
+		if l.conn != nil {
+			l.conn.Close()
+		}
+		l.mu.Unlock()
+	}
+	a.lanes = nil
+	return nil
+}
+
+// A Route says the lanes of a recipient. The queue asks it when a message comes in and when the configuration changes.
+type Route func(mail.Envelope, mail.Recipient) []mail.Lane
+
+// Single returns the one lane of all recipients, if there is just one.
+func (r Route) Single(e mail.Envelope) (lane mail.Lane, ok bool) {
+	for _, x := range e.Recipients {
+		lanes := r(e, x)
+		if len(lanes) != 1 || lane != "" && lanes[0] != lane {
+			return "", false
+		}
+		lane = lanes[0]
+	}
+	return lane, lane != ""
+}

@@ -1,0 +1,130 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailretr/store/mail"
+)
+
+// Trace decorates a deliverer with our trace fields: Received with the time of queueing (RFC 5321, 4.4), and, where the
+// other side is a final delivery, Return-Path. Return-Path fields that the provider's final delivery has left are taken
+// out: a message that goes back into SMTP should have none (RFC 5321, 4.4). Below it nobody changes octets, so the Size
+// of the content is what is sent.
+type Trace struct {
+	To    mail.Deliverer
+	Host  string // our name, for the by clause
+	Final bool   // the other side is a final delivery: add Return-Path
+	// Protocol says by which protocol a maildrop is collected: "POP3", "IMAP"; "" where nobody knows. nil: "".
+	Protocol func(maildrop string) string
+}
+
+// Deliver passes the message on with the fields in front.
+func (t *Trace) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	header, err := m.Content.Header(ctx)
+	if err != nil {
+		return mail.Same(len(m.Envelope.Recipients), mail.Result{Err: err})
+	}
+	c := *m
+	c.Content = &traced{Content: m.Content, old: int64(len(header)), head: append(t.fields(m), withoutReturnPath(header)...)}
+	return t.To.Deliver(ctx, &c)
+}
+
+// fields returns the lines that go in front, each with CRLF.
+func (t *Trace) fields(m *mail.Message) []byte {
+	var b bytes.Buffer
+	if t.Final {
+		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", string(m.Envelope.Reverse))
+	}
+	fmt.Fprintf(&b, "Received: by %s (mailretr%s)%s\r\n\tid %s", t.Host, t.maildrop(m), t.with(m), m.ID)
+	if len(m.Envelope.Recipients) == 1 { // more would tell one recipient of another: RFC 5321, 7.6
+		if p := m.Envelope.Recipients[0].Forward; p.ASCII() {
+			fmt.Fprintf(&b, "\r\n\tfor <%s>", string(p))
+		}
+	}
+	fmt.Fprintf(&b, "; %s\r\n", m.Queued.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
+	return b.Bytes()
+}
+
+func (t *Trace) maildrop(m *mail.Message) string {
+	name := strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`()\"<>`, r) {
+			return '_'
+		}
+		return r
+	}, m.Origin.Maildrop)
+	if name == "" {
+		return ""
+	}
+	return ", maildrop " + name
+}
+
+func (t *Trace) with(m *mail.Message) string {
+	if t.Protocol == nil {
+		return ""
+	}
+	if p := t.Protocol(m.Origin.Maildrop); p != "" {
+		return " with " + p
+	}
+	return ""
+}
+
+// traced is a content whose header section was replaced.
+type traced struct {
+	mail.Content
+	old  int64 // octets of the header section below
+	head []byte
+}
+
+func (t *traced) Size() int64 { return t.Content.Size() - t.old + int64(len(t.head)) }
+
+func (t *traced) Header(context.Context) ([]byte, error) { return t.head, nil }
+
+func (t *traced) Open(ctx context.Context) (io.ReadCloser, error) {
+	r, err := t.Content.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := skip(r, t.old); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("passing over the header: %w", err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(t.head), r), r}, nil
+}
+
+func skip(r io.Reader, n int64) error {
+	if s, ok := r.(io.Seeker); ok {
+		_, err := s.Seek(n, io.SeekCurrent)
+		return err
+	}
+	_, err := io.CopyN(io.Discard, r, n)
+	return err
+}
+
+var returnPath = []byte("return-path:")
+
+// withoutReturnPath returns the header section without its Return-Path fields, folded lines included; the same slice
+// where there is none. Lines end with CRLF.
+func withoutReturnPath(header []byte) []byte {
+	if !bytes.Contains(bytes.ToLower(header), returnPath) {
+		return header
+	}
+	out := make([]byte, 0, len(header))
+	dropping := false
+	for line := range bytes.Lines(header) {
+		folded := line[0] == ' ' || line[0] == '\t'
+		if !folded {
+			dropping = len(line) >= len(returnPath) && bytes.EqualFold(line[:len(returnPath)], returnPath)
+		}
+		if !dropping {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
