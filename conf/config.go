@@ -1,0 +1,198 @@
+package conf
+
+import "time"
+
+// A Config is everything that was asked for. A source begins with [Default], sets what is written, and ends
+// with [Config.Complete]. It is not changed afterwards; a reload makes a new one.
+type Config struct {
+	At Where `json:"-"`
+
+	Hostname string // HELO, Reporting-MTA, Received
+	State    string // directory of the queue
+	Socket   string // path of the control socket
+	Watch    bool   // read again when a file changes
+
+	Deliver []Destination // the first is the default
+	Bounce  Bounce
+	Queue   Queue
+	Poll    time.Duration // between two sessions of a maildrop
+	Limits  Limits
+	Log     Log
+
+	Maildrops []Maildrop
+	Sources   []Source
+
+	// Bad are the maildrops that LeaveOut took away, for the status.
+	Bad []BadMaildrop
+}
+
+// A Destination is a next hop.
+type Destination struct {
+	At Where `json:"-"`
+
+	Name    string   // "default" for the only one of a short form
+	Kind    string   // smtp, lmtp, maildir, mbox, imap, command: cmd knows which are built in
+	Network string   // "tcp" or "unix", of smtp and lmtp
+	Address string   // host:port; or a path or URL, by kind
+	Command []string // argv, of command
+
+	TLS      TLS
+	User     string
+	Password Secret
+	Hello    string // EHLO, LHLO; Config.Hostname by default
+
+	Connections int             // at once
+	Messages    int             // per connection; 0: as many as the server likes
+	Retry       []time.Duration // nil: as Queue.Retry
+	Expire      time.Duration   // 0: as Queue.Expire
+}
+
+// A Mode says how a connection is secured.
+type Mode string
+
+const (
+	ModeDefault  Mode = ""         // before Complete
+	ModeNone     Mode = "none"     // plain, said out loud
+	ModeStartTLS Mode = "starttls" // required
+	ModeImplicit Mode = "implicit" // from the first octet
+)
+
+// TLS says how a connection is secured and whom to trust.
+type TLS struct {
+	At Where `json:"-"`
+
+	Mode      Mode
+	CA        string   // PEM file; "": the system's roots
+	Pins      []string // SHA-256 of the certificate, hexadecimal; one must match, name and roots are not asked
+	Name      string   // expected in the certificate; "": the host
+	Cert, Key string   // PEM files of a client certificate
+	Insecure  bool     // accept any certificate
+}
+
+// Bounce says who speaks in a DSN and who hears what nobody else may.
+type Bounce struct {
+	At Where `json:"-"`
+
+	FromName   string // display name
+	From       string // address
+	Postmaster string // "": held instead
+}
+
+// Queue says how long and how often delivery is tried, and how large the queue may become.
+type Queue struct {
+	At Where `json:"-"`
+
+	Retry   []time.Duration // the last one repeats
+	Expire  time.Duration
+	Warn    time.Duration // 0: no delay notices
+	Reserve int64         // octets of disk that stay free
+	MaxSize int64         // octets in the queue; 0: no limit but Reserve
+	Max     int           // messages in the queue; 0: no limit
+}
+
+// Limits bound what happens at once and how large things may be.
+type Limits struct {
+	At Where `json:"-"`
+
+	PerServer    int   // sessions with one server at once
+	Sessions     int   // sessions at once
+	Large        int   // large bodies at once
+	HeadersFirst int64 // octets; above, the header comes first
+	Batch        int   // messages made durable at once
+	BatchSize    int64 // octets made durable at once
+	MaxMessage   int64 // octets; larger ones stay in the maildrop; 0: no limit
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	At Where `json:"-"`
+
+	Level  string // debug, info, warn, error
+	Format string // auto, text, json
+}
+
+// A Maildrop is one place where mail is collected.
+type Maildrop struct {
+	At Where `json:"-"`
+
+	Name     string
+	Protocol string // pop3 or imap
+	Secure   bool   // pop3s or imaps: TLS from the first octet
+	Host     string
+	Port     int
+	User     string
+	TLS      TLS
+	Password Secret
+	Auth     string // auto, password, plain, login, apop
+
+	To        []string   // single-drop
+	Multidrop *Multidrop // nil: single-drop
+	Folders   []string   // of IMAP
+	Sender    string     // header field that holds the reverse-path
+	AuthServ  string     // the provider's name in its Authentication-Results; "": they are not asked
+	Deliver   string     // name of a destination
+
+	First   First
+	After   After
+	Poll    time.Duration
+	Check   bool // ask the MTA for the recipient before collecting
+	Enabled bool
+	Trace   bool // log the protocol
+}
+
+// Multidrop says how recipients are found in a maildrop that holds the mail of many.
+type Multidrop struct {
+	At Where `json:"-"`
+
+	Envelope    string   // header field
+	Nth         int      // which occurrence, from the top, counting from 1
+	StripPrefix string   // of the local part
+	Domains     []string // lower case; others are not ours
+	Otherwise   string   // who gets mail without a recipient of ours; "": it stays
+}
+
+// First says what to do at first contact with the mail that is already there.
+type First struct {
+	Mode   FirstMode
+	Within time.Duration // of FirstSince
+}
+
+// A FirstMode is the kind of a First.
+type FirstMode uint8
+
+const (
+	FirstAll   FirstMode = iota // collect it
+	FirstNew                    // leave it
+	FirstSince                  // collect what is younger than Within
+)
+
+// After says what happens in the maildrop to what was collected. The zero value destroys nothing.
+type After struct {
+	Act    Act
+	Folder string        // of Move
+	Delay  time.Duration // before Delete
+}
+
+// An Act is what is done upstream.
+type Act uint8
+
+const (
+	Keep Act = iota
+	Delete
+	Move
+)
+
+// A Source is another place that configuration comes from.
+type Source struct {
+	At Where `json:"-"`
+
+	Kind string // yaml, mysql, ldap …
+	Path string // of yaml
+}
+
+// A BadMaildrop was left out because of mistakes in its entry.
+type BadMaildrop struct {
+	Name     string
+	Pos      Pos
+	Problems []Problem
+}

@@ -1,0 +1,116 @@
+package conf
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Default returns the configuration in which nothing was written yet.
+func Default() Config {
+	return Config{
+		Watch: true,
+		Poll:  5 * time.Minute,
+		Queue: Queue{
+			Retry: []time.Duration{
+				time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+				time.Hour, 2 * time.Hour, 4 * time.Hour,
+			},
+			Expire:  5 * 24 * time.Hour, // RFC 5321, 4.5.4.1: at least 4–5 days
+			Reserve: 256 << 20,
+		},
+		Limits: Limits{
+			PerServer: 3, Sessions: 20, Large: 2,
+			HeadersFirst: 32 << 10,
+			Batch:        128, BatchSize: 8 << 20,
+			MaxMessage: 512 << 20,
+		},
+		Log: Log{Level: "info", Format: "auto"},
+	}
+}
+
+// DefaultDestination returns a destination in which nothing was written yet.
+func DefaultDestination() Destination { return Destination{Name: "default", Connections: 4} }
+
+// DefaultMaildrop returns a maildrop in which nothing was written yet.
+func DefaultMaildrop() Maildrop {
+	return Maildrop{Auth: "auto", Sender: "Return-Path", Check: true, Enabled: true}
+}
+
+// Complete fills in what depends on other settings. It may be called again.
+func (c *Config) Complete(p Paths) {
+	if c.State == "" {
+		c.State = p.State
+	}
+	if c.Socket == "" {
+		c.Socket = p.Socket
+	}
+	for i := range c.Deliver {
+		c.Deliver[i].complete(c.Hostname)
+	}
+	for i := range c.Maildrops {
+		c.completeMaildrop(&c.Maildrops[i])
+	}
+}
+
+func (d *Destination) complete(hostname string) {
+	if d.Hello == "" {
+		d.Hello = hostname
+	}
+	if d.TLS.Mode == ModeDefault {
+		d.TLS.Mode = d.defaultMode()
+	}
+}
+
+// defaultMode is safe without being a nuisance: what does not leave the machine needs no TLS.
+func (d *Destination) defaultMode() Mode {
+	host, port, err := net.SplitHostPort(d.Address)
+	switch {
+	case d.Network == "unix" || err == nil && Loopback(host):
+		return ModeNone
+	case port == "465": // RFC 8314, 3.3
+		return ModeImplicit
+	}
+	return ModeStartTLS
+}
+
+func (c *Config) completeMaildrop(m *Maildrop) {
+	if m.Poll == 0 {
+		m.Poll = c.Poll
+	}
+	if m.TLS.Mode == ModeDefault {
+		m.TLS.Mode = ModeStartTLS
+		if m.Secure {
+			m.TLS.Mode = ModeImplicit
+		}
+	}
+	if m.Protocol == "imap" && len(m.Folders) == 0 {
+		m.Folders = []string{"INBOX"}
+	}
+	if m.Deliver == "" && len(c.Deliver) > 0 {
+		m.Deliver = c.Deliver[0].Name
+	}
+	if m.Multidrop != nil && m.Multidrop.Nth == 0 {
+		m.Multidrop.Nth = 1
+	}
+}
+
+// Loopback says whether a host is this machine, by its name or literal alone; nothing is looked up.
+func Loopback(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Unmap().IsLoopback()
+	}
+	h := strings.ToLower(strings.TrimSuffix(host, "."))
+	return h == "localhost" || strings.HasSuffix(h, ".localhost") // RFC 6761, 6.3
+}
+
+// Destination returns the destination of that name.
+func (c *Config) Destination(name string) (Destination, bool) {
+	for _, d := range c.Deliver {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Destination{}, false
+}

@@ -1,0 +1,213 @@
+package conf
+
+import (
+	"strings"
+	"time"
+)
+
+// maildrop checks one entry; what it finds concerns that entry alone.
+func (v *validator) maildrop(m *Maildrop) {
+	v.drop = m
+	defer func() { v.drop = nil }()
+	v.name(m.At, "name", m.Name)
+	v.server(m)
+	v.recipients(m)
+	v.policy(m)
+	if _, ok := v.c.Destination(m.Deliver); !ok && len(v.c.Deliver) > 0 {
+		v.fail(m.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
+			"deliver: there is no destination %q", m.Deliver)
+	}
+}
+
+func (v *validator) destinationNames() (names []string) {
+	for _, d := range v.c.Deliver {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// server checks where the maildrop is and how to get in.
+func (v *validator) server(m *Maildrop) {
+	if m.Protocol == "" && m.Host == "" {
+		v.fail(m.At.Of("url"), "write e.g. url: imaps://user@mail.example.org", "url is missing")
+	} else {
+		v.one(m.At, "url", m.Protocol, "pop3", "imap")
+		v.host(m.At, "url", m.Host)
+		v.number(m.At, "url", int64(m.Port), 1, 65535)
+	}
+	v.tls(&m.TLS)
+	if known := m.Protocol != ""; known && m.Secure != (m.TLS.Mode == ModeImplicit) {
+		v.fail(m.At.Of("tls"), "write pop3s:// or imaps:// for TLS from the first octet, pop3:// or imap:// else",
+			"tls: %s contradicts the url", m.TLS.Mode)
+	}
+	if m.TLS.Mode == ModeNone && m.Host != "" && !Loopback(m.Host) {
+		v.warn(m.At.Of("tls"), "remove tls: none if the server can do better",
+			"the password and the mail cross the line in clear text")
+	}
+	v.need(m.At, "user", m.User, "write it into the url (imaps://user@host), or as user:")
+	if !m.Password.Given() {
+		v.fail(m.At.Of("password"), "write e.g. password: {file: /etc/mailretr/"+m.Name+".pass}",
+			"password is missing")
+	}
+	v.secret(m.At, m.Password)
+	v.one(m.At, "auth", m.Auth, "auto", "password", "plain", "login", "apop")
+	switch {
+	case m.Auth == "apop" && m.Protocol == "imap":
+		v.fail(m.At.Of("auth"), "remove it", "auth: apop is of POP3 only")
+	case m.Auth == "login" && m.Protocol == "pop3":
+		v.fail(m.At.Of("auth"), "write auth: password", "auth: login is of IMAP only")
+	}
+	v.folders(m)
+}
+
+func (v *validator) folders(m *Maildrop) {
+	if m.Protocol == "pop3" && len(m.Folders) > 0 {
+		v.fail(m.At.Of("folders"), "remove it, or use imap", "folders: POP3 has none")
+	}
+	for i, f := range m.Folders {
+		if v.need(m.At, "folders", f, "write the name of a folder") && strings.ContainsAny(f, "*%") {
+			v.fail(m.At.Of("folders"), "name each folder", "folders: %q: patterns come with a later version", f)
+		}
+		for _, g := range m.Folders[:i] {
+			if sameFolder(f, g) {
+				v.fail(m.At.Of("folders"), "remove one", "folders: %q is named twice", f)
+			}
+		}
+	}
+}
+
+// sameFolder compares folder names; only INBOX is blind to case (RFC 9051, 5.1).
+func sameFolder(a, b string) bool {
+	return a == b || strings.EqualFold(a, "INBOX") && strings.EqualFold(b, "INBOX")
+}
+
+func (v *validator) recipients(m *Maildrop) {
+	for _, a := range m.To {
+		v.address(m.At, "to", a)
+	}
+	switch d := m.Multidrop; {
+	case d == nil && len(m.To) == 0:
+		v.fail(m.At.Of("to"), "write to: user@example.org, or multidrop:", "nobody is named to get the mail")
+	case d != nil && len(m.To) > 0:
+		v.fail(m.At.Of("multidrop"), "write one of them", "to and multidrop exclude each other")
+	case d != nil:
+		v.multidrop(m, d)
+	}
+}
+
+func (v *validator) multidrop(m *Maildrop, d *Multidrop) {
+	hint := "write the field in which the provider puts the recipient, e.g. envelope: X-Envelope-To"
+	if v.need(d.At, "envelope", d.Envelope, hint) {
+		v.field(d.At, "envelope", d.Envelope)
+	}
+	switch strings.ToLower(d.Envelope) {
+	case "to", "cc", "bcc", "resent-to", "received":
+		v.fail(d.At.Of("envelope"), hint, "envelope: %s does not say who got the message", d.Envelope)
+	}
+	v.number(d.At, "nth", int64(d.Nth), 1, 100)
+	v.clean(d.At, "strip_prefix", d.StripPrefix)
+	if len(d.Domains) == 0 {
+		v.fail(d.At.Of("domains"), "write domains: [example.org]",
+			"domains is missing: what is ours would be guessed")
+	}
+	for _, x := range d.Domains {
+		if !hostSyntax(x) {
+			v.fail(d.At.Of("domains"), "write it as example.org", "domains: %q is no domain", x)
+		}
+	}
+	if d.Otherwise != "" {
+		v.address(d.At, "otherwise", d.Otherwise)
+	}
+}
+
+// field checks the name of a header field (RFC 5322, 3.6.8).
+func (v *validator) field(at Where, key, name string) {
+	for i := 0; i < len(name); i++ {
+		if name[i] <= ' ' || name[i] >= 0x7f || name[i] == ':' {
+			v.fail(at.Of(key), "write the name alone, without the colon", "%s: %q is no header field", key, name)
+			return
+		}
+	}
+}
+
+func (v *validator) policy(m *Maildrop) {
+	if v.need(m.At, "sender", m.Sender, "write the name of a header field") {
+		v.field(m.At, "sender", m.Sender)
+	}
+	if v.clean(m.At, "authserv", m.AuthServ) && strings.ContainsAny(m.AuthServ, " ;") {
+		v.fail(m.At.Of("authserv"), "write the word that begins its Authentication-Results",
+			"authserv: %q is no name of a server", m.AuthServ)
+	}
+	v.span(m.At, "poll", m.Poll, time.Second, 30*24*time.Hour)
+	if m.First.Mode == FirstSince {
+		v.span(m.At, "first", m.First.Within, time.Hour, 100*365*24*time.Hour)
+	}
+	v.clean(m.At, "after", m.After.Folder)
+	switch {
+	case m.After.Act == Move:
+		v.fail(m.At.Of("after"), "write after: keep or after: delete", "after: move comes with a later version")
+	case m.After.Act == Delete && m.After.Delay > 0:
+		v.fail(m.At.Of("after"), "write after: keep or after: delete",
+			"after: deleting after some days comes with a later version")
+	}
+}
+
+// conflicts finds entries that would do each other's work. The first one is left in place.
+func (v *validator) conflicts() {
+	names, accounts := make(map[string]Pos), make(map[string]*Maildrop)
+	for i := range v.c.Maildrops {
+		m := &v.c.Maildrops[i]
+		v.drop = m
+		if first, twice := names[m.Name]; twice && m.Name != "" {
+			v.fail(m.At.Of("name"), "give it another name", "name: %q is already at %s", m.Name, first)
+		} else {
+			names[m.Name] = m.At.Of("name")
+		}
+		for _, key := range m.accounts() {
+			if first, twice := accounts[key]; twice {
+				v.fail(m.At.Of("url"), "remove one of them",
+					"the same account%s is already collected by %q at %s", folderOf(key), first.Name, first.At.Of("url"))
+			} else {
+				accounts[key] = m
+			}
+		}
+	}
+	v.drop = nil
+}
+
+// accounts returns what the entry collects, one key per folder; whoever is not enabled collects nothing.
+func (m *Maildrop) accounts() (keys []string) {
+	if !m.Enabled || m.Host == "" || m.User == "" {
+		return nil
+	}
+	account := m.Protocol + "\x00" + strings.ToLower(m.Host) + "\x00" + m.User + "\x00"
+	if m.Protocol != "imap" {
+		return []string{account}
+	}
+	for i, f := range m.Folders {
+		if strings.EqualFold(f, "INBOX") {
+			f = "INBOX"
+		}
+		if !repeated(m.Folders[:i], f) {
+			keys = append(keys, account+f)
+		}
+	}
+	return keys
+}
+
+// repeated says whether a folder was named before; that mistake is told elsewhere.
+func repeated(before []string, f string) bool {
+	for _, g := range before {
+		if sameFolder(f, g) {
+			return true
+		}
+	}
+	return false
+}
+
+func folderOf(key string) string {
+	if f := key[strings.LastIndexByte(key, 0)+1:]; f != "" {
+		return ", folder " + f + ","
+	}
+	return ""
+}

@@ -1,0 +1,270 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ParseDuration reads a number with a unit: s, m, h, d (days) or w (weeks), or several of them: "1h30m". 0
+// needs no unit.
+func ParseDuration(s string) (time.Duration, error) {
+	if s == "0" {
+		return 0, nil
+	}
+	rest, total := s, float64(0)
+	for first := true; first || rest != ""; first = false {
+		i := 0
+		for i < len(rest) && (rest[i] >= '0' && rest[i] <= '9' || rest[i] == '.') {
+			i++
+		}
+		n, err := strconv.ParseFloat(rest[:i], 64)
+		if err != nil || i == len(rest) {
+			return 0, fmt.Errorf("%q is no duration; write e.g. 30s, 5m, 2h or 5d", s)
+		}
+		unit, size := durationUnit(rest[i:])
+		if size == 0 {
+			return 0, fmt.Errorf("%q is no duration; write e.g. 30s, 5m, 2h or 5d", s)
+		}
+		total += n * float64(unit)
+		rest = rest[i+size:]
+	}
+	if total > math.MaxInt64/2 {
+		return 0, fmt.Errorf("%q is too long", s)
+	}
+	return time.Duration(total), nil
+}
+
+// durationUnit returns the unit at the beginning of s, and how many octets it has.
+func durationUnit(s string) (time.Duration, int) {
+	if strings.HasPrefix(s, "ms") {
+		return time.Millisecond, 2
+	}
+	switch s[0] {
+	case 's':
+		return time.Second, 1
+	case 'm':
+		return time.Minute, 1
+	case 'h':
+		return time.Hour, 1
+	case 'd':
+		return 24 * time.Hour, 1
+	case 'w':
+		return 7 * 24 * time.Hour, 1
+	}
+	return 0, 0
+}
+
+// Duration writes a duration as ParseDuration reads it, with days.
+func Duration(d time.Duration) string {
+	if d == 0 {
+		return "0"
+	}
+	var b strings.Builder
+	for _, u := range []struct {
+		unit time.Duration
+		name string
+	}{
+		{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}, {time.Millisecond, "ms"},
+	} {
+		if n := d / u.unit; n != 0 {
+			fmt.Fprintf(&b, "%d%s", n, u.name)
+			d %= u.unit
+		}
+	}
+	return b.String()
+}
+
+// ParseSize reads a number of octets, with K, M, G or T for powers of 1024; B and iB may follow.
+func ParseSize(s string) (int64, error) {
+	bad := fmt.Errorf("%q is no size; write e.g. 32K, 10M or 1G", s)
+	t := strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s), "B"), "I")
+	shift := 0
+	if t != "" {
+		if i := strings.IndexByte("KMGT", t[len(t)-1]); i >= 0 {
+			shift, t = 10*(i+1), t[:len(t)-1]
+		}
+	}
+	n, err := strconv.ParseUint(t, 10, 63)
+	if err != nil || len(t) > 1 && t[0] == '0' {
+		return 0, bad
+	}
+	if n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q is too large", s)
+	}
+	return int64(n) << shift, nil
+}
+
+// Size writes a size as ParseSize reads it, exactly.
+func Size(n int64) string {
+	units := "KMGT"
+	i := -1
+	for n != 0 && n%1024 == 0 && i+1 < len(units) {
+		n, i = n/1024, i+1
+	}
+	if i < 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	return strconv.FormatInt(n, 10) + units[i:i+1]
+}
+
+// ParseFirst reads all, new, or an age such as 30d.
+func ParseFirst(s string) (First, error) {
+	switch s {
+	case "all":
+		return First{Mode: FirstAll}, nil
+	case "new":
+		return First{Mode: FirstNew}, nil
+	}
+	d, err := ParseDuration(s)
+	if err != nil || d == 0 {
+		return First{}, fmt.Errorf("%q is not known; write all, new, or an age such as 30d", s)
+	}
+	return First{Mode: FirstSince, Within: d}, nil
+}
+
+// String writes it as ParseFirst reads it.
+func (f First) String() string {
+	switch f.Mode {
+	case FirstNew:
+		return "new"
+	case FirstSince:
+		return Duration(f.Within)
+	}
+	return "all"
+}
+
+// ParseAfter reads keep, delete, "delete after 14d" or "move Folder".
+func ParseAfter(s string) (After, error) {
+	switch {
+	case s == "keep":
+		return After{}, nil
+	case s == "delete":
+		return After{Act: Delete}, nil
+	case strings.HasPrefix(s, "move") && strings.TrimLeft(s[4:], ": ") != "":
+		return After{Act: Move, Folder: strings.TrimLeft(s[4:], ": ")}, nil
+	}
+	if age, ok := strings.CutPrefix(s, "delete after "); ok {
+		if d, err := ParseDuration(strings.TrimSpace(age)); err == nil && d > 0 {
+			return After{Act: Delete, Delay: d}, nil
+		}
+	}
+	return After{}, fmt.Errorf("%q is not known; write keep or delete", s)
+}
+
+// String writes it as ParseAfter reads it.
+func (a After) String() string {
+	switch {
+	case a.Act == Move:
+		return "move " + a.Folder
+	case a.Act == Delete && a.Delay > 0:
+		return "delete after " + Duration(a.Delay)
+	case a.Act == Delete:
+		return "delete"
+	}
+	return "keep"
+}
+
+// SetURL reads where the maildrop is: pop3, pop3s, imap or imaps, "://", a user with "@" (which may be escaped
+// as %40, and may itself hold "@"), a host and a port. It sets Protocol, Secure, Host and Port, and User where the
+// URL has one.
+func (m *Maildrop) SetURL(s string) error {
+	scheme, rest, ok := strings.Cut(s, "://")
+	server, known := servers[strings.ToLower(scheme)]
+	if !ok || !known {
+		return fmt.Errorf("%q does not begin with pop3://, pop3s://, imap:// or imaps://", s)
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		user, err := url.PathUnescape(rest[:i])
+		if err != nil {
+			return errors.New("the user has a % that is no escape; write %25")
+		}
+		if strings.Contains(rest[:i], ":") {
+			return errors.New("a password does not belong into the url; use password: (a colon in the user is %3A)")
+		}
+		if m.User != "" && m.User != user {
+			return errors.New("the user stands in the url and in user: as well")
+		}
+		m.User, rest = user, rest[i+1:]
+	}
+	if strings.ContainsAny(rest, "/?#") {
+		return errors.New("nothing may follow the host and port; folders have their own key")
+	}
+	host, port, err := splitHost(rest, server.port)
+	if err != nil {
+		return err
+	}
+	m.Protocol, m.Secure, m.Host, m.Port = server.protocol, server.secure, host, port
+	return nil
+}
+
+type server struct {
+	protocol string
+	port     int
+	secure   bool
+}
+
+// servers is the list of URL schemes; ports are those of RFC 8314 and RFC 1939, RFC 9051.
+var servers = map[string]server{
+	"pop3":  {"pop3", 110, false},
+	"pop3s": {"pop3", 995, true},
+	"imap":  {"imap", 143, false},
+	"imaps": {"imap", 993, true},
+}
+
+// URL writes where the maildrop is, without the user.
+func (m *Maildrop) URL() string {
+	scheme := m.Protocol
+	if m.Secure {
+		scheme += "s"
+	}
+	return scheme + "://" + net.JoinHostPort(m.Host, strconv.Itoa(m.Port))
+}
+
+// splitHost reads host, host:port, [v6] or [v6]:port.
+func splitHost(s string, port int) (string, int, error) {
+	host, text, err := net.SplitHostPort(s)
+	if err != nil {
+		host = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+		if host == "" || strings.Contains(s, ":") && s[0] != '[' {
+			return "", 0, fmt.Errorf("%q is no host", s)
+		}
+		return host, port, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 {
+		return "", 0, fmt.Errorf("%q is no port", text)
+	}
+	if host == "" {
+		return "", 0, errors.New("the host is missing")
+	}
+	return host, n, nil
+}
+
+// SetAddress reads where an SMTP or LMTP destination is: host:port, a host alone (port 25, SMTP only),
+// unix:/path or /path.
+func (d *Destination) SetAddress(s string) error {
+	if path, ok := strings.CutPrefix(s, "unix:"); ok || strings.HasPrefix(s, "/") {
+		d.Network, d.Address = "unix", path
+		return nil
+	}
+	port := 25
+	if d.Kind == "lmtp" {
+		port = 0 // RFC 2033, 4.1: LMTP has no port of its own, and must not be on 25
+	}
+	host, n, err := splitHost(s, port)
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return fmt.Errorf("%q has no port", s)
+	}
+	d.Network, d.Address = "tcp", net.JoinHostPort(host, strconv.Itoa(n))
+	return nil
+}
