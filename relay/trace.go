@@ -37,16 +37,24 @@ func (t *Trace) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 func (t *Trace) fields(m *mail.Message) []byte {
 	var b bytes.Buffer
 	if t.Final {
-		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", string(m.Envelope.Reverse))
+		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", sound(m.Envelope.Reverse))
 	}
 	fmt.Fprintf(&b, "Received: by %s (mailretr%s)%s\r\n\tid %s", t.Host, t.maildrop(m), t.with(m), m.ID)
 	if len(m.Envelope.Recipients) == 1 { // more would tell one recipient of another: RFC 5321, 7.6
-		if p := m.Envelope.Recipients[0].Forward; p.ASCII() {
-			fmt.Fprintf(&b, "\r\n\tfor <%s>", string(p))
+		if p := m.Envelope.Recipients[0].Forward; p.ASCII() && sound(p) != "" {
+			fmt.Fprintf(&b, "\r\n\tfor <%s>", sound(p))
 		}
 	}
 	fmt.Fprintf(&b, "; %s\r\n", m.Queued.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return b.Bytes()
+}
+
+// sound returns the path, or nothing where it could leave its place in a header field.
+func sound(p mail.Path) string {
+	if p.Check() != nil {
+		return ""
+	}
+	return string(p)
 }
 
 func (t *Trace) maildrop(m *mail.Message) string {

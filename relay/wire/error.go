@@ -1,9 +1,13 @@
 package wire
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"net"
+)
 
 // An Error says what the connection was doing when it failed. It answers TLS() and Protocol(), which store/mail asks for
-// to tell a trouble's kind.
+// to tell a trouble's kind. It is a net.Error.
 type Error struct {
 	Doing   string // "looking up mail.isp.example", "connecting to …", "securing …", "reading", "writing"
 	Secure  bool   // the failure is one of TLS: certificate, handshake, octets before it
@@ -22,3 +26,17 @@ func (e *Error) TLS() bool { return e.Secure }
 
 // Protocol says whether the peer broke the rules.
 func (e *Error) Protocol() bool { return e.Foreign }
+
+// Timeout says whether a time limit is what failed.
+func (e *Error) Timeout() bool {
+	var t net.Error
+	return errors.As(e.Err, &t) && t.Timeout()
+}
+
+// Temporary is false: a connection that failed is over.
+func (e *Error) Temporary() bool { return false }
+
+// foreign makes the error of a peer that broke a rule.
+func foreign(format string, a ...any) error {
+	return &Error{Doing: "reading", Foreign: true, Err: fmt.Errorf(format, a...)}
+}
