@@ -43,7 +43,8 @@ type Engine interface {
 	// LeaseMessages leases up to n records that are due (Due <= f.Due), not held and not leased, in due order, and says
 	// when the next one of this filter will be due (zero: none is waiting). With f.IDs it leases those, due
 	// or not, held or not; those that are leased already are left out. A lease runs out after ttl; embedded, it
-	// also ends with the process. The due time is not touched.
+	// also ends with the process. The due time is not touched. One that is leased already counts for next with the
+	// end of its lease. After a crash, a record that was being attempted then may come alone, whatever n says.
 	LeaseMessages(ctx context.Context, f Filter, n int, ttl time.Duration) (l []Leased, next time.Time, err error)
 
 	// LeaseSlots says which slots of maildrops are ours to poll; embedded: all.
@@ -68,7 +69,8 @@ type Engine interface {
 	// Notes yields the notes of a space and owner; owner "" means all of the space.
 	Notes(ctx context.Context, space, owner string) iter.Seq2[Note, error]
 
-	// Lanes returns the earliest due time of each lane that has a record which is not held.
+	// Lanes returns the earliest due time of each lane that has a record which is not held; a leased one counts with
+	// the end of its lease.
 	Lanes(context.Context) (map[mail.Lane]time.Time, error)
 
 	// Totals counts what is queued, without reading it.
@@ -119,7 +121,9 @@ type BodyRef string
 
 // A Batch is one commit. It is a value and cannot read, so nothing depends on isolation levels.
 type Batch struct {
-	// ID is remembered for an hour: the same ID again gets the first answer. Zero: the engine sets it.
+	// ID of a commit that was made is remembered for an hour, by the embedded engine until the process ends and at
+	// least for the last 65,536 commits: the same ID again gets nil, and nothing is made twice. A refusal is not
+	// remembered: the same batch is judged anew. Zero: the engine sets it.
 	ID [16]byte
 	// Fence: each lease must still be ours, else ErrFenced. They end with this commit.
 	Fence []Lease

@@ -27,4 +27,7 @@ type Seen struct {
 	Size    int64    // as announced when it was taken; a deletion needs it to be equal
 	Key     [16]byte // content key: keyed hash of header section and size; zero where there is none
 	New     bool     // in a batch: the UID must not be marked yet
+	// Spot is the engine's own name of the UID, filled in whatever an engine returns and equal for equal UIDs of one
+	// account. Where the UID is empty, Forget goes by the spot. So a listing is compared with AllMarks by spot.
+	Spot [16]byte
 }

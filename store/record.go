@@ -34,6 +34,10 @@ type Record struct {
 	Last     time.Time     `cbor:"19,keyasint"`           // of the last attempt
 	Sick     time.Duration `cbor:"20,keyasint,omitempty"` // waited for a sick lane; not counted towards expiry
 	Tries    int           `cbor:"21,keyasint,omitempty"` // transactions, those that counted as no attempt included
+
+	// ParentOrigin, of a DSN: where the message that it reports on came from. It goes into the head of the file, so
+	// that a rebuild marks that UID taken. Zero: an engine takes it from the parent's record, if there is one.
+	ParentOrigin mail.Origin `cbor:"22,keyasint"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.
