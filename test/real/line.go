@@ -1,0 +1,134 @@
+package real
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Line stands between a client and a server: it counts octets, delays them, and cuts.
+type Line struct {
+	Port     int
+	Up, Down atomic.Int64 // octets towards the server, and back
+
+	delay time.Duration // one way
+	cut   atomic.Int64  // octets down until the connection is cut; 0: never
+	to    string
+	l     net.Listener
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+// StartLine begins one to a port of 127.0.0.1; roundTrip is what the line adds to each.
+func StartLine(t TB, port int, roundTrip time.Duration) *Line {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	x := &Line{Port: l.Addr().(*net.TCPAddr).Port, delay: roundTrip / 2, l: l,
+		to: fmt.Sprintf("127.0.0.1:%d", port), conns: map[net.Conn]bool{}}
+	t.Cleanup(func() { l.Close(); x.CutNow() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go x.serve(c)
+		}
+	}()
+	return x
+}
+
+// CutAfter cuts each connection that has carried this many octets down from now on; 0: never.
+func (x *Line) CutAfter(n int64) { x.cut.Store(n) }
+
+// CutNow cuts all connections.
+func (x *Line) CutNow() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for c := range x.conns {
+		if tcp, ok := c.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
+		c.Close()
+	}
+}
+
+// Octets returns what has crossed in both directions.
+func (x *Line) Octets() int64 { return x.Up.Load() + x.Down.Load() }
+
+func (x *Line) serve(client net.Conn) {
+	server, err := net.Dial("tcp", x.to)
+	if err != nil {
+		client.Close()
+		return
+	}
+	x.mu.Lock()
+	x.conns[client], x.conns[server] = true, true
+	x.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { x.carry(server, client, &x.Up, nil) })
+	both.Go(func() { x.carry(client, server, &x.Down, &x.cut) })
+	both.Wait()
+	x.mu.Lock()
+	delete(x.conns, client)
+	delete(x.conns, server)
+	x.mu.Unlock()
+	client.Close()
+	server.Close()
+}
+
+// carry copies with delay: what was read is written when its time has come, while more is being read.
+func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) {
+	type piece struct {
+		octets []byte
+		at     time.Time
+	}
+	pieces := make(chan piece, 4096)
+	go func() {
+		defer close(pieces)
+		for {
+			b := make([]byte, 32<<10)
+			n, err := from.Read(b)
+			if n > 0 {
+				pieces <- piece{b[:n], time.Now().Add(x.delay)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var carried int64
+	for p := range pieces {
+		if x.delay > 0 {
+			time.Sleep(time.Until(p.at)) // the delay is what this line is for
+		}
+		if cut != nil {
+			if limit := cut.Load(); limit > 0 && carried+int64(len(p.octets)) >= limit {
+				part := p.octets[:max(limit-carried, 0)]
+				count.Add(int64(len(part)))
+				to.Write(part)
+				from.Close()
+				to.Close()
+				for range pieces {
+				}
+				return
+			}
+		}
+		carried += int64(len(p.octets))
+		count.Add(int64(len(p.octets)))
+		if _, err := to.Write(p.octets); err != nil {
+			from.Close()
+			for range pieces {
+			}
+			return
+		}
+	}
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+}
