@@ -33,11 +33,12 @@ type Engine interface {
 	// would be touched.
 	Stage(context.Context, *Record) (Body, error)
 
-	// OpenBody opens the octets of a sealed body, without head and trailer. It fails where the file is missing
-	// or its length differs (state S6). The caller closes it.
+	// OpenBody opens the octets of a sealed body, without head and trailer. It fails with ErrLost where the file is
+	// missing or its length differs (state S6), with another error where it is only out of reach now. The caller
+	// closes it.
 	OpenBody(context.Context, BodyRef) (io.ReadSeekCloser, error)
 
-	// VerifyBody reads a body whole and compares its length and SHA-256 with the trailer.
+	// VerifyBody reads a body whole and compares its length and SHA-256 with the trailer; ErrLost where they differ.
 	VerifyBody(context.Context, BodyRef) error
 
 	// LeaseMessages leases up to n records that are due (Due <= f.Due), not held and not leased, in due order, and says
@@ -90,6 +91,7 @@ var (
 	ErrNotFound = errors.New("store: no such message")
 	ErrFull     = errors.New("store: the reserve of disk space is reached")
 	ErrClosed   = errors.New("store: closed")
+	ErrLost     = errors.New("store: the spool file of the message is missing or damaged") // state S6
 )
 
 // An ErrSeen refuses a batch of which some UIDs have a mark already. Nothing of the batch happened.
