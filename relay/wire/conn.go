@@ -4,100 +4,280 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"os"
+	"sync"
+	"sync/atomic"
 	"time"
-)
-
-// A Gate says what Read may hand out, so that a library's own buffer never holds what is meant for our reader, and
-// what is bounded.
-type Gate uint8
-
-const (
-	Open    Gate = iota // as it comes
-	Lines               // at most one line per Read, up to and including LF; a line is bounded by MaxLine (POP3 below go-pop3)
-	IMAP                // logical lines bounded by 1 MiB, literals other than of FETCH by 64 KiB
-	Replies             // a whole reply of SMTP bounded by 64 KiB; begins anew with each Write
 )
 
 // MaxLine bounds a status line or a line of a listing, in octets with its end.
 const MaxLine = 4096
 
+// gathered is how many octets a Write may leave for later.
+const gathered = 32 << 10
+
 // A Conn is a connection with deadlines, counts, limits and a trace. It is a net.Conn whose SetDeadline methods do
-// nothing. Writes are gathered: they leave with the next Read (or Flush), as one segment and one TLS record. Reading
-// and writing by two goroutines at once is allowed, two readers or two writers are not.
-type Conn struct{}
+// nothing.
+//
+// Writes are gathered: they leave when a read has to wait for the network, or with Flush, as one segment and one TLS
+// record; at once while another goroutine waits in a read. Reading and writing by two goroutines at once is allowed, two
+// readers or two writers are not.
+//
+// Every wait ends. It ends after Options.Idle (see SetIdle) without an octet; a line or reply that has begun must be
+// whole within Options.Reply; anything else in the middle of which the peer is, message octets above all and what is read
+// by Reader directly, must keep [Rate]. Waiting for something to begin is bounded by the idle limit alone, so that
+// IMAP IDLE may be silent for as long as its limit says. After such an error the connection is of no use.
+type Conn struct {
+	opts Options
+	line *line
+	tls  *tls.Conn // nil while plain
+	top  net.Conn  // line or tls
+	br   *bufio.Reader
 
-// Dial looks up, connects, and secures the connection if the mode is Implicit. Errors are *Error.
-func Dial(ctx context.Context, o Options) (*Conn, error) { panic("to be written") }
+	// Of the reading goroutine.
+	gate   gate
+	replay []byte
+	long   []byte // a line that did not fit into br
 
-// New wraps a connection that is already there, for tests. With Implicit it shakes hands first.
-func New(ctx context.Context, raw net.Conn, o Options) (*Conn, error) { panic("to be written") }
+	// Writes. wmu guards out and waiting, fmu is held while octets leave.
+	wmu, fmu sync.Mutex
+	out      []byte
+	waiting  bool // a reader waits for the network: nobody else will flush
 
-// StartTLS flushes, refuses if any octet is buffered behind the server's go-ahead (response injection, CVE-2011-0411),
-// and shakes hands. What was learned in plain text is void afterwards: ask for the capabilities again.
-func (c *Conn) StartTLS(ctx context.Context) error { panic("to be written") }
+	data  atomic.Bool // see Data
+	asked atomic.Bool // something was sent since the gate looked
+	trace *trace
+}
 
-// State returns the TLS state; ok is false on a plain connection.
-func (c *Conn) State() (s tls.ConnectionState, ok bool) { panic("to be written") }
-
-// Secure says whether octets are encrypted.
-func (c *Conn) Secure() bool { panic("to be written") }
+// New wraps a connection that is already there, for tests. With Implicit it shakes hands first. The caller's connection
+// is closed when New fails.
+func New(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
+	l := &line{Conn: raw, meter: o.Meter, reply: or(o.Reply, 5*time.Minute)}
+	l.idle.Store(int64(or(o.Idle, time.Minute)))
+	c := &Conn{opts: o, line: l, top: l}
+	c.br = bufio.NewReaderSize(source{c}, MaxLine)
+	c.trace = newTrace(o, c)
+	if o.TLS.Mode != Implicit {
+		return c, nil
+	}
+	if err := c.secure(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
 
 // Gate sets what Read hands out from now on.
-func (c *Conn) Gate(g Gate) { panic("to be written") }
+func (c *Conn) Gate(g Gate) { c.gate = gate{kind: g} }
 
 // Replay makes the next Reads hand out these octets before anything from the network, e.g. a greeting that was
-// read by us and that a library expects. Not counted again.
-func (c *Conn) Replay(b []byte) { panic("to be written") }
-
-// ReadLine flushes and returns one line without its CRLF (a bare LF ends it too), at most max octets with its end; a
-// longer one is a *Error with Protocol. The slice is valid until the next read.
-func (c *Conn) ReadLine(max int) ([]byte, error) { panic("to be written") }
+// read by us and that a library expects. Not counted again, and not subject to the gate's limits. Reader does not see
+// them. The slice is not copied.
+func (c *Conn) Replay(b []byte) { c.replay = b }
 
 // Reader returns the one buffer that all reads share; reading from it directly passes by the gate and its limits, but
-// deadlines and counts hold. The caller flushes first.
-func (c *Conn) Reader() *bufio.Reader { panic("to be written") }
+// deadlines, Rate and counts hold. What was written is flushed when it has to wait.
+func (c *Conn) Reader() *bufio.Reader { return c.br }
 
-// Read flushes what was written, then reads as the gate says.
-func (c *Conn) Read(p []byte) (int, error) { panic("to be written") }
+// source is what br reads from. It sends what was gathered before it waits.
+type source struct{ c *Conn }
 
-// Write gathers p; more than 32 KiB leave at once.
-func (c *Conn) Write(p []byte) (int, error) { panic("to be written") }
+func (s source) Read(p []byte) (int, error) {
+	c := s.c
+	if c.line.polling {
+		return c.top.Read(p)
+	}
+	if err := c.flush(true); err != nil {
+		return 0, err
+	}
+	n, err := c.top.Read(p)
+	c.wmu.Lock()
+	c.waiting = false
+	c.wmu.Unlock()
+	c.trace.came(p[:n])
+	return n, c.told(err)
+}
+
+// told makes an error of TLS one of ours; others are already, or are io.EOF.
+func (c *Conn) told(err error) error {
+	var ours *Error
+	var op *net.OpError
+	var record tls.RecordHeaderError
+	switch {
+	case err == nil || err == io.EOF || errors.As(err, &ours):
+		return err
+	case errors.Is(err, io.ErrUnexpectedEOF): // TLS says so of an end without its alert
+		return io.EOF
+	case errors.As(err, &op) || errors.As(err, &record): // an alert, ours or theirs; a torn record
+		return &Error{Doing: "reading", Secure: true, Err: err}
+	}
+	return &Error{Doing: "reading", Err: err}
+}
+
+// Write gathers p; more than 32 KiB leave at once. With the gate Replies it is an error to write while octets of the
+// peer wait: they cannot be the answer to what is about to be asked.
+func (c *Conn) Write(p []byte) (int, error) {
+	data := c.data.Load()
+	if c.gate.kind == Replies && !data {
+		if c.br.Buffered() > 0 {
+			return 0, foreign("the server spoke out of turn")
+		}
+		c.gate = gate{kind: Replies}
+	}
+	c.trace.wrote(p, data)
+	c.wmu.Lock()
+	if len(c.out) == 0 && len(p) >= gathered {
+		c.wmu.Unlock()
+		return c.send(p)
+	}
+	c.out = append(c.out, p...)
+	now := c.waiting || len(c.out) >= gathered
+	c.wmu.Unlock()
+	if now {
+		if err := c.flush(false); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// send writes p without a copy.
+func (c *Conn) send(p []byte) (int, error) {
+	c.fmu.Lock()
+	defer c.fmu.Unlock()
+	n, err := c.top.Write(p)
+	return n, c.toldWriting(err)
+}
 
 // Flush sends what was gathered.
-func (c *Conn) Flush() error { panic("to be written") }
+func (c *Conn) Flush() error { return c.flush(false) }
+
+// flush sends what was gathered. A reader does not wait for a writer that is already sending: the peer may be unable to
+// take more before we read.
+func (c *Conn) flush(reader bool) error {
+	if !reader {
+		c.fmu.Lock()
+	} else if !c.fmu.TryLock() {
+		c.wmu.Lock()
+		c.waiting = true
+		c.wmu.Unlock()
+		return nil
+	}
+	defer c.fmu.Unlock()
+	for {
+		c.wmu.Lock()
+		b := c.out
+		if len(b) == 0 {
+			c.waiting = c.waiting || reader
+			c.wmu.Unlock()
+			return nil
+		}
+		c.out = nil
+		c.wmu.Unlock()
+		c.asked.Store(true)
+		if !c.data.Load() {
+			c.line.in.anew.Store(true)
+		}
+		if _, err := c.top.Write(b); err != nil {
+			return c.toldWriting(err)
+		}
+		c.wmu.Lock()
+		if c.out == nil && cap(b) <= 2*gathered && (c.data.Load() || cap(b) <= MaxLine) {
+			c.out = b[:0] // kept for the next one; a connection that waits keeps little
+		}
+		c.wmu.Unlock()
+	}
+}
+
+func (c *Conn) toldWriting(err error) error {
+	var ours *Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	return &Error{Doing: "writing", Err: err}
+}
 
 // Mask keeps what is written from the trace until it is called with false: "***" stands there instead.
-func (c *Conn) Mask(on bool) { panic("to be written") }
+func (c *Conn) Mask(on bool) { c.trace.hide(on) }
 
 // Data says that what follows is message octets (true) or commands again (false), in both directions: the trace counts
-// instead of showing, and a minimum rate is watched instead of the time of a reply.
-func (c *Conn) Data(on bool) { panic("to be written") }
+// instead of showing, and [Rate] is watched, beginning anew, instead of the time of a line or reply.
+func (c *Conn) Data(on bool) {
+	c.data.Store(on)
+	c.line.in.anew.Store(true)
+	c.line.out.anew.Store(true)
+	c.trace.data(on)
+}
 
-// SetIdle changes the idle time-out of the steps that follow (SMTP: 10 minutes after the final dot).
-func (c *Conn) SetIdle(d time.Duration) { panic("to be written") }
+// SetIdle changes the idle time-out of the waits that follow (SMTP: 10 minutes after the final dot). Safe from any
+// goroutine.
+func (c *Conn) SetIdle(d time.Duration) { c.line.idle.Store(int64(d)) }
 
 // Watch aborts the connection when ctx ends. stop ends the watching; call it when the step is over.
-func (c *Conn) Watch(ctx context.Context) (stop func()) { panic("to be written") }
+func (c *Conn) Watch(ctx context.Context) (stop func()) {
+	f := context.AfterFunc(ctx, func() { c.Abort(context.Cause(ctx)) })
+	return func() { f() }
+}
 
 // Abort closes the raw connection at once, without a TLS alert or a flush; reads and writes under way return, with
 // err in their chain where it is not nil. Safe from any goroutine.
-func (c *Conn) Abort(err error) { panic("to be written") }
+func (c *Conn) Abort(err error) { c.line.abort(err) }
 
 // Close flushes nothing and closes the raw connection. Idempotent.
-func (c *Conn) Close() error { panic("to be written") }
+func (c *Conn) Close() error {
+	if err := c.line.abort(nil); err != nil && !errors.Is(err, net.ErrClosed) {
+		return &Error{Doing: "closing", Err: err}
+	}
+	return nil
+}
 
 // Alive says nil if the peer has neither closed the connection nor sent anything unasked: a peek at the socket, no round
 // trip (NOOP makes Exim drop a client at the eleventh). Where the socket cannot be peeked at, nil.
-func (c *Conn) Alive() error { panic("to be written") }
+//
+// Under TLS what waits at the socket may be a session ticket, so it is read, without waiting: only application data, an
+// alert or the end make the connection dead. Not for use while another goroutine reads.
+func (c *Conn) Alive() error {
+	switch {
+	case c.line.cause.Load() != nil:
+		return c.line.failed("looking at the connection", nil)
+	case c.br.Buffered() > 0:
+		return foreign("the server spoke out of turn")
+	}
+	if ready, err := readable(c.line.Conn); err != nil || !ready {
+		return nil
+	}
+	c.line.polling = true
+	_, err := c.br.Peek(1)
+	c.line.polling = false
+	switch {
+	case err == nil:
+		return foreign("the server spoke out of turn")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err == io.EOF:
+		err = errors.New("the server has closed the connection")
+	}
+	return &Error{Doing: "looking at the connection", Err: err}
+}
 
 // Octets returns what crossed the line so far, below TLS.
-func (c *Conn) Octets() (up, down int64) { panic("to be written") }
+func (c *Conn) Octets() (up, down int64) { return c.line.up.Load(), c.line.down.Load() }
 
-// The net.Conn methods. The deadlines of libraries are swallowed.
+// LocalAddr is that of the raw connection.
+func (c *Conn) LocalAddr() net.Addr { return c.line.LocalAddr() }
 
-func (c *Conn) LocalAddr() net.Addr              { panic("to be written") }
-func (c *Conn) RemoteAddr() net.Addr             { panic("to be written") }
-func (c *Conn) SetDeadline(time.Time) error      { return nil }
-func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
+// RemoteAddr is that of the raw connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.line.RemoteAddr() }
+
+// The deadlines of libraries are swallowed: theirs are absolute and would end a slow big message.
+
+// SetDeadline does nothing.
+func (c *Conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline does nothing.
+func (c *Conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing.
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }

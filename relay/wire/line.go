@@ -79,7 +79,7 @@ func (l *line) passed(p *pace, d time.Duration, n int, late bool) error {
 			return nil
 		}
 	}
-	if late && n == 0 {
+	if late && n == 0 && d >= time.Duration(l.idle.Load()) {
 		return fmt.Errorf("nothing for %v: %w", time.Duration(l.idle.Load()), os.ErrDeadlineExceeded)
 	}
 	return nil
@@ -93,6 +93,9 @@ func (l *line) Read(p []byte) (int, error) {
 		}
 	}
 	for {
+		if l.cause.Load() != nil {
+			return 0, l.failed("reading", nil)
+		}
 		began := time.Now()
 		if err := l.Conn.SetReadDeadline(began.Add(l.limit(&l.in))); err != nil {
 			return 0, l.failed("reading", err)
@@ -122,6 +125,9 @@ func (l *line) Read(p []byte) (int, error) {
 func (l *line) Write(p []byte) (int, error) {
 	done := 0
 	for {
+		if l.cause.Load() != nil {
+			return done, l.failed("writing", nil)
+		}
 		began := time.Now()
 		if err := l.Conn.SetWriteDeadline(began.Add(l.limit(&l.out))); err != nil {
 			return done, l.failed("writing", err)
