@@ -46,6 +46,10 @@ func (c *Config) Complete(p Paths) {
 	if c.Socket == "" {
 		c.Socket = p.Socket
 	}
+	c.Bounce.At.inherit(c.At, "bounce")
+	c.Queue.At.inherit(c.At, "queue")
+	c.Limits.At.inherit(c.At, "limits")
+	c.Log.At.inherit(c.At, "log")
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}
@@ -55,6 +59,7 @@ func (c *Config) Complete(p Paths) {
 }
 
 func (d *Destination) complete(hostname string) {
+	d.TLS.At.inherit(d.At, "tls")
 	if d.Hello == "" {
 		d.Hello = hostname
 	}
@@ -76,6 +81,7 @@ func (d *Destination) defaultMode() Mode {
 }
 
 func (c *Config) completeMaildrop(m *Maildrop) {
+	m.TLS.At.inherit(m.At, "tls")
 	if m.Poll == 0 {
 		m.Poll = c.Poll
 	}

@@ -51,6 +51,13 @@ func (w *Where) Set(key string, p Pos) {
 	w.Keys[key] = p
 }
 
+// inherit gives a section that was not written the place where it would be looked for.
+func (w *Where) inherit(outer Where, key string) {
+	if w.Self == (Pos{}) {
+		w.Self = outer.Of(key)
+	}
+}
+
 // A Severity says how bad a problem is.
 type Severity uint8
 

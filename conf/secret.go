@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -59,12 +60,16 @@ func (s Secret) Given() bool { return s.kind != "" }
 // Plain says whether the secret itself stands in the configuration.
 func (s Secret) Plain() bool { return s.kind == "plain" }
 
-// File returns the path of a secret in a file; "" for the other kinds.
-func (s Secret) File() string {
-	if s.kind == "file" {
-		return s.ref
+// Form returns which kind it is (file, env, command, credential, plain; "" for none) and where it is found: the
+// path, the variable, the words of the command, the name. For plain it returns nothing.
+func (s Secret) Form() (kind string, where []string) {
+	switch s.kind {
+	case "", "plain":
+		return s.kind, nil
+	case "command":
+		return s.kind, slices.Clone(s.argv)
 	}
-	return ""
+	return s.kind, []string{s.ref}
 }
 
 // Source says where the secret is found, without the secret: "file /etc/x", "env X", "command pass".

@@ -44,7 +44,9 @@ func (v *validator) server(m *Maildrop) {
 		v.warn(m.At.Of("tls"), "remove tls: none if the server can do better",
 			"the password and the mail cross the line in clear text")
 	}
-	v.need(m.At, "user", m.User, "write it into the url (imaps://user@host), or as user:")
+	if m.Host != "" {
+		v.need(m.At, "user", m.User, "write it into the url (imaps://user@host), or as user:")
+	}
 	if !m.Password.Given() {
 		v.fail(m.At.Of("password"), "write e.g. password: {file: /etc/mailretr/"+m.Name+".pass}",
 			"password is missing")

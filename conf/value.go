@@ -177,7 +177,7 @@ func (m *Maildrop) SetURL(s string) error {
 	scheme, rest, ok := strings.Cut(s, "://")
 	server, known := servers[strings.ToLower(scheme)]
 	if !ok || !known {
-		return fmt.Errorf("%q does not begin with pop3://, pop3s://, imap:// or imaps://", s)
+		return errors.New("it does not begin with pop3://, pop3s://, imap:// or imaps://") // may hold a password
 	}
 	rest = strings.TrimSuffix(rest, "/")
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
@@ -218,13 +218,26 @@ var servers = map[string]server{
 	"imaps": {"imap", 993, true},
 }
 
-// URL writes where the maildrop is, without the user.
+// URL writes where the maildrop is, as SetURL reads it; "" where it is not known.
 func (m *Maildrop) URL() string {
+	if m.Protocol == "" {
+		return ""
+	}
 	scheme := m.Protocol
 	if m.Secure {
 		scheme += "s"
 	}
-	return scheme + "://" + net.JoinHostPort(m.Host, strconv.Itoa(m.Port))
+	user := ""
+	if m.User != "" {
+		user = strings.ReplaceAll(url.PathEscape(m.User), ":", "%3A") + "@"
+	}
+	host := m.Host
+	if m.Port != servers[scheme].port {
+		host = net.JoinHostPort(m.Host, strconv.Itoa(m.Port))
+	} else if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return scheme + "://" + user + host
 }
 
 // splitHost reads host, host:port, [v6] or [v6]:port.

@@ -1,0 +1,87 @@
+package yaml
+
+import (
+	"time"
+
+	"mailretr/conf"
+)
+
+// top is the table of the file itself.
+var top = []option[conf.Config]{
+	text("hostname", "The name of this machine as others know it: in HELO, in Received, and as the reporter in "+
+		"bounces. Required.", "mail.example.org",
+		func(c *conf.Config) *string { return &c.Hostname }),
+	path("state", "Directory of the queue. Without it: /var/lib/mailretr, or mailretr below XDG_STATE_HOME "+
+		"(~/.local/state) for an ordinary user.", "/var/lib/mailretr",
+		func(c *conf.Config) *string { return &c.State }).rare(),
+	path("socket", "Where the command line reaches the daemon. Without it: /run/mailretr/control.sock, or below "+
+		"XDG_RUNTIME_DIR for an ordinary user.", "/run/mailretr/control.sock",
+		func(c *conf.Config) *string { return &c.Socket }).rare(),
+	truth("watch", "Read the configuration again when a file changes; SIGHUP does so in any case. A file with "+
+		"mistakes is refused as a whole, and the running configuration goes on.", "true",
+		func(c *conf.Config) *bool { return &c.Watch }).rare(),
+	deliver,
+	sub("bounce", "Who speaks when mail cannot be delivered.", bounce,
+		func(c *conf.Config) *conf.Bounce { return &c.Bounce }, func(b *conf.Bounce) *conf.Where { return &b.At }),
+	sub("queue", "How often and how long delivery is tried, and how large the queue may become.", queue,
+		func(c *conf.Config) *conf.Queue { return &c.Queue }, func(q *conf.Queue) *conf.Where { return &q.At }),
+	span("poll", "Time between two looks at a maildrop; each maildrop may have its own.", "5m",
+		func(c *conf.Config) *time.Duration { return &c.Poll }),
+	sub("limits", "What may happen at once, and how large things may be.", limits,
+		func(c *conf.Config) *conf.Limits { return &c.Limits }, func(l *conf.Limits) *conf.Where { return &l.At }),
+	sub("log", "What is logged (to standard error), and how.", logs,
+		func(c *conf.Config) *conf.Log { return &c.Log }, func(l *conf.Log) *conf.Where { return &l.At }),
+	maildrops,
+	sources,
+}
+
+var bounce = []option[conf.Bounce]{
+	{
+		key: "from", example: `"Mail Delivery System <mailer-daemon@example.org>"`,
+		doc:  "Name and address that bounces come from. The address must exist. Required.",
+		read: readFrom, show: showFrom,
+	},
+	text("postmaster", "Who gets mail that can be neither delivered nor bounced, and bounces that come back. "+
+		"Without it such mail is held in the queue.", "postmaster@example.org",
+		func(b *conf.Bounce) *string { return &b.Postmaster }),
+}
+
+var queue = []option[conf.Queue]{
+	spans("retry", "Times between attempts at a deferred message; the last one repeats.",
+		"[1m, 5m, 15m, 30m, 1h, 2h, 4h]",
+		func(q *conf.Queue) *[]time.Duration { return &q.Retry }),
+	span("expire", "Age at which a message is given up and bounced. Time in which the MTA is away does not count.",
+		"5d", func(q *conf.Queue) *time.Duration { return &q.Expire }),
+	span("warn", "Age at which the sender is told of a delay. Only 0 (never) for now.", "0",
+		func(q *conf.Queue) *time.Duration { return &q.Warn }).rare(),
+	size("reserve", "Disk space that stays free: below it, collecting stops and delivering goes on.", "256M",
+		func(q *conf.Queue) *int64 { return &q.Reserve }).rare(),
+	size("max_size", "Octets in the queue above which collecting stops. 0: no limit.", "0",
+		func(q *conf.Queue) *int64 { return &q.MaxSize }).rare(),
+	number("max", "Messages in the queue above which collecting stops. 0: no limit.", "0",
+		func(q *conf.Queue) *int { return &q.Max }).rare(),
+}
+
+var limits = []option[conf.Limits]{
+	number("per_server", "Sessions with one server at once.", "3",
+		func(l *conf.Limits) *int { return &l.PerServer }).rare(),
+	number("sessions", "Sessions with all servers at once.", "20",
+		func(l *conf.Limits) *int { return &l.Sessions }).rare(),
+	number("large", "Large messages on the line at once; small ones go beside them.", "2",
+		func(l *conf.Limits) *int { return &l.Large }).rare(),
+	size("headers_first", "Above this size the header is fetched first and the MTA asked, before the line is "+
+		"paid for the rest.", "32K", func(l *conf.Limits) *int64 { return &l.HeadersFirst }).rare(),
+	number("batch", "Messages made durable at once.", "128",
+		func(l *conf.Limits) *int { return &l.Batch }).rare(),
+	size("batch_size", "Octets made durable at once.", "8M",
+		func(l *conf.Limits) *int64 { return &l.BatchSize }).rare(),
+	size("max_message", "Larger messages stay in the maildrop, and the status says so. 0: no limit.", "512M",
+		func(l *conf.Limits) *int64 { return &l.MaxMessage }).rare(),
+}
+
+var logs = []option[conf.Log]{
+	text("level", "debug, info, warn or error.", "info",
+		func(l *conf.Log) *string { return &l.Level }).rare(),
+	text("format", "auto (text on a terminal and in the journal), text, or json.", "auto",
+		func(l *conf.Log) *string { return &l.Format }).rare(),
+}

@@ -1,0 +1,126 @@
+package yaml
+
+import (
+	"time"
+
+	"mailretr/conf"
+)
+
+// maildrop is the table of one maildrop.
+var maildrop = []option[conf.Maildrop]{
+	text("name", "A name for logs, status and commands.", "jaco",
+		func(m *conf.Maildrop) *string { return &m.Name }),
+	{
+		key: "url", example: "imaps://jaco@mail.isp.example", read: readURL, show: showURL,
+		doc: "Where: pop3, pop3s, imap or imaps, the user, the host, and the port if it is not the usual one. On " +
+			"pop3 and imap STARTTLS is required unless tls: none is written. An @ in the user may stand as it is.",
+	},
+	{
+		key: "user", example: `"jaco@isp.example"`, read: readUser, show: noUser, off: true,
+		doc: "The user, if it is not in the url.",
+	},
+	password(func(m *conf.Maildrop) *conf.Secret { return &m.Password }, "{env: JACO_PASSWORD}"),
+	text("auth", "How to log in: auto, password (USER/PASS, LOGIN), plain (SASL), login (IMAP), apop (POP3; "+
+		"never chosen by auto).", "auto", func(m *conf.Maildrop) *string { return &m.Auth }).rare(),
+	security(func(m *conf.Maildrop) *conf.TLS { return &m.TLS }),
+	list("to", "Who gets the mail: one address or a list.", "jaco@example.org",
+		func(m *conf.Maildrop) *[]string { return &m.To }),
+	{
+		key: "multidrop", off: true, read: readMultidrop, show: showMultidrop,
+		explain: func(p *printer) { explain(p, multidrop) },
+		doc:     "Instead of to: the maildrop holds the mail of many, and the provider names the recipient in a field.",
+	},
+	list("folders", "Folders of an IMAP maildrop.", "[INBOX]",
+		func(m *conf.Maildrop) *[]string { return &m.Folders }).rare(),
+	value("first", "What to do at first contact with the mail that is already there: all (collect it), new (only "+
+		"what comes from now on), or an age such as 30d.", "all",
+		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),
+	{
+		key: "after", example: "keep", read: readAfter,
+		show: showAs(func(m *conf.Maildrop) string { return m.After.String() }),
+		doc: "What happens in the maildrop to what was collected: keep or delete. Without it nothing is " +
+			"destroyed.",
+	},
+	span("poll", "Time between two looks, if not that of the whole.", "15m",
+		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
+	truth("enabled", "false: known, but not collected.", "true",
+		func(m *conf.Maildrop) *bool { return &m.Enabled }).rare(),
+	truth("check", "Ask the MTA whether it knows the recipient before anything is collected. off: collect in any "+
+		"case.", "on", func(m *conf.Maildrop) *bool { return &m.Check }).rare(),
+	text("sender", "The field that holds the sender of the envelope, to which bounces go.", "Return-Path",
+		func(m *conf.Maildrop) *string { return &m.Sender }).rare(),
+	text("authserv", "The name with which the provider begins its Authentication-Results. What they say of a "+
+		"forged sender keeps bounces from going to the wrong one.", "mx.isp.example",
+		func(m *conf.Maildrop) *string { return &m.AuthServ }).rare(),
+	text("deliver", "The destination, where there are several. Without it: the first.", "default",
+		func(m *conf.Maildrop) *string { return &m.Deliver }).rare(),
+	truth("trace", "Log the protocol of this maildrop, passwords masked.", "false",
+		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
+}
+
+var multidrop = []option[conf.Multidrop]{
+	text("envelope", "The field in which the provider puts the recipient.", "X-Envelope-To",
+		func(m *conf.Multidrop) *string { return &m.Envelope }),
+	number("nth", "Which of several fields of that name, from the top.", "1",
+		func(m *conf.Multidrop) *int { return &m.Nth }).rare(),
+	text("strip_prefix", "What the provider puts before the local part.", `"kroon-"`,
+		func(m *conf.Multidrop) *string { return &m.StripPrefix }).rare(),
+	list("domains", "Our domains; addresses in others are not ours.", "[example.org]",
+		func(m *conf.Multidrop) *[]string { return &m.Domains }),
+	text("otherwise", "Who gets mail in which no recipient of ours is found. Without it, it stays in the maildrop.",
+		"postmaster@example.org", func(m *conf.Multidrop) *string { return &m.Otherwise }),
+}
+
+// destination is the table of one destination.
+var destination = []option[conf.Destination]{
+	endpoint("smtp", `"localhost:25"`, "host:port of an MTA, or unix:/path."),
+	endpoint("lmtp", `"unix:/run/dovecot/lmtp"`, "host:port of an LMTP server, or unix:/path.").rare(),
+	endpoint("maildir", "/var/mail/jaco", "A Maildir.").rare(),
+	endpoint("mbox", "/var/mail/jaco", "An mbox file.").rare(),
+	endpoint("imap", "imaps://jaco@mail.example.org/INBOX", "A folder of an IMAP server.").rare(),
+	{
+		key: "command", example: "[/usr/bin/procmail, -d, jaco]", off: true, read: readCommand, show: showCommand,
+		doc: "A program with its arguments; there is no shell.",
+	},
+	security(func(d *conf.Destination) *conf.TLS { return &d.TLS }),
+	text("user", "Login, where the MTA asks for one.", "mailretr",
+		func(d *conf.Destination) *string { return &d.User }).rare(),
+	password(func(d *conf.Destination) *conf.Secret { return &d.Password }, "{env: MTA_PASSWORD}").rare(),
+	text("hello", "The name in EHLO, if not hostname.", "mail.example.org",
+		func(d *conf.Destination) *string { return &d.Hello }).rare(),
+	number("connections", "Connections at once.", "4",
+		func(d *conf.Destination) *int { return &d.Connections }).rare(),
+	number("messages", "Messages on one connection; 0: as many as the MTA likes (ten where the greeting says "+
+		"Exim).", "0", func(d *conf.Destination) *int { return &d.Messages }).rare(),
+	spans("retry", "Times between attempts, if not those of queue.", "[1m, 5m, 15m]",
+		func(d *conf.Destination) *[]time.Duration { return &d.Retry }).rare(),
+	span("expire", "Age at which a message is given up, if not that of queue.", "5d",
+		func(d *conf.Destination) *time.Duration { return &d.Expire }).rare(),
+}
+
+var tls = []option[conf.TLS]{
+	value("mode", "none, starttls (required, never a silent fall-back), or implicit. It may be written alone: "+
+		"tls: none.", "starttls", func(t *conf.TLS) *conf.Mode { return &t.Mode }, parseMode,
+		func(m conf.Mode) string { return string(m) }).rare(),
+	path("ca", "PEM file of the authorities to trust, instead of the system's.", "/etc/mailretr/ca.pem",
+		func(t *conf.TLS) *string { return &t.CA }).rare(),
+	list("pin", "SHA-256 of the certificate, or a list; names and authorities are not asked then.",
+		"00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff",
+		func(t *conf.TLS) *[]string { return &t.Pins }).rare(),
+	text("name", "The name expected in the certificate, if not the host.", "mail.isp.example",
+		func(t *conf.TLS) *string { return &t.Name }).rare(),
+	path("cert", "PEM file of a client certificate, with key.", "/etc/mailretr/client.pem",
+		func(t *conf.TLS) *string { return &t.Cert }).rare(),
+	path("key", "PEM file of its key.", "/etc/mailretr/client.key",
+		func(t *conf.TLS) *string { return &t.Key }).rare(),
+	truth("insecure", "Accept any certificate. Anybody on the line can read along then.", "false",
+		func(t *conf.TLS) *bool { return &t.Insecure }).rare(),
+}
+
+// secrets is the table of the forms of a password.
+var secrets = []option[conf.Secret]{
+	secret("file", conf.SecretFile, true),
+	secret("env", conf.SecretEnv, false),
+	secret("credential", conf.SecretCredential, false),
+	{key: "command", read: readSecretCommand},
+}
