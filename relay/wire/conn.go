@@ -19,17 +19,18 @@ const MaxLine = 4096
 // gathered is how many octets a Write may leave for later.
 const gathered = 32 << 10
 
-// A Conn is a connection with deadlines, counts, limits and a trace. It is a net.Conn whose SetDeadline methods do
-// nothing.
+// A Conn is a connection with deadlines, counts, limits and a trace. It is a net.Conn whose SetDeadline
+// methods do nothing.
 //
-// Writes are gathered: they leave when a read has to wait for the network, or with Flush, as one segment and one TLS
-// record; at once while another goroutine waits in a read. Reading and writing by two goroutines at once is allowed, two
-// readers or two writers are not.
+// Writes are gathered: they leave when a read has to wait for the network, or with Flush, as one segment and
+// one TLS record; at once while another goroutine waits in a read. Reading and writing by two goroutines at
+// once is allowed, two readers or two writers are not.
 //
-// Every wait ends. It ends after Options.Idle (see SetIdle) without an octet; a line or reply that has begun must be
-// whole within Options.Reply; anything else in the middle of which the peer is, message octets above all and what is read
-// by Reader directly, must keep [Rate]. Waiting for something to begin is bounded by the idle limit alone, so that
-// IMAP IDLE may be silent for as long as its limit says. After such an error the connection is of no use.
+// Every wait ends. It ends after Options.Idle (see SetIdle) without an octet; a line or reply that has begun
+// must be whole within Options.Reply; anything else in the middle of which the peer is, message octets above
+// all and what is read by Reader directly, must keep [Rate]. Waiting for something to begin is bounded by the
+// idle limit alone, so that IMAP IDLE may be silent for as long as its limit says. After such an error the
+// connection is of no use.
 type Conn struct {
 	opts Options
 	line *line
@@ -52,8 +53,8 @@ type Conn struct {
 	trace *trace
 }
 
-// New wraps a connection that is already there, for tests. With Implicit it shakes hands first. The caller's connection
-// is closed when New fails.
+// New wraps a connection that is already there, for tests. With Implicit it shakes hands first. The caller's
+// connection is closed when New fails.
 func New(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
 	l := &line{Conn: raw, meter: o.Meter, reply: or(o.Reply, 5*time.Minute)}
 	l.idle.Store(int64(or(o.Idle, time.Minute)))
@@ -72,13 +73,13 @@ func New(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
 // Gate sets what Read hands out from now on.
 func (c *Conn) Gate(g Gate) { c.gate = gate{kind: g} }
 
-// Replay makes the next Reads hand out these octets before anything from the network, e.g. a greeting that was
-// read by us and that a library expects. Not counted again, and not subject to the gate's limits. Reader does not see
-// them. The slice is not copied.
+// Replay makes the next Reads hand out these octets before anything from the network, e.g. a greeting that
+// was read by us and that a library expects. Not counted again, and not subject to the gate's limits. Reader
+// does not see them. The slice is not copied.
 func (c *Conn) Replay(b []byte) { c.replay = b }
 
-// Reader returns the one buffer that all reads share; reading from it directly passes by the gate and its limits, but
-// deadlines, Rate and counts hold. What was written is flushed when it has to wait.
+// Reader returns the one buffer that all reads share; reading from it directly passes by the gate and its
+// limits, but deadlines, Rate and counts hold. What was written is flushed when it has to wait.
 func (c *Conn) Reader() *bufio.Reader { return c.br }
 
 // source is what br reads from. It sends what was gathered before it waits.
@@ -116,8 +117,8 @@ func (c *Conn) told(err error) error {
 	return &Error{Doing: "reading", Err: err}
 }
 
-// Write gathers p; more than 32 KiB leave at once. With the gate Replies it is an error to write while octets of the
-// peer wait: they cannot be the answer to what is about to be asked.
+// Write gathers p; more than 32 KiB leave at once. With the gate Replies it is an error to write while octets
+// of the peer wait: they cannot be the answer to what is about to be asked.
 func (c *Conn) Write(p []byte) (int, error) {
 	data := c.data.Load()
 	if c.gate.kind == Replies && !data {
@@ -154,8 +155,8 @@ func (c *Conn) send(p []byte) (int, error) {
 // Flush sends what was gathered.
 func (c *Conn) Flush() error { return c.flush(false) }
 
-// flush sends what was gathered. A reader does not wait for a writer that is already sending: the peer may be unable to
-// take more before we read.
+// flush sends what was gathered. A reader does not wait for a writer that is already sending: the peer may be
+// unable to take more before we read.
 func (c *Conn) flush(reader bool) error {
 	if !reader {
 		c.fmu.Lock()
@@ -202,8 +203,9 @@ func (c *Conn) toldWriting(err error) error {
 // Mask keeps what is written from the trace until it is called with false: "***" stands there instead.
 func (c *Conn) Mask(on bool) { c.trace.hide(on) }
 
-// Data says that what follows is message octets (true) or commands again (false), in both directions: the trace counts
-// instead of showing, and [Rate] is watched, beginning anew, instead of the time of a line or reply.
+// Data says that what follows is message octets (true) or commands again (false), in both directions: the
+// trace counts instead of showing, and [Rate] is watched, beginning anew, instead of the time of a line or
+// reply.
 func (c *Conn) Data(on bool) {
 	c.data.Store(on)
 	c.line.in.anew.Store(true)
@@ -211,8 +213,8 @@ func (c *Conn) Data(on bool) {
 	c.trace.data(on)
 }
 
-// SetIdle changes the idle time-out of the waits that follow (SMTP: 10 minutes after the final dot). Safe from any
-// goroutine.
+// SetIdle changes the idle time-out of the waits that follow (SMTP: 10 minutes after the final dot). Safe
+// from any goroutine.
 func (c *Conn) SetIdle(d time.Duration) { c.line.idle.Store(int64(d)) }
 
 // Watch aborts the connection when ctx ends. stop ends the watching; call it when the step is over.
@@ -221,8 +223,8 @@ func (c *Conn) Watch(ctx context.Context) (stop func()) {
 	return func() { f() }
 }
 
-// Abort closes the raw connection at once, without a TLS alert or a flush; reads and writes under way return, with
-// err in their chain where it is not nil. Safe from any goroutine.
+// Abort closes the raw connection at once, without a TLS alert or a flush; reads and writes under way return,
+// with err in their chain where it is not nil. Safe from any goroutine.
 func (c *Conn) Abort(err error) { c.line.abort(err) }
 
 // Close flushes nothing and closes the raw connection. Idempotent.
@@ -233,11 +235,12 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Alive says nil if the peer has neither closed the connection nor sent anything unasked: a peek at the socket, no round
-// trip (NOOP makes Exim drop a client at the eleventh). Where the socket cannot be peeked at, nil.
+// Alive says nil if the peer has neither closed the connection nor sent anything unasked: a peek at the
+// socket, no round trip (NOOP makes Exim drop a client at the eleventh). Where the socket cannot be peeked
+// at, nil.
 //
-// Under TLS what waits at the socket may be a session ticket, so it is read, without waiting: only application data, an
-// alert or the end make the connection dead. Not for use while another goroutine reads.
+// Under TLS what waits at the socket may be a session ticket, so it is read, without waiting: only
+// application data, an alert or the end make the connection dead. Not for use while another goroutine reads.
 func (c *Conn) Alive() error {
 	switch {
 	case c.line.cause.Load() != nil:

@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// An Error says what the connection was doing when it failed. It answers TLS() and Protocol(), which store/mail asks for
-// to tell a trouble's kind. It is a net.Error.
+// An Error says what the connection was doing when it failed. It answers TLS() and Protocol(), which
+// store/mail asks for to tell a trouble's kind. It is a net.Error.
 type Error struct {
 	Doing   string // "looking up mail.isp.example", "connecting to …", "securing …", "reading", "writing"
 	Secure  bool   // the failure is one of TLS: certificate, handshake, octets before it

@@ -6,15 +6,15 @@ import (
 	"io"
 )
 
-// A Gate says what Read may hand out, so that a library's own buffer never holds what is meant for our reader, and
-// what is bounded.
+// A Gate says what Read may hand out, so that a library's own buffer never holds what is meant for our
+// reader, and what is bounded.
 type Gate uint8
 
 const (
 	Open    Gate = iota // as it comes
-	Lines               // at most one line per Read, up to and including LF; a line is bounded by MaxLine (POP3 below go-pop3)
-	IMAP                // logical lines bounded by 1 MiB, literals by 64 KiB unless they are a body in a FETCH
-	Replies             // at most one line per Read; a whole reply of SMTP bounded by 64 KiB; begins anew with each Write
+	Lines               // at most one line per Read, with its LF, bounded by MaxLine (POP3 below go-pop3)
+	IMAP                // logical lines bounded by 1 MiB; literals by 64 KiB, unless they are a body in a FETCH
+	Replies             // at most one line per Read; a reply of SMTP bounded by 64 KiB; each Write begins anew
 )
 
 // maxReply bounds a reply of SMTP, in octets.
@@ -31,8 +31,8 @@ type gate struct {
 	imap  logical
 }
 
-// Read flushes what was written if it has to wait, then reads as the gate says. At the end it returns io.EOF; other
-// errors are *Error.
+// Read flushes what was written if it has to wait, then reads as the gate says. At the end it returns io.EOF;
+// other errors are *Error.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.replay) > 0 {
 		n := copy(p, oneLine(c.replay, c.gate.kind))
@@ -110,8 +110,8 @@ func (c *Conn) pass(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// reply follows a reply of SMTP (RFC 5321, 4.2.1): it ends at the first line with the code of its first line that is not
-// followed by a hyphen. That is how net/textproto sees it, on which go-smtp is built.
+// reply follows a reply of SMTP (RFC 5321, 4.2.1): it ends at the first line with the code of its first line
+// that is not followed by a hyphen. That is how net/textproto sees it, on which go-smtp is built.
 func (g *gate) reply(b []byte) error {
 	if !g.mid {
 		g.first, g.start = g.n == 0, g.start[:0]
@@ -132,9 +132,9 @@ func (g *gate) reply(b []byte) error {
 	return nil
 }
 
-// ReadLine flushes and returns one line without its CRLF (a bare LF ends it too), at most max octets with its end; a
-// longer one is a *Error with Protocol. The slice is valid until the next read. The end of the connection is a *Error
-// with io.EOF in its chain, io.ErrUnexpectedEOF in the middle of a line.
+// ReadLine flushes and returns one line without its CRLF (a bare LF ends it too), at most max octets with its
+// end; a longer one is a *Error with Protocol. The slice is valid until the next read. The end of the
+// connection is a *Error with io.EOF in its chain, io.ErrUnexpectedEOF in the middle of a line.
 func (c *Conn) ReadLine(max int) ([]byte, error) {
 	if len(c.replay) > 0 {
 		b := oneLine(c.replay, Lines)

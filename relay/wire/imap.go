@@ -8,13 +8,14 @@ import (
 const (
 	maxLogical = 1 << 20  // of a logical line, in octets, its small literals included
 	maxLiteral = 64 << 10 // of a literal that is no body
-	maxAnswer  = 64 << 20 // of all lines between two writes of ours: a server that never comes to its tagged line
-	edge       = 48       // octets kept of both ends of a line: enough for "* n FETCH" and "BODY[TEXT]<n> {n}"
+	maxAnswer  = 64 << 20 // of all lines between two writes of ours: the tagged line may never come
+	edge       = 48       // octets kept of both ends of a line: "* n FETCH" and "BODY[TEXT]<n> {n}" fit
 )
 
-// A logical follows the lines of an IMAP server (RFC 9051, 9) closely enough to bound what a parser above has to hold. It
-// allows a literal of any size only as the value of BODY[…], BINARY[…] or RFC822… in a FETCH response, which is
-// streamed. Quoted strings are followed too: a parser that lets them run over line ends could be fed for ever.
+// A logical follows the lines of an IMAP server (RFC 9051, 9) closely enough to bound what a parser above has
+// to hold. It allows a literal of any size only as the value of BODY[…], BINARY[…] or RFC822… in a FETCH
+// response, which is streamed. Quoted strings are followed too: a parser that lets them run over line ends
+// could be fed for ever.
 type logical struct {
 	n     int   // octets of the logical line so far, small literals included
 	total int64 // octets of all lines since something was asked
@@ -121,7 +122,8 @@ func (l *logical) end() error {
 		return foreign("a line ends within a quoted string")
 	}
 	if free := l.free(); free || !bytes.HasSuffix(chomp(l.tail), []byte("}")) {
-		if free && !l.bracket && bytes.Contains(l.head, []byte(" [")) {
+		w := bytes.SplitN(l.head, []byte(" "), 3)
+		if free && !l.bracket && len(w) == 3 && bytes.HasPrefix(w[2], []byte("[")) {
 			return foreign("a line ends within a response code")
 		}
 		*l = logical{total: l.total, head: l.head[:0], tail: l.tail[:0]}
@@ -141,10 +143,12 @@ func (l *logical) end() error {
 	return nil
 }
 
-// streamed says whether a literal behind this is one that no parser holds: the body in "* n FETCH (… BODY[…]".
+// streamed says whether a literal behind this is one that no parser holds: the body in "* n FETCH (…
+// BODY[…]".
 func (l *logical) streamed(before []byte) bool {
 	f := bytes.Fields(l.head)
-	if len(f) < 3 || string(f[0]) != "*" || !bytes.EqualFold(f[2], []byte("FETCH")) {
+	if len(f) < 3 || string(f[0]) != "*" || !bytes.EqualFold(f[2], []byte("FETCH")) ||
+		f[1][0] < '0' || f[1][0] > '9' {
 		return false
 	}
 	before, ok := bytes.CutSuffix(before, []byte(" "))

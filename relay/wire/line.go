@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// Rate is the least a transfer must keep, in octets per second, averaged over each stretch of Options.Reply (5 min) that
-// was spent waiting for the line; time that we need ourselves is not counted. A line of 300 octets per second passes for
-// as long as it takes, a peer that sends one octet a minute does not.
+// Rate is the least a transfer must keep, in octets per second, averaged over each stretch of Options.Reply
+// (5 min) that was spent waiting for the line; time that we need ourselves is not counted. A line of 300
+// octets per second passes for as long as it takes, a peer that sends one octet a minute does not.
 const Rate = 100
 
 // A pace is what one direction of the line has to keep to.
@@ -61,8 +61,8 @@ func (l *line) limit(p *pace) time.Duration {
 	return max(d, time.Nanosecond)
 }
 
-// passed books a wait that brought n octets; it returns the limit that was broken, or nil. late says that the wait ended
-// by its deadline.
+// passed books a wait that brought n octets; it returns the limit that was broken, or nil. late says that the
+// wait ended by its deadline.
 func (l *line) passed(p *pace, d time.Duration, n int, late bool) error {
 	switch p.mode {
 	case whole:
@@ -120,8 +120,8 @@ func (l *line) Read(p []byte) (int, error) {
 	}
 }
 
-// Write returns when all of p has left, or with a *Error, which is final. A wait that brought some octets across is
-// progress and is followed by another.
+// Write returns when all of p has left, or with a *Error, which is final. A wait that brought some octets
+// across is progress and is followed by another.
 func (l *line) Write(p []byte) (int, error) {
 	done := 0
 	for {

@@ -25,18 +25,21 @@ type TLS struct {
 	Name     string         // name expected in the certificate; "" means the host that is dialled
 	Roots    *x509.CertPool // nil: CAFile, or the system's
 	CAFile   string         // PEM file of accepted roots, read at each dial; "" means Roots or the system's
-	Pins     []string       // SHA-256 of the server's certificate (DER), hexadecimal, colons allowed; one must match, names and roots are then not asked
+	Pins     []string       // SHA-256 of the server's certificate (DER) in hexadecimal; see below
 	CertFile string         // PEM client certificate, with KeyFile
 	KeyFile  string
 	Insecure bool // accept any certificate; said out loud in the configuration
 
-	// Classic leaves out the post-quantum key share: 1.2 KB less up the line at each handshake, and a recorded
-	// session can be read by whoever has a quantum computer one day.
+	// Where there are Pins, colons allowed in them, one must match, and neither names nor roots nor Insecure are
+	// asked.
+
+	// Classic leaves out the post-quantum key share: 1.2 KB less up the line at each handshake, and a
+	// recorded session can be read by whoever has a quantum computer one day.
 	Classic bool
 
-	// Sessions remembers TLS sessions, so that the next connection does without the certificates on the line; nil:
-	// none are kept. Name, roots and pins are asked again all the same. One for each maildrop or next hop:
-	// tls.NewLRUClientSessionCache(n), n being the connections at once.
+	// Sessions remembers TLS sessions, so that the next connection does without the certificates on the line;
+	// nil: none are kept. Name, roots and pins are asked again all the same. One for each maildrop or next
+	// hop: tls.NewLRUClientSessionCache(n), n being the connections at once.
 	Sessions tls.ClientSessionCache
 }
 
@@ -48,8 +51,8 @@ type Options struct {
 
 	Connect   time.Duration // for looking up and connecting, 30 s
 	Handshake time.Duration // for the TLS handshake, 30 s
-	Idle      time.Duration // for a single read or write to make progress, 60 s (POP3, IMAP); SMTP sets it per step
-	Reply     time.Duration // for a whole line or reply to arrive once it has begun, 5 min: a trickle ends here
+	Idle      time.Duration // for a single read or write to make progress, 60 s; SMTP sets it per step
+	Reply     time.Duration // for a line or reply to be whole once it has begun, 5 min: a trickle ends here
 
 	// DialContext replaces the dialler, in tests and for proxies. nil: a net.Dialer with keep-alive.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)

@@ -12,8 +12,8 @@ import (
 
 var errNoPeek = errors.New("the connection cannot be peeked at")
 
-// readable says whether a read would return at once, with octets or the end, without taking anything. An error means
-// that this connection cannot be asked.
+// readable says whether a read would return at once, with octets or the end, without taking anything. An
+// error means that this connection cannot be asked.
 func readable(c net.Conn) (bool, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {

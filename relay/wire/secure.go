@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// StartTLS flushes, refuses if any octet is buffered behind the server's go-ahead (response injection, CVE-2011-0411),
-// and shakes hands. What was learned in plain text is void afterwards: ask for the capabilities again. After an error the
-// connection is closed.
+// StartTLS flushes, refuses if any octet is buffered behind the server's go-ahead (response injection,
+// CVE-2011-0411), and shakes hands. What was learned in plain text is void afterwards: ask for the
+// capabilities again. After an error the connection is closed.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	if err := c.Flush(); err != nil {
 		c.Close()
@@ -24,6 +24,8 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	}
 	if n := c.br.Buffered() + len(c.replay); n > 0 {
 		c.Close()
+		c.replay = nil
+		c.br.Discard(c.br.Buffered()) // nobody shall use it
 		return c.insecure(fmt.Errorf("%d octets came before the handshake", n))
 	}
 	return c.secure(ctx)
@@ -71,8 +73,8 @@ func (c *Conn) State() (s tls.ConnectionState, ok bool) {
 // Secure says whether octets are encrypted.
 func (c *Conn) Secure() bool { return c.tls != nil }
 
-// config returns the settings for a server at address. The server is judged in VerifyConnection, which the library calls
-// for resumed sessions as well.
+// config returns the settings for a server at address. The server is judged in VerifyConnection, which the
+// library calls for resumed sessions as well.
 func (t TLS) config(address string) (*tls.Config, error) {
 	name, err := t.name(address)
 	if err != nil {

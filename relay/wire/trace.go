@@ -11,9 +11,10 @@ import (
 // shown is how many octets of a line the trace shows.
 const shown = 512
 
-// A trace writes each line to a logger at debug level: what was written when it is written, what was read when it is
-// handed out by a gate or ReadLine, so that message octets which were only read ahead are not taken for lines. With
-// Bodies, what is read is shown as it comes from the network instead. A nil trace traces nothing.
+// A trace writes each line to a logger at debug level: what was written when it is written, what was read
+// when it is handed out by a gate or ReadLine, so that message octets which were only read ahead are not
+// taken for lines. With Bodies, what is read is shown as it comes from the network instead. A nil trace
+// traces nothing.
 type trace struct {
 	c       *Conn
 	log     *slog.Logger
