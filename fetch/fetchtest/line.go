@@ -19,8 +19,11 @@ type Line struct {
 	mu       sync.Mutex
 	open     int
 	down, up int64
+	before   int64 // down, when the session was about to be closed
 	hung     chan struct{}
 }
+
+func (l *Line) quit() { l.mu.Lock(); l.before = l.down; l.mu.Unlock() }
 
 // DialFunc is what wire.Options.DialContext and net.Dialer.DialContext are.
 type DialFunc = func(ctx context.Context, network, address string) (net.Conn, error)

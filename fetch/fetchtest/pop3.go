@@ -45,7 +45,7 @@ type Mail struct {
 	Size   int64  // as announced; 0: the true one, with NoSize 0
 	NoSize bool
 	Refuse string // RETR and TOP answer with -ERR and this
-	Verb   string // what is sent after RETR's +OK, as it stands, instead of the stuffed octets and the end
+	Sent   string // what is sent after RETR's +OK, as it stands, instead of the stuffed octets and the end
 }
 
 // NewPOP3 returns a server that can what most can, PIPELINING included. It ends with the test.

@@ -176,8 +176,8 @@ func (c *POP3Conn) one(verb, arg string) {
 	case verb == "TOP":
 		n, _ := strconv.Atoi(rest)
 		c.Raw("+OK\r\n" + Stuff(top(c.mails[i].Octets, n)))
-	case c.mails[i].Verb != "":
-		c.Raw("+OK\r\n" + c.mails[i].Verb)
+	case c.mails[i].Sent != "":
+		c.Raw("+OK\r\n" + c.mails[i].Sent)
 	default:
 		c.Raw("+OK\r\n" + Stuff(c.mails[i].Octets))
 	}

@@ -177,6 +177,7 @@ func session(t *testing.T, h Harness, ctx context.Context, l *Line, c [][]byte, 
 			err = e
 		}
 	}
+	l.quit()
 	if e := d.Close(); e != nil {
 		err = e
 	} else if err == nil && len(ms) != len(c) {
@@ -192,7 +193,7 @@ func cutAhead(t *testing.T, h Harness) { everyCut(t, h, true) }
 
 func everyCut(t *testing.T, h Harness, tell bool) {
 	c := append(Corpus()[:4:4], Text(600, 2))
-	total := measure(t, h, c, tell)
+	total, _ := measure(t, h, c, tell)
 	for n := int64(1); n < total; n += 1 + total/97 { // about a hundred places, in each phase of a session
 		refill(h, c)
 		l := &Line{Cut: n, Reset: n%2 == 0}
@@ -209,8 +210,8 @@ func everyCut(t *testing.T, h Harness, tell bool) {
 	}
 }
 
-// measure runs a session over a good line and returns what came down.
-func measure(t *testing.T, h Harness, c [][]byte, tell bool) int64 {
+// measure runs a session over a good line and returns what came down, and how much of it before Close.
+func measure(t *testing.T, h Harness, c [][]byte, tell bool) (total, open int64) {
 	t.Helper()
 	refill(h, c)
 	l := &Line{}
@@ -221,7 +222,7 @@ func measure(t *testing.T, h Harness, c [][]byte, tell bool) int64 {
 		still(t, h, nil)
 	}
 	_, down := l.Octets()
-	return down
+	return down, l.before
 }
 
 func refill(h Harness, c [][]byte) {
@@ -243,10 +244,11 @@ func lost(t *testing.T, h Harness, c [][]byte, whole []bool, n int64) {
 	}
 }
 
-// cancelled: a context that ends while nothing arrives ends every call, and Close too.
+// cancelled: a context that ends while nothing arrives ends every call; Close, which has a limit of its own, is quick
+// afterwards.
 func cancelled(t *testing.T, h Harness) {
 	c := append(Corpus()[:3:3], Text(600, 2))
-	total := measure(t, h, c, false)
+	_, total := measure(t, h, c, false)
 	for n := int64(1); n < total; n += 1 + total/23 {
 		refill(h, c)
 		l := &Line{Hang: n}

@@ -1,0 +1,127 @@
+package pop3
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// closing is how long Close may take: servers rewrite a large mbox at QUIT.
+const closing = 3 * time.Minute
+
+// Close deletes what was settled and ends the session. Deletions count at QUIT (RFC 1939, 6), so that anything but +OK
+// to it is an error: what became of them is unknown. A single message that the server refuses to delete is only
+// missing from Gone, and comes again in the next session; when all are refused it is an error.
+//
+// In a session that broke nothing is sent any more; where something was to be deleted, the error says so.
+func (s *session) Close() error {
+	if s.closed {
+		return s.end
+	}
+	s.closed = true
+	s.end = s.quit()
+	if err := s.conn.Close(); s.end == nil && err != nil && s.broken == nil {
+		s.end = mail.TroubleOf(mail.OpQuit, s.server, err)
+	}
+	return s.end
+}
+
+func (s *session) quit() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	defer s.link.watch(ctx)()
+	s.plan = nil
+	switch {
+	case s.broken != nil:
+		return s.unknown(s.broken)
+	case len(s.letGo) == 0 && (s.cur != nil || len(s.flight.all) > 0):
+		return nil // nothing counts on QUIT, and reading what is on the line would cost it
+	case s.flight.octets > maxAhead:
+		return s.unknown(errors.New("the session was given up in the middle of a message"))
+	}
+	if err := s.silence(); err != nil {
+		return s.unknown(s.fail(mail.OpQuit, err))
+	}
+	gone, refusal, err := s.deletions()
+	if err != nil {
+		return s.unknown(s.fail(mail.OpQuit, err))
+	}
+	st, err := s.link.status()
+	if err != nil {
+		return s.unknown(s.fail(mail.OpQuit, err))
+	}
+	if !st.ok {
+		return s.unknown(refused(mail.OpQuit, s.server, st, nil))
+	}
+	s.gone = gone
+	if len(gone) == 0 && refusal != nil {
+		refusal.Hint = "The server does not let messages be deleted; set after: keep, or ask the provider."
+		return refusal
+	}
+	return nil
+}
+
+// unknown is the error of Close where something was to be let go of: nobody can tell.
+func (s *session) unknown(err error) error {
+	if len(s.letGo) == 0 {
+		return nil
+	}
+	return mail.TroubleOf(mail.OpQuit, s.server, err)
+}
+
+// silence brings the connection to where nothing is on the line, and looks whether the server speaks out of turn: DELE
+// to a server that is out of step could mean any message.
+func (s *session) silence() error {
+	if err := s.finishCurrent(); err != nil {
+		return err
+	}
+	for len(s.flight.all) > 0 {
+		if err := s.passOver(); err != nil {
+			return err
+		}
+	}
+	return s.conn.Alive()
+}
+
+// deletions sends DELE for all that was let go of, and QUIT behind the last one; the reply to QUIT is not read. It
+// returns what was confirmed, and the last refusal.
+func (s *session) deletions() (gone []mail.UID, refusal *mail.Trouble, err error) {
+	sent := 0
+	for i := 0; ; i++ {
+		if sent, err = s.sendDeletions(sent, i); err != nil || i == len(s.letGo) {
+			return gone, refusal, err
+		}
+		st, err := s.link.status()
+		if err != nil {
+			return nil, nil, err
+		}
+		if st.ok {
+			gone = append(gone, s.letGo[i].uid)
+		} else {
+			refusal = refused(mail.OpSettle, s.server, st, nil)
+		}
+	}
+}
+
+// sendDeletions sends as much as the window allows, in portions, when answered replies were read.
+func (s *session) sendDeletions(sent, answered int) (int, error) {
+	window := 1
+	if s.pipelining {
+		if window = maxFlight * 7 / 8; sent-answered > window*3/4 {
+			return sent, nil
+		}
+	}
+	for ; sent <= len(s.letGo) && sent-answered < window; sent++ {
+		command := "QUIT"
+		if sent < len(s.letGo) {
+			command = "DELE " + strconv.Itoa(s.letGo[sent].num)
+		}
+		if err := s.link.send(command); err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}

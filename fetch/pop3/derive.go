@@ -1,0 +1,129 @@
+package pop3
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"mailretr/store/mail"
+)
+
+// topAhead is how many TOP leave before the first answer is read, when identities are derived.
+const topAhead = 32
+
+// identify gives an identity to each message whose unique-id is none: "=", a hash of header section and size, and an
+// ordinal among equal ones. It costs a header each, so only these pay it, once a session.
+func (s *session) identify(ctx context.Context) error {
+	switch {
+	case s.broken != nil:
+		return s.broken
+	case s.identified:
+		return nil
+	case s.byUID == nil:
+		s.byUID = make(map[mail.UID]*item)
+	}
+	var odd []*item
+	for i := range s.items {
+		if s.items[i].uid == "" {
+			odd = append(odd, &s.items[i])
+		}
+	}
+	if len(odd) > 0 {
+		defer s.link.watch(ctx)()
+		if err := s.derive(odd); err != nil {
+			return err
+		}
+	}
+	s.identified = true
+	return nil
+}
+
+func (s *session) derive(odd []*item) error {
+	for asked, i := 0, 0; i < len(odd); i++ {
+		for asked < len(odd) && !s.known.NoTop && (asked <= i || s.pipelining && asked-i < topAhead) {
+			if err := s.link.send("TOP " + strconv.Itoa(odd[asked].num) + " 0"); err != nil {
+				return s.fail(mail.OpList, err)
+			}
+			asked++
+		}
+		var key string
+		var err error
+		if i < asked { // else the server has no TOP
+			if key, err = s.topKey(odd[i]); err != nil {
+				return s.fail(mail.OpList, err)
+			}
+		}
+		if key == "" {
+			if err := s.nameless(); err != nil {
+				return err
+			}
+			key = rand.Text()
+		}
+		s.name(odd[i], key)
+	}
+	return nil
+}
+
+// topKey reads the answer to TOP and makes a key of it; "" where there is no header to be had.
+func (s *session) topKey(x *item) (string, error) {
+	st, err := s.link.status()
+	if err != nil {
+		return "", err
+	}
+	if !st.ok {
+		if !s.known.After.has("TOP", "") {
+			s.learnNoTop()
+		}
+		return "", nil
+	}
+	h := sha256.New()
+	m := s.link.multi()
+	scan, done := scanner{}, false
+	for {
+		b, err := m.next()
+		if err == io.EOF {
+			fmt.Fprintf(h, "\x00%d", x.size)
+			return hex.EncodeToString(h.Sum(nil)[:16]), nil
+		}
+		if err == nil && m.raw > 2*mail.MaxHeader {
+			err = &nonsense{"the answer to TOP is too long"}
+		}
+		if err != nil {
+			return "", err
+		}
+		if !done {
+			h.Write(b)
+			done = scan.end(b)
+		}
+	}
+}
+
+func (s *session) learnNoTop() {
+	s.known.NoTop = true
+	s.opts.remember(s.known)
+}
+
+// nameless refuses what can only go wrong: a message without any identity that stays upstream would be collected at
+// each poll. Where it is deleted afterwards, a name for this session is enough; it may come twice after a cut.
+func (s *session) nameless() error {
+	if s.opts.After == Delete {
+		return nil
+	}
+	return &mail.Trouble{Op: mail.OpList, Kind: mail.Protocol, Server: s.server,
+		Err:  errors.New("the server has neither usable unique-ids (UIDL) nor TOP: messages cannot be told apart"),
+		Hint: "Such a maildrop can only be emptied: set after: delete, or use IMAP."}
+}
+
+// name sets a derived identity; equal keys are counted.
+func (s *session) name(x *item, key string) {
+	uid := mail.UID("=" + key)
+	for n := 2; s.byUID[uid] != nil; n++ {
+		uid = mail.UID("=" + key + "." + strconv.Itoa(n))
+	}
+	x.uid, s.byUID[uid] = uid, x
+}

@@ -1,0 +1,211 @@
+package pop3
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
+
+	"mailretr/store/mail"
+)
+
+// A turn is one command and what is done with its reply. skip is asked only where the turns before it have been answered.
+type turn struct {
+	command string
+	secret  bool
+	read    func() error
+	skip    func() bool
+}
+
+// take makes turns: all commands in one write where the server can pipeline, else one after the other.
+func (s *session) take(pipe bool, turns ...turn) error {
+	send := func(t turn) error {
+		if t.secret {
+			return s.link.secret(t.command)
+		}
+		return s.link.send(t.command)
+	}
+	if pipe {
+		for _, t := range turns {
+			if err := send(t); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range turns {
+		if !pipe {
+			if t.skip != nil && t.skip() {
+				continue
+			}
+			if err := send(t); err != nil {
+				return err
+			}
+		}
+		if err := t.read(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// login authenticates and takes the listing. What the server can is remembered from an earlier session, or asked first;
+// then login, STAT, LIST and UIDL leave in one write if it pipelines.
+func (s *session) login(greeting []byte, password string) error {
+	k := s.opts.recall(s.conn.Secure())
+	fresh := k == nil
+	if fresh {
+		k = &known{At: s.opts.now().Unix(), Secure: s.conn.Secure()}
+		if err := s.take(false, s.capa(&k.Before)); err != nil {
+			return mail.TroubleOf(mail.OpLogin, s.server, err)
+		}
+	}
+	s.op, s.known = mail.OpLogin, k
+	auth, err := s.auth(k, greeting, password)
+	if err != nil {
+		return err
+	}
+	pipe := k.Before.has("PIPELINING", "")
+	turns := append(auth, s.listing(k)...)
+	if err := s.take(pipe, turns...); err != nil {
+		if t := (*mail.Trouble)(nil); !errors.As(err, &t) {
+			s.opts.remember(nil) // no refusal: perhaps what was believed of the server is why
+		}
+		return mail.TroubleOf(s.op, s.server, err)
+	}
+	s.learned(k)
+	if fresh {
+		s.opts.remember(k)
+	}
+	return nil
+}
+
+// learned takes over what is known once the listing is here.
+func (s *session) learned(k *known) {
+	if k.After == nil {
+		k.After = k.Before
+	}
+	s.pipelining = k.After.has("PIPELINING", "") || k.Before.has("PIPELINING", "")
+	if len(k.After) > 0 && !k.After.has("TOP", "") {
+		k.NoTop = true
+	}
+}
+
+// capa asks for the capabilities; -ERR means that there are none to speak of.
+func (s *session) capa(into *caps) turn {
+	return turn{command: "CAPA", read: func() error {
+		st, err := s.link.status()
+		if err != nil || !st.ok {
+			*into = caps{}
+			return err
+		}
+		*into, err = readCaps(s.link.multi())
+		return err
+	}}
+}
+
+// auth returns the turns of the login.
+func (s *session) auth(k *known, greeting []byte, password string) ([]turn, error) {
+	o := s.opts
+	how := o.Auth
+	if how == Auto && k.Before.has("SASL", "PLAIN") &&
+		(!k.Before.has("USER", "") || strings.ContainsAny(o.User, " \t")) {
+		how = Plain
+	}
+	switch how {
+	case APOP:
+		stamp, err := timestamp(greeting)
+		if err != nil {
+			return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Protocol, Server: s.server, Err: err,
+				Hint: "Without a proper timestamp APOP gives the password away; choose another login and TLS."}
+		}
+		sum := md5.Sum([]byte(stamp + password))
+		return []turn{{"APOP " + o.User + " " + hex.EncodeToString(sum[:]), true, s.accepted, nil}}, nil
+	case Plain:
+		secret := base64.StdEncoding.EncodeToString([]byte("\x00" + o.User + "\x00" + password))
+		read := func() error { return s.continued(secret) }
+		if command := "AUTH PLAIN " + secret; len(command) < 254 { // RFC 2449, 4: a command has 255 octets
+			return []turn{{command, true, read, nil}}, nil
+		}
+		return []turn{{"AUTH PLAIN", false, read, nil}}, nil
+	}
+	return []turn{{"USER " + o.User, false, s.accepted, nil}, {"PASS " + password, true, s.accepted, nil}}, nil
+}
+
+// accepted reads the reply to a step of the login.
+func (s *session) accepted() error {
+	st, err := s.link.status()
+	if err == nil && st.more {
+		err = &nonsense{"a continuation that was not asked for"}
+	}
+	if err != nil {
+		return err
+	}
+	if !st.ok {
+		return refused(mail.OpLogin, s.server, st, s.known.Before)
+	}
+	return nil
+}
+
+// continued reads the reply to AUTH PLAIN; a server that wants the secret on a line of its own gets it (RFC 5034, 4).
+func (s *session) continued(secret string) error {
+	st, err := s.link.status()
+	switch {
+	case err != nil:
+		return err
+	case st.ok:
+		return nil
+	case !st.more:
+		return refused(mail.OpLogin, s.server, st, s.known.Before)
+	case s.known.Before.has("PIPELINING", ""):
+		return &nonsense{"a continuation, though commands were pipelined behind AUTH PLAIN"}
+	}
+	if err := s.link.secret(secret); err != nil {
+		return err
+	}
+	return s.accepted()
+}
+
+// timestamp returns the msg-id in a greeting (RFC 1939, 7, APOP). It must be one of RFC 822 to the letter: a server in
+// the middle that chooses other octets finds out the password by collisions of MD5 (CVE-2007-1558).
+func timestamp(greeting []byte) (string, error) {
+	_, rest, ok := strings.Cut(string(greeting), "<")
+	id, _, closed := strings.Cut(rest, ">")
+	if !ok || !closed {
+		return "", errors.New("the greeting has no timestamp, so that APOP is impossible")
+	}
+	at := 0
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>,;:\"[]`, c) >= 0:
+			return "", errors.New("the timestamp of the greeting has octets that no message id has")
+		case c == '@':
+			at++
+		}
+	}
+	if at != 1 || id[0] == '@' || id[len(id)-1] == '@' {
+		return "", errors.New("the timestamp of the greeting is no message id")
+	}
+	return "<" + id + ">", nil
+}
+
+// whole reads a reply of many lines and gives each line to f.
+func (s *session) whole(f func([]byte) error) error {
+	m := s.link.multi()
+	for {
+		l, err := m.line()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && m.raw > s.opts.maxListing() {
+			err = &nonsense{"the listing is too long"}
+		}
+		if err == nil {
+			err = f(l)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

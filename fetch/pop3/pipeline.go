@@ -1,0 +1,222 @@
+package pop3
+
+import (
+	"context"
+	"io"
+	"strconv"
+
+	"mailretr/store/mail"
+)
+
+// Limits of what is asked for and not answered. The commands must fit into the smallest socket buffers, or a server that
+// answers before it reads on, and we, would wait for each other. The octets are what is paid for when the session
+// breaks, and have to fill a round trip.
+const (
+	maxFlight   = 64
+	maxCommands = 1 << 10
+	maxAhead    = 256 << 10
+	headerGuess = 4 << 10 // expected octets of an answer to TOP
+)
+
+// A request is a command whose answer has not been read.
+type request struct {
+	item    *item
+	top     bool
+	command int   // octets
+	expect  int64 // octets of the answer that are still to come, by what was announced
+}
+
+// A flight is what is on the line, in order.
+type flight struct {
+	all      []request
+	commands int
+	octets   int64
+}
+
+func (f *flight) add(r request) {
+	f.all = append(f.all, r)
+	f.commands += r.command
+	f.octets += r.expect
+}
+
+// landed removes the first request: its answer was read.
+func (f *flight) landed() {
+	r := f.all[0]
+	f.all = f.all[1:]
+	f.commands -= r.command
+	f.octets -= r.expect
+}
+
+// came books octets of the first answer.
+func (f *flight) came(n int64) {
+	n = min(n, f.all[0].expect)
+	f.all[0].expect -= n
+	f.octets -= n
+}
+
+func (f *flight) index(x *item, top bool) int {
+	for i, r := range f.all {
+		if r.item == x && r.top == top {
+			return i
+		}
+	}
+	return -1
+}
+
+// Ahead takes note of what will be read next. It sends nothing itself. Without TOP, headers are refused with ErrNoTop.
+func (s *session) Ahead(_ context.Context, part mail.Part, ms []*mail.Message) error {
+	top := part == mail.Header
+	if s.broken != nil {
+		return s.broken
+	}
+	if top && s.known.NoTop {
+		return alone(&mail.Trouble{Op: mail.OpHeader, Kind: mail.Protocol, Server: s.server, Err: ErrNoTop})
+	}
+	s.plan, s.planTop = nil, top
+	onLine := s.flight.all
+	for _, m := range ms {
+		x := s.byUID[m.Origin.UID]
+		if x == nil {
+			return own(mail.OpFetch, s.server, "this session has no message "+string(m.Origin.UID), "")
+		}
+		if len(onLine) > 0 && len(s.plan) == 0 && onLine[0].item == x && onLine[0].top == top {
+			onLine = onLine[1:] // asked for already
+			continue
+		}
+		s.plan = append(s.plan, x)
+	}
+	return nil
+}
+
+// announced says whether the whole of x will be read, or is on the line.
+func (s *session) announced(x *item) bool {
+	if s.flight.index(x, false) >= 0 {
+		return true
+	}
+	return !s.planTop && s.planned(x) >= 0
+}
+
+func (s *session) planned(x *item) int {
+	for i, p := range s.plan {
+		if p == x {
+			return i
+		}
+	}
+	return -1
+}
+
+// want brings the connection to where the status line of this answer is read next.
+func (s *session) want(x *item, top bool) error {
+	if err := s.finishCurrent(); err != nil {
+		return err
+	}
+	if k := s.flight.index(x, top); k >= 0 {
+		for range k {
+			if err := s.passOver(); err != nil {
+				return err
+			}
+		}
+		return s.fill()
+	}
+	for len(s.flight.all) > 0 {
+		if err := s.passOver(); err != nil {
+			return err
+		}
+	}
+	if k := s.planned(x); k >= 0 && s.planTop == top {
+		s.plan = s.plan[k+1:]
+	}
+	if err := s.ask(x, top); err != nil {
+		return err
+	}
+	return s.fill()
+}
+
+// ask writes one command.
+func (s *session) ask(x *item, top bool) error {
+	r := request{item: x, top: top, expect: min(x.size, 1<<40)} // a liar's sizes must not overflow a sum
+	command := "RETR " + strconv.Itoa(x.num)
+	if top {
+		command = "TOP " + strconv.Itoa(x.num) + " 0"
+		r.expect = min(r.expect, headerGuess)
+	}
+	r.command = len(command) + 2
+	if err := s.link.send(command); err != nil {
+		return err
+	}
+	s.flight.add(r)
+	return nil
+}
+
+// fill asks ahead, in portions of at least a quarter of the window, so that commands share segments.
+func (s *session) fill() error {
+	f := &s.flight
+	if !s.pipelining || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > maxAhead*3/4 {
+		return nil
+	}
+	if s.cur != nil { // these are commands in the middle of message octets
+		s.conn.Data(false)
+		defer s.conn.Data(true)
+	}
+	for len(s.plan) > 0 && len(f.all) < maxFlight && f.commands <= maxCommands-20 {
+		x := s.plan[0]
+		if len(f.all) > 0 && f.octets+x.size > maxAhead {
+			break
+		}
+		if s.plan = s.plan[1:]; x.gone {
+			continue
+		}
+		if err := s.ask(x, s.planTop); err != nil {
+			return err
+		}
+	}
+	return s.conn.Flush()
+}
+
+// passOver reads an answer that nobody wants.
+func (s *session) passOver() error {
+	st, err := s.link.status()
+	if err != nil {
+		return err
+	}
+	if st.ok {
+		if err := s.discard(s.link.multi()); err != nil {
+			return err
+		}
+	}
+	s.flight.landed()
+	return nil
+}
+
+func (s *session) discard(m *multi) error {
+	s.conn.Data(true)
+	defer s.conn.Data(false)
+	for {
+		_, err := m.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && m.raw > s.opts.maxOctets() {
+			err = &nonsense{"the message is longer than allowed"}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// inTurn says whether what has arrived behind the end of an answer can be another one. A server that forgets to double
+// the dots ends a message early, and the rest of it comes here.
+func (s *session) inTurn() error {
+	r := s.conn.Reader()
+	b, _ := r.Peek(min(r.Buffered(), 4))
+	switch {
+	case len(b) == 0:
+		return nil
+	case len(s.flight.all) == 0:
+		return &nonsense{"the server spoke out of turn behind the end of a message"}
+	case string(b) == "+OK "[:len(b)] || string(b) == "-ERR"[:len(b)] || string(b) == "+OK\r"[:len(b)]:
+		return nil
+	}
+	return &nonsense{"text of a message where a reply should be"}
+}

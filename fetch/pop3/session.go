@@ -1,0 +1,137 @@
+package pop3
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// A session is one login: a snapshot, and what was settled so far. It is a mail.Maildrop, Aheader, Releaser and
+// Confirmed.
+type session struct {
+	opts   *Options
+	server string
+	conn   *wire.Conn
+	link   *link
+	known  *known
+	op     mail.Op // the step of Open that is under way
+
+	count      int // of STAT
+	items      []item
+	complete   bool
+	byUID      map[mail.UID]*item // a nil value: several had it
+	identified bool
+	pipelining bool
+
+	plan    []*item // what will be asked for next, in order
+	planTop bool    // by TOP; else by RETR
+	flight  flight
+	cur     *stream // being read, or to be read to its end
+
+	letGo  []*item
+	broken error // why the connection is of no use; no DELE after it
+	closed bool
+	end    error // of Close
+	gone   []mail.UID
+}
+
+// fail ends the session: what the server meant, or would have said, is not known any more.
+func (s *session) fail(op mail.Op, err error) error {
+	if s.broken == nil {
+		s.broken = mail.TroubleOf(op, s.server, err)
+		s.conn.Abort(err)
+	}
+	return s.broken
+}
+
+// List returns the unique-ids; those that are none are made from the headers first.
+func (s *session) List(ctx context.Context) ([]mail.UID, bool, error) {
+	if err := s.identify(ctx); err != nil {
+		return nil, false, err
+	}
+	uids := make([]mail.UID, len(s.items))
+	for i := range s.items {
+		uids[i] = s.items[i].uid
+	}
+	return uids, s.complete || s.count == 0, nil
+}
+
+// Messages yields the wanted messages in the server's order. One that is announced as too big comes with an error.
+func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
+	return func(yield func(*mail.Message, error) bool) {
+		if err := s.identify(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		var wanted map[mail.UID]bool
+		if want != nil {
+			wanted = make(map[mail.UID]bool, len(want))
+			for _, u := range want {
+				wanted[u] = true
+			}
+		}
+		for i := range s.items {
+			x := &s.items[i]
+			if x.gone || wanted != nil && !wanted[x.uid] {
+				continue
+			}
+			if !yield(s.message(x), s.tooBig(x)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *session) message(x *item) *mail.Message {
+	m := &mail.Message{Origin: mail.Origin{Maildrop: s.opts.Name, Account: s.opts.Account, UID: x.uid}}
+	m.Content = &content{s: s, item: x, msg: m}
+	return m
+}
+
+func (s *session) tooBig(x *item) error {
+	if x.size <= s.opts.maxOctets() {
+		return nil
+	}
+	return alone(own(mail.OpFetch, s.server,
+		fmt.Sprintf("the message is announced with %d octets, more than the %d that are allowed", x.size, s.opts.maxOctets()),
+		"Raise the limit, or remove the message at the provider."))
+}
+
+// Settle gathers what is Done for Close, where the configuration says delete.
+func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) error {
+	if s.opts.After != Delete || !r.Done(len(m.Envelope.Recipients)) {
+		return nil
+	}
+	x := s.byUID[m.Origin.UID]
+	if x == nil {
+		return own(mail.OpSettle, s.server, "this session has no message "+string(m.Origin.UID), "")
+	}
+	s.gather(x)
+	return nil
+}
+
+// Release gathers what earlier sessions took. UIDs that this listing does not name are passed over.
+func (s *session) Release(ctx context.Context, uids []mail.UID) error {
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	for _, u := range uids {
+		if x := s.byUID[u]; x != nil {
+			s.gather(x)
+		}
+	}
+	return nil
+}
+
+func (s *session) gather(x *item) {
+	if !x.gone {
+		x.gone = true
+		s.letGo = append(s.letGo, x)
+	}
+}
+
+// Gone names what the server let go of, after Close.
+func (s *session) Gone() []mail.UID { return s.gone }
