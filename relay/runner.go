@@ -16,7 +16,9 @@ type Lanes interface {
 	Lane(mail.Lane) mail.Retriever
 	// Wake carries a hint when something became due earlier than known.
 	Wake() <-chan struct{}
-	// DueNow makes everything due that waited for this lane while it was sick.
+	// Postpone notes that a lane is sick: the time does not count against what waits for it.
+	Postpone(context.Context, mail.Lane) error
+	// DueNow notes that it is well again: everything is due that waited for it.
 	DueNow(context.Context, mail.Lane) error
 }
 
@@ -202,10 +204,10 @@ func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error) {
 	}
 	switch {
 	case sick != nil && ctx.Err() == nil:
-		r.sicken(l, *sick)
+		r.sicken(ctx, l, *sick)
 	case err != nil && ctx.Err() == nil:
 		r.observe(mail.Event{Op: mail.OpStore, Lane: l.name, Err: err, Alarm: true, Text: "delivering stopped"})
-		r.sicken(l, mail.Result{Err: err})
+		r.sicken(ctx, l, mail.Result{Err: err})
 	}
 }
 

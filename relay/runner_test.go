@@ -14,11 +14,12 @@ import (
 
 // shelf is a queue in memory with one due time per message.
 type shelf struct {
-	mu     sync.Mutex
-	due    map[mail.UID]time.Time
-	leased map[mail.UID]bool
-	wake   chan struct{}
-	dueNow int
+	mu        sync.Mutex
+	due       map[mail.UID]time.Time
+	leased    map[mail.UID]bool
+	wake      chan struct{}
+	dueNow    int
+	postponed int
 }
 
 func newShelf(n int) *shelf {
@@ -43,6 +44,13 @@ func (s *shelf) Lanes(context.Context) (map[mail.Lane]time.Time, error) {
 
 func (s *shelf) Lane(mail.Lane) mail.Retriever { return shelfLane{s} }
 func (s *shelf) Wake() <-chan struct{}         { return s.wake }
+
+func (s *shelf) Postpone(context.Context, mail.Lane) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.postponed++
+	return nil
+}
 
 func (s *shelf) DueNow(context.Context, mail.Lane) error {
 	s.mu.Lock()
@@ -225,6 +233,7 @@ func TestRunnerSickLaneIsTriedByOneAndNothingIsLost(t *testing.T) {
 		equal(t, "left after it came back", s.left(), 0)
 		equal(t, "sick", len(r.Sick()), 0)
 		equal(t, "made due", s.dueNow, 1)
+		equal(t, "postponed", s.postponed, 1)
 		equal(t, "alarms", countAlarms(events), 1)
 		equal(t, "last event", events[len(events)-1].Outcome, mail.Delivered)
 		stop()

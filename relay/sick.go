@@ -23,7 +23,7 @@ func sickness(err error) *mail.Result {
 }
 
 // sicken notes that the lane refuses us or is away.
-func (r *Runner) sicken(l *lane, why mail.Result) {
+func (r *Runner) sicken(ctx context.Context, l *lane, why mail.Result) {
 	first, most := orDefault(r.SickFirst, 15*time.Second), orDefault(r.SickMost, 15*time.Minute)
 	r.mu.Lock()
 	now := r.now()
@@ -44,6 +44,11 @@ func (r *Runner) sicken(l *lane, why mail.Result) {
 	r.mu.Unlock()
 	for _, c := range old {
 		c.close()
+	}
+	if !before {
+		if err := r.Queue.Postpone(context.WithoutCancel(ctx), l.name); err != nil {
+			r.observe(mail.Event{Op: mail.OpStore, Lane: l.name, Err: err, Alarm: true, Text: "the state of the lane was not noted"})
+		}
 	}
 	r.observe(mail.Event{
 		Op: mail.OpLane, Lane: l.name, Outcome: mail.Deferred, Relay: why.RemoteMTA,
