@@ -1,0 +1,206 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"mailretr/relay"
+	"mailretr/store/mail"
+)
+
+// session is one login at one maildrop, or the decision not to try one. Its fields belong to its
+// goroutine, but for those under mu.
+type session struct {
+	p      *Poller
+	e      *entry   // only to save Met early
+	drop   Drop     // as it was when the session began
+	state  State    // a copy, taken over when the session has ended
+	only   mail.UID // asked for alone; "": the maildrop's mail
+	polled bool     // somebody asked for the visit
+	named  bool     // and named the maildrop
+
+	first     bool          // contact
+	largeSlot bool          // it has a large slot, given back at its end
+	open      mail.Maildrop // to close after a panic
+	asked     int           // messages that it went for
+	octets    int64         // of the body that was read last
+	reading   mail.UID      // the message whose body is under way, or broke
+	left      []part        // for sessions of their own
+
+	sessions int // logins tried: 0 or 1
+	looked   bool
+	tally    relay.Tally
+	up, down int64
+	err      error // how it ended: nil, a *mail.Trouble, or ErrStopped
+
+	mu     sync.Mutex
+	cancel context.CancelFunc
+	halted bool        // stop was called
+	under  bool        // a body is being read
+	timer  *time.Timer // ends its grace
+	wasted int64
+	done   []mail.UID // taken by the queue
+	local  error      // the queue takes nothing
+}
+
+// stop ends the session in an orderly way: after the message that is being read, which has a grace; at
+// once where none is. What was read is committed and settled either way.
+func (s *session) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.halted {
+		return
+	}
+	s.halted = true
+	if !s.under {
+		s.cancel()
+		return
+	}
+	s.timer = time.AfterFunc(orDefault(s.p.Grace, 20*time.Second), s.cancel)
+}
+
+// read says whether a body is being read, which a stop does not cut at once.
+func (s *session) read(under bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.under = under
+	if under || !s.halted {
+		return
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.cancel()
+}
+
+func (s *session) stopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.halted
+}
+
+func (s *session) origin() mail.Origin {
+	return mail.Origin{Maildrop: s.drop.Name, Account: s.drop.Account}
+}
+
+// run makes the session, judges how it ended, and tells it.
+func (s *session) run(ctx context.Context) {
+	if s.waits(ctx) {
+		return
+	}
+	var err error
+	if s.p.Room != nil {
+		err = local(s.p.Room(ctx))
+	}
+	if err == nil {
+		up, down := s.drop.meter()
+		err = s.transfer(ctx)
+		upNow, downNow := s.drop.meter()
+		s.up, s.down = upNow-up, downNow-down
+	}
+	s.judge(ctx, err)
+}
+
+// waits says whether a breaker or a back-off still holds. A change of the settings ends it, and so does
+// somebody who asks; but a refused login is tried again only for somebody who names the maildrop: a
+// timer may ask for all of them.
+func (s *session) waits(ctx context.Context) bool {
+	if !s.state.open(s.p.now()) {
+		return false
+	}
+	refused := s.state.Kind == mail.Auth
+	switch {
+	case s.named && refused:
+		s.state.Failures = 0
+	case s.named, s.polled && !refused:
+	case s.drop.settings(ctx) != s.state.Settings:
+		s.state.Failures = 0
+	default:
+		s.looked = true
+		s.err = &mail.Trouble{
+			Op: mail.OpLogin, Kind: s.state.Kind, Server: s.drop.Server, Reply: s.state.Reply,
+			Err: fmt.Errorf("not tried again before %s", s.state.Next.Format(time.RFC3339)),
+		}
+	}
+	return s.looked
+}
+
+// transfer moves what is to be moved. A panic below it is a trouble of this maildrop alone: the daemon
+// collects for others too.
+func (s *session) transfer(ctx context.Context) (err error) {
+	defer func() {
+		x := recover()
+		if x == nil {
+			return
+		}
+		s.tally.At = s.reading
+		err = &mail.Trouble{
+			Op: mail.OpPoll, Kind: mail.Protocol, Server: s.drop.Server,
+			Err:  fmt.Errorf("internal error: %v", x),
+			Hint: "This is a defect of mailretr; the log has what its authors need to mend it.",
+		}
+		s.p.observe(mail.Event{Op: mail.OpAlarm, Origin: s.origin(), Alarm: true,
+			Err: fmt.Errorf("panic: %v\n%s", x, debug.Stack()), Text: "internal error while collecting"})
+		s.abandon()
+	}()
+	s.sessions = 1
+	d := &s.drop
+	first := &relay.HeadersFirst{To: d.Queue, Ask: d.Ask, Above: d.Above, Aside: s.leave}
+	t := relay.Transfer{
+		From: opening{s}, To: gauge{first, s},
+		Choose: s.choose, Resolve: d.Resolve, Fault: s.fault, Now: s.p.Now,
+		Confirm: func(ctx context.Context) error { return local(s.p.Ledger.Confirm(ctx)) },
+		Gone:    func(ctx context.Context, u []mail.UID) error { return local(s.p.Ledger.Gone(ctx, d, u)) },
+	}
+	if d.Ask != nil {
+		t.Above = d.Above // with nobody to ask, a header before its body costs a round trip for nothing
+	}
+	s.tally, err = t.Run(ctx)
+	return err
+}
+
+// abandon closes what a panic has left open.
+func (s *session) abandon() {
+	if s.open == nil {
+		return
+	}
+	defer func() {
+		if x := recover(); x != nil {
+			s.p.observe(mail.Event{Op: mail.OpAlarm, Origin: s.origin(), Alarm: true,
+				Err: fmt.Errorf("panic: %v", x), Text: "internal error while closing"})
+		}
+	}()
+	if err := s.open.Close(); err != nil {
+		s.p.observe(mail.Event{Op: mail.OpQuit, Origin: s.origin(), Err: err})
+	}
+}
+
+// local makes an error a Trouble of ours, unless it is one already.
+func local(err error) error {
+	var t *mail.Trouble
+	if err == nil || errors.As(err, &t) {
+		return err
+	}
+	return &mail.Trouble{
+		Op: mail.OpStore, Kind: mail.Local, Err: err,
+		Hint: "Nothing is lost: the mail stays in the maildrop until this is mended here.",
+	}
+}
+
+// trouble returns the Trouble of an ending, nil for a good one.
+func (s *session) trouble(err error) *mail.Trouble {
+	if err == nil {
+		s.mu.Lock()
+		err = local(s.local)
+		s.mu.Unlock()
+	}
+	var sick *relay.Sick
+	if errors.As(err, &sick) {
+		err = local(err)
+	}
+	return mail.TroubleOf(mail.OpPoll, s.drop.Server, err)
+}

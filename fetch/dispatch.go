@@ -1,0 +1,329 @@
+package fetch
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mailretr/relay"
+	"mailretr/store/mail"
+)
+
+// A Visit is what one visit of a maildrop did: one session, or several.
+type Visit struct {
+	Name     string
+	Tally    relay.Tally // of all its sessions
+	Sessions int         // logins that were tried
+	Up, Down int64       // octets on the line
+	Wasted   int64       // octets of bodies that did not come to their end
+	Next     time.Time   // when the next one is due
+	Err      error       // a *mail.Trouble; or ErrUnknown, ErrPaused, ErrStopped; nil: it went well
+}
+
+// A part is what a visit has left for a session of its own.
+type part struct {
+	uid   mail.UID
+	large bool // needs a large slot
+}
+
+// A request is one Poll call. Its channel holds an answer for each of its names.
+type request struct {
+	ctx     context.Context
+	named   bool // somebody means this maildrop: a breaker does not hold
+	answers chan Visit
+}
+
+// Poll collects now and returns what became of each maildrop, in the order of the names; without names,
+// of all that are not paused, in theirs. A maildrop that is named is tried although its login was
+// refused before; otherwise it has to wait for that. A session that runs already saw an older listing,
+// so another one follows it. When ctx ends, Poll returns ErrStopped for what is not done; without a
+// Run, the sessions end too.
+func (p *Poller) Poll(ctx context.Context, names ...string) []Visit {
+	r := &request{ctx: ctx, named: len(names) > 0}
+	p.mu.Lock()
+	p.init()
+	if !r.named {
+		names = p.unpaused()
+	}
+	r.answers = make(chan Visit, len(names))
+	for _, name := range names {
+		p.ask(r, name)
+	}
+	p.dispatch()
+	p.wake()
+	p.mu.Unlock()
+
+	got := make(map[string]Visit, len(names))
+	done := ctx.Done()
+	for n := 0; n < len(names); n++ {
+		select {
+		case v := <-r.answers:
+			got[v.Name] = v
+		case <-done:
+			done = nil
+			p.withdraw(r)
+			n--
+		}
+	}
+	all := make([]Visit, len(names))
+	for i, name := range names {
+		all[i] = got[name]
+	}
+	return all
+}
+
+func (p *Poller) unpaused() []string {
+	var names []string
+	for name, e := range p.drops {
+		if !e.gone && !e.state.Paused {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ask makes one maildrop due for a request.
+func (p *Poller) ask(r *request, name string) {
+	e := p.drops[name]
+	switch {
+	case e == nil || e.gone:
+		r.answers <- Visit{Name: name, Err: ErrUnknown}
+		return
+	case e.state.Paused:
+		r.answers <- Visit{Name: name, Err: ErrPaused}
+		return
+	}
+	e.waiting = append(e.waiting, r)
+	if e.session == nil {
+		p.first(e)
+	}
+}
+
+// first puts a maildrop at the head of those that wait for a slot.
+func (p *Poller) first(e *entry) {
+	p.due.take(e)
+	if e.ready {
+		p.ready = slices.DeleteFunc(p.ready, func(x *entry) bool { return x == e })
+	}
+	e.ready = true
+	p.ready = slices.Insert(p.ready, 0, e)
+}
+
+// withdraw answers a request whose context has ended. What runs for it alone is waited for; what a Run
+// carries on is not.
+func (p *Poller) withdraw(r *request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	live := p.live()
+	for name, e := range p.drops {
+		for take(&e.waiting, r) {
+			r.answers <- Visit{Name: name, Err: ErrStopped}
+		}
+		for (live || e.session == nil) && take(&e.served, r) {
+			r.answers <- Visit{Name: name, Err: ErrStopped}
+		}
+	}
+}
+
+func take(from *[]*request, r *request) bool {
+	i := slices.Index(*from, r)
+	if i >= 0 {
+		*from = slices.Delete(*from, i, i+1)
+	}
+	return i >= 0
+}
+
+func (p *Poller) answer(some []*request, v Visit) {
+	for _, r := range some {
+		r.answers <- v
+	}
+}
+
+// live says whether a Run is under way.
+func (p *Poller) live() bool { return p.run != nil && p.run.Err() == nil }
+
+// dispatch starts what is due and finds a slot, in the order in which it became due, and says when to
+// look again. Small mail of one maildrop goes before the large bodies of another.
+func (p *Poller) dispatch() (next time.Time) {
+	now := p.now()
+	live := p.live()
+	for live && len(p.due) > 0 && !p.due[0].due.After(now) {
+		e := p.due[0]
+		p.due.take(e)
+		e.ready = true
+		p.ready = append(p.ready, e)
+	}
+	p.ready = slices.DeleteFunc(p.ready, func(e *entry) bool {
+		switch {
+		case e.gone || e.state.Paused:
+			e.ready = false
+			return true
+		case !live && len(e.waiting) == 0, !p.fits(e):
+			return false
+		}
+		e.ready = false
+		p.begin(e)
+		return true
+	})
+	p.after = slices.DeleteFunc(p.after, func(e *entry) bool {
+		switch {
+		case e.session != nil:
+			return false // it keeps its place
+		case e.gone || len(e.later) == 0:
+			e.more = false
+			return true
+		case !live && len(e.served) == 0, e.ready, !p.fits(e), e.later[0].large && !p.takeLarge():
+			return false
+		}
+		e.more = false
+		p.due.take(e)
+		one := e.later[0]
+		e.later = e.later[1:]
+		p.start(e, one)
+		return true
+	})
+	if len(p.due) > 0 {
+		return p.due[0].due
+	}
+	return now.Add(time.Hour)
+}
+
+func (p *Poller) fits(e *entry) bool {
+	return p.running < orDefault(p.Overall, 20) && p.server[e.drop.Server] < orDefault(p.PerServer, 3)
+}
+
+// takeLarge takes a large slot if there is one.
+func (p *Poller) takeLarge() bool {
+	if p.large >= orDefault(p.Large, 2) {
+		return false
+	}
+	p.large++
+	return true
+}
+
+// begin starts a visit. Where the server minds a second login, what the last one has left for a session
+// of its own is this one.
+func (p *Poller) begin(e *entry) {
+	one := part{}
+	if e.state.OneLogin && len(e.later) > 0 && len(e.waiting) == 0 {
+		one, e.later = e.later[0], e.later[1:]
+	} else {
+		e.later = nil
+	}
+	p.answer(e.served, e.visit) // of a visit whose large bodies never found a slot
+	e.served, e.waiting = e.waiting, nil
+	e.visit = Visit{Name: e.drop.Name}
+	p.start(e, one)
+}
+
+// start runs one session. Under a Run it is the Run's; else it belongs to whoever asked.
+func (p *Poller) start(e *entry, one part) {
+	parent := p.run
+	if !p.live() {
+		parent = e.served[0].ctx
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	s := &session{
+		p: p, e: e, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
+		cancel: cancel, polled: len(e.served) > 0,
+		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
+	}
+	unhook := context.AfterFunc(parent, s.stop)
+	e.session = s
+	p.running++
+	p.server[s.drop.Server]++
+	go func() {
+		defer cancel()
+		defer unhook()
+		s.run(ctx)
+		p.finish(ctx, e, s)
+	}()
+}
+
+// finish takes a session's end in: what is remembered, what is told, when it goes on.
+func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
+	p.mu.Lock()
+	s.state.Paused = e.state.Paused
+	e.state = s.state
+	p.mu.Unlock()
+	if err := p.save(ctx, e); err != nil {
+		p.observe(mail.Event{Op: mail.OpStore, Origin: s.origin(), Err: err, Alarm: true,
+			Text: "what is known of the maildrop cannot be saved"})
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.session = nil
+	p.running--
+	if p.server[s.drop.Server]--; p.server[s.drop.Server] == 0 {
+		delete(p.server, s.drop.Server)
+	}
+	if s.largeSlot {
+		p.large--
+	}
+	p.account(e, s)
+	p.requeue(e, s)
+	p.dispatch()
+	p.wake()
+}
+
+// account adds a session to the visit, and answers who waits for it when it is over.
+func (p *Poller) account(e *entry, s *session) {
+	v := &e.visit
+	v.add(s)
+	if s.only == "" {
+		e.later = s.left
+	}
+	if s.err != nil || e.gone || e.state.Paused {
+		e.later = nil
+	}
+	v.Next = e.state.Next
+	if len(e.later) > 0 && !e.state.OneLogin {
+		return
+	}
+	p.answer(e.served, *v)
+	e.served = nil
+}
+
+func (v *Visit) add(s *session) {
+	v.Sessions += s.sessions
+	v.Up, v.Down, v.Wasted = v.Up+s.up, v.Down+s.down, v.Wasted+s.wasted
+	v.Tally.Listed = max(v.Tally.Listed, s.tally.Listed)
+	v.Tally.Messages += s.tally.Messages
+	v.Tally.Octets += s.tally.Octets
+	v.Tally.Refused += s.tally.Refused
+	v.Tally.Saved += s.tally.Saved
+	v.Tally.Left += s.tally.Left
+	v.Tally.At = s.tally.At
+	v.Tally.Progress = v.Tally.Progress || s.tally.Progress
+	if v.Err == nil {
+		v.Err = s.err
+	}
+}
+
+// requeue puts a maildrop where it waits.
+func (p *Poller) requeue(e *entry, s *session) {
+	now := p.now()
+	switch {
+	case e.gone:
+		delete(p.drops, e.drop.Name)
+		return
+	case e.state.Paused:
+		return
+	case len(e.waiting) > 0:
+		p.first(e)
+		return
+	}
+	if when, ok := s.due(now); ok {
+		e.due = when
+	}
+	if e.changed && e.state.Failures > 0 {
+		e.due = now
+	}
+	e.changed = false
+	p.due.put(e)
+	if len(e.later) > 0 && !e.state.OneLogin && !e.more {
+		e.more = true
+		p.after = append(p.after, e)
+	}
+}

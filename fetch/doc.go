@@ -1,0 +1,17 @@
+// Package fetch collects: it says which maildrop is opened when, how many at once, what a session
+// takes, and who its messages are for.
+//
+// A [Poller] visits many maildrops. It promises that no more sessions run at once than its limits say,
+// that a maildrop has one session at a time, that a failure is answered as the table of [Next] says and
+// is not forgotten by a restart, that a message which breaks each session in which it is asked for does
+// not stop the others, and that idle maildrops cost a few hundred octets each and no goroutine. A visit
+// is one session, or several where large bodies or suspects wait: the small mail is let go of before a
+// large body is asked for.
+//
+// It leaves the octets to the kinds (fetch/pop3, fetch/imap), the moving to relay.Transfer, and the
+// marks, which say what is ours already, to the [Ledger]: the queue. Who a message is for is said by
+// [Single] and [Multi], by the configuration or one header field, never by a guess (RFC 5321, 3.6 and
+// 4.4 on Return-Path; RFC 5322, 2.2 and 3.4 on fields and addresses).
+//
+// Read first: [Next], then [Poller], then session.run in collect.go.
+package fetch

@@ -1,0 +1,168 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"mailretr/relay"
+	"mailretr/store/mail"
+)
+
+// gauge is the queue with a look at what goes into it: how much of a body came before it broke, what
+// was taken, and whether an error was ours or the line's.
+type gauge struct {
+	*relay.HeadersFirst
+	s *session
+}
+
+// Batch returns a batch that is looked at.
+func (g gauge) Batch() mail.Batch { return &gauged{Batch: g.HeadersFirst.Batch(), s: g.s} }
+
+// gauged is a batch of a gauge. One is committed while the other is filled, so the session's counters
+// are under its lock.
+type gauged struct {
+	mail.Batch
+	s  *session
+	in []*mail.Message
+}
+
+// Sift passes the question on.
+func (b *gauged) Sift(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
+	if x, ok := b.Batch.(relay.Sifter); ok {
+		return x.Sift(ctx, m)
+	}
+	return relay.Fetch, nil
+}
+
+// Add reads one message. An error that the content has not caused is ours, and ends the session: the
+// next message would cross the line for nothing too.
+func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
+	s := b.s
+	if err := s.refusing(); err != nil {
+		return err
+	}
+	c := &counted{Content: m.Content}
+	m.Content = c
+	s.reading, s.octets = m.Origin.UID, 0
+	s.read(true)
+	err := b.Batch.Add(ctx, m)
+	s.read(false)
+	m.Content, s.octets = c.Content, c.n
+	if err == nil {
+		s.reading = ""
+		b.in = append(b.in, m)
+		return nil
+	}
+	s.waste(c.n)
+	var t *mail.Trouble
+	if c.err == nil && ctx.Err() == nil && !errors.As(err, &t) {
+		return local(err)
+	}
+	return err
+}
+
+// Commit makes the batch durable. Where nothing of it was taken the queue is unwell: the session ends
+// at the next message.
+func (b *gauged) Commit(ctx context.Context) []mail.Report {
+	reports := b.Batch.Commit(ctx)
+	taken := 0
+	var lost int64
+	var cause error
+	for i, m := range b.in {
+		var r mail.Report
+		if i < len(reports) {
+			r = reports[i]
+		}
+		if r.Done(len(m.Envelope.Recipients)) {
+			b.s.take(m.Origin.UID)
+			taken++
+			continue
+		}
+		lost += max(m.Content.Size(), 0)
+		for _, x := range r {
+			cause = cmpOr(cause, x.Err)
+		}
+	}
+	if b.s.waste(lost); taken == 0 && len(b.in) > 0 {
+		b.s.refuse(cmpOr(cause, errors.New("the queue did not take it")))
+	}
+	b.in = b.in[:0]
+	return reports
+}
+
+func cmpOr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (s *session) waste(n int64) {
+	s.mu.Lock()
+	s.wasted += n
+	s.mu.Unlock()
+}
+
+func (s *session) take(uid mail.UID) {
+	s.mu.Lock()
+	s.done = append(s.done, uid)
+	s.mu.Unlock()
+}
+
+func (s *session) refuse(err error) {
+	s.mu.Lock()
+	s.local = cmpOr(s.local, err)
+	s.mu.Unlock()
+}
+
+func (s *session) refusing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return local(s.local)
+}
+
+// counted is a content whose octets are counted, and whose failure is noticed.
+type counted struct {
+	mail.Content
+	n   int64
+	err error
+}
+
+// Header passes the header on.
+func (c *counted) Header(ctx context.Context) ([]byte, error) {
+	b, err := c.Content.Header(ctx)
+	c.err = cmpOr(c.err, err)
+	return b, err
+}
+
+// Open passes the message on.
+func (c *counted) Open(ctx context.Context) (io.ReadCloser, error) {
+	r, err := c.Content.Open(ctx)
+	if err != nil {
+		c.err = cmpOr(c.err, err)
+		return nil, err
+	}
+	return &countedReader{r, c}, nil
+}
+
+type countedReader struct {
+	io.ReadCloser
+	c *counted
+}
+
+func (r *countedReader) Read(b []byte) (int, error) {
+	n, err := r.ReadCloser.Read(b)
+	r.c.n += int64(n)
+	if err != nil && err != io.EOF {
+		r.c.err = cmpOr(r.c.err, err)
+	}
+	return n, err
+}
+
+// Close passes the end on: a content that could not be ended well has failed.
+func (r *countedReader) Close() error {
+	err := r.ReadCloser.Close()
+	r.c.err = cmpOr(r.c.err, err)
+	return err
+}

@@ -1,0 +1,122 @@
+package fetch
+
+import (
+	"encoding/json"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// State is what is remembered of a maildrop from one visit to the next, restarts included. The zero
+// value is a maildrop that was never visited.
+type State struct {
+	Account mail.Account `json:"account,omitempty"` // whose contents Met and Suspects speak of
+	Met     time.Time    `json:"met,omitzero"`      // first contact
+	Paused  bool         `json:"paused,omitempty"`
+
+	Failures int       `json:"failures,omitempty"` // in a row
+	Kind     mail.Kind `json:"kind,omitempty"`     // of the last one; without meaning when Failures is 0
+	Since    time.Time `json:"since,omitzero"`     // of the first one
+	Next     time.Time `json:"next,omitzero"`      // not visited before, unless somebody asks
+	Settings string    `json:"settings,omitempty"` // hash at the last failure
+	Reply    string    `json:"reply,omitempty"`    // what the server said then
+
+	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in the
+	// same session.
+	OneLogin bool                 `json:"one_login,omitempty"`
+	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
+}
+
+// A Suspect is a message at which a session broke. From then on it is asked for alone.
+type Suspect struct {
+	Strikes int   `json:"strikes"` // how often it broke a session of its own
+	Octets  int64 `json:"octets"`  // how much of it had come the last time
+}
+
+// An Ending is how a session ended.
+type Ending struct {
+	At       time.Time
+	Trouble  *mail.Trouble // nil: well
+	Progress bool          // something whole came through
+	Every    time.Duration // the maildrop's interval
+	Settings string        // hash of its settings now
+}
+
+// mostWait bounds the back-off; longest bounds what a server may ask for.
+const (
+	mostWait = time.Hour
+	longest  = 12 * time.Hour
+	briefest = time.Minute // a server that asks for less gets this, or the interval where that is shorter
+)
+
+// breaker is how long a refused login is not tried again: a provider locks an account that is tried
+// each five minutes, and nothing but a person will mend it.
+var breaker = [...]time.Duration{time.Hour, 6 * time.Hour, 12 * time.Hour}
+
+// Next is the one place that says what a failure in collecting means: what is remembered, and when the
+// maildrop is visited again (State.Next, before jitter).
+//
+//	unreachable, tls     interval × 2 each time, at most 1 h; a cut with progress is no failure
+//	protocol             the same: nonsense costs the line too
+//	auth                 1 h, 6 h, then every 12 h
+//	busy                 as the server asks, or the interval
+//	anything else        the interval: it is mended here, and the cheap part of a visit finds out
+func Next(s State, e Ending) State {
+	t := e.Trouble
+	cut := t != nil && t.Kind == mail.Unreachable && e.Progress
+	if t == nil || cut {
+		s.Failures, s.Kind, s.Since = 0, 0, time.Time{}
+		s.Settings, s.Reply = "", ""
+		s.Next = e.At.Add(e.Every)
+		return s
+	}
+	if s.Failures == 0 {
+		s.Since = e.At
+	}
+	if s.Failures > 0 && s.Kind != t.Kind {
+		s.Failures = 0 // each kind has steps of its own
+	}
+	s.Failures++
+	s.Kind, s.Settings, s.Reply = t.Kind, e.Settings, mail.Printable(t.Reply, 512)
+	s.Next = e.At.Add(wait(t, s.Failures, e.Every))
+	return s
+}
+
+// wait says how long to wait after this many failures of one kind in a row.
+func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
+	switch t.Kind {
+	case mail.Unreachable, mail.Insecure, mail.Protocol:
+		d := every
+		for i := 0; i < failures && d < mostWait; i++ {
+			d *= 2
+		}
+		return max(min(d, mostWait), every)
+	case mail.Auth:
+		return max(breaker[min(failures, len(breaker))-1], every)
+	case mail.Busy:
+		if t.After > 0 {
+			return min(max(t.After, min(briefest, every)), longest)
+		}
+	}
+	return every
+}
+
+// open says whether the breaker, or the back-off, still holds.
+func (s *State) open(now time.Time) bool { return s.Failures > 0 && now.Before(s.Next) }
+
+// encode returns the state as it is saved. While all is well, when the next visit is due is not worth a
+// commit.
+func (s State) encode() ([]byte, error) {
+	if s.Failures == 0 {
+		s.Next = time.Time{}
+	}
+	return json.Marshal(s)
+}
+
+func decode(b []byte) (s State, err error) {
+	if len(b) == 0 {
+		return s, nil
+	}
+	err = json.Unmarshal(b, &s)
+	return s, err
+}
