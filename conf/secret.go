@@ -21,14 +21,11 @@ import (
 // A Secret says where a password is found. It is read at each login, so that it can be changed without a
 // reload. However it is printed, formatted, logged or marshalled, it shows "***". The zero value is none.
 type Secret struct {
-	kind  string   // file, env, command, credential, plain
-	ref   string   // path, variable or name of a credential
-	argv  []string // of command
-	plain *sealed
+	kind  string        // file, env, command, credential, plain
+	ref   string        // path, variable or name of a credential
+	argv  []string      // of command
+	plain func() string // a function, because fmt looks into everything else, unexported or not
 }
-
-// sealed is behind a pointer: fmt follows none below its first level, whatever field the Secret is in.
-type sealed struct{ text string }
 
 const (
 	// MaxSecret bounds a secret, in octets; tokens are longer than passwords.
@@ -52,7 +49,9 @@ func SecretCommand(argv ...string) Secret { return Secret{kind: "command", argv:
 func SecretCredential(name string) Secret { return Secret{kind: "credential", ref: name} }
 
 // SecretPlain is the secret itself, written in the configuration.
-func SecretPlain(text string) Secret { return Secret{kind: "plain", plain: &sealed{text}} }
+func SecretPlain(text string) Secret {
+	return Secret{kind: "plain", plain: func() string { return text }}
+}
 
 // Given says whether there is one.
 func (s Secret) Given() bool { return s.kind != "" }
@@ -60,8 +59,16 @@ func (s Secret) Given() bool { return s.kind != "" }
 // Plain says whether the secret itself stands in the configuration.
 func (s Secret) Plain() bool { return s.kind == "plain" }
 
-// Form returns which kind it is (file, env, command, credential, plain; "" for none) and where it is found: the
-// path, the variable, the words of the command, the name. For plain it returns nothing.
+// Equal says whether two secrets are found in the same place, or are the same text.
+func (s Secret) Equal(t Secret) bool {
+	if s.kind != t.kind || s.ref != t.ref || !slices.Equal(s.argv, t.argv) {
+		return false
+	}
+	return s.plain == nil || s.plain() == t.plain()
+}
+
+// Form returns which kind it is (file, env, command, credential, plain; "" for none) and where it is found:
+// the path, the variable, the words of the command, the name. For plain it returns nothing.
 func (s Secret) Form() (kind string, where []string) {
 	switch s.kind {
 	case "", "plain":
@@ -107,8 +114,8 @@ func (s Secret) MarshalYAML() (any, error) { return hidden, nil }
 func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // Resolve reads the secret. It takes at most SecretTimeout. An error names the place, never the secret. A
-// secret that is empty, larger than MaxSecret, or holds CR, LF or NUL is an error: the last would end a command
-// early.
+// secret that is empty, larger than MaxSecret, or holds CR, LF or NUL is an error: the last would end a
+// command early.
 func (s Secret) Resolve(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, SecretTimeout)
 	defer cancel()
@@ -142,7 +149,7 @@ func (s Secret) Hash(ctx context.Context, key []byte) ([32]byte, error) {
 func (s Secret) read(ctx context.Context) (string, error) {
 	switch s.kind {
 	case "plain":
-		return s.plain.text, nil
+		return s.plain(), nil
 	case "env":
 		text, ok := os.LookupEnv(s.ref)
 		if !ok {
@@ -224,8 +231,8 @@ func trimLine(b []byte) string {
 	return string(bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r")))
 }
 
-// capped keeps the first octets that are written, and takes the rest without keeping it. The buffer is a field
-// and not embedded: io.Copy would find its ReadFrom and go round the limit.
+// capped keeps the first octets that are written, and takes the rest without keeping it. The buffer is a
+// field and not embedded: io.Copy would find its ReadFrom and go round the limit.
 type capped struct {
 	kept bytes.Buffer
 	max  int

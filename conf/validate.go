@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Validate returns every mistake, in the order of the sections. It touches neither network nor disk; whether files
-// exist is asked by the source that named them. Call it after Complete.
+// Validate returns every mistake, in the order of the sections. It touches neither network nor disk; whether
+// files exist is asked by the source that named them. Call it after Complete.
 func (c *Config) Validate() []Problem {
 	v := &validator{c: c}
 	v.top()
@@ -66,8 +66,8 @@ func (v *validator) warn(at Pos, hint, format string, args ...any) {
 	v.add(Warning, at, hint, format, args...)
 }
 
-// clean refuses what could leave its place in a protocol (CR, LF, NUL, other controls); it says whether it may
-// be looked at further.
+// clean refuses what could leave its place in a protocol (CR, LF, NUL, other controls); it says whether it
+// may be looked at further.
 func (v *validator) clean(at Where, key, value string) bool {
 	if i := strings.IndexFunc(value, control); i >= 0 {
 		v.fail(at.Of(key), "remove it", "%s: has a control character (%U) inside", key, rune(value[i]))
@@ -138,7 +138,7 @@ const maxSocket = 107
 
 func (v *validator) bounce() {
 	b := &v.c.Bounce
-	hint := `write bounce: {from: "Mail Delivery System <mailer-daemon@example.org>"} with an address that exists`
+	hint := `write bounce: {from: "Mail Delivery System <mailer-daemon@example.org>"}; the address must exist`
 	if v.need(b.At, "from", b.From, hint) {
 		v.address(b.At, "from", b.From)
 	}

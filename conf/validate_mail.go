@@ -40,7 +40,9 @@ func (v *validator) destination(d *Destination) {
 			v.clean(d.At, "command", a)
 		}
 	default:
-		v.need(d.At, d.Kind, d.Address, "write where")
+		if v.clean(d.At, "deliver", d.Kind) {
+			v.need(d.At, d.Kind, d.Address, "write where")
+		}
 	}
 	v.tls(&d.TLS)
 	v.login(d)
@@ -126,7 +128,7 @@ func (v *validator) secret(at Where, s Secret) {
 	case s.kind == "command" && (len(s.argv) == 0 || s.argv[0] == ""):
 		v.fail(at.Of("password"), "write password: {command: [program, argument]}", "command: the list is empty")
 	case s.Plain():
-		v.plain(at, s.plain.text)
+		v.plain(at, s.plain())
 	case s.kind == "credential" && strings.Contains(s.ref, "/"):
 		v.fail(at.Of("password"), "write the name alone", "credential: %q is no name", s.ref)
 	case s.kind != "" && s.kind != "command" && s.ref == "":

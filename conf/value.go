@@ -170,9 +170,9 @@ func (a After) String() string {
 	return "keep"
 }
 
-// SetURL reads where the maildrop is: pop3, pop3s, imap or imaps, "://", a user with "@" (which may be escaped
-// as %40, and may itself hold "@"), a host and a port. It sets Protocol, Secure, Host and Port, and User where the
-// URL has one.
+// SetURL reads where the maildrop is: pop3, pop3s, imap or imaps, "://", a user with "@" (which may be
+// escaped as %40, and may itself hold "@"), a host and a port. It sets Protocol, Secure, Host and Port, and
+// User where the URL has one.
 func (m *Maildrop) SetURL(s string) error {
 	scheme, rest, ok := strings.Cut(s, "://")
 	server, known := servers[strings.ToLower(scheme)]

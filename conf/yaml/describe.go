@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// Describe writes a complete, commented example. It loads as it stands; a setting behind a # without a blank is
-// left out there because few need it.
+// Describe writes a complete, commented example. It loads as it stands; a setting behind a # without a blank
+// is left out there because few need it.
 func Describe(w io.Writer) error {
 	p := &printer{w: bufio.NewWriter(w)}
-	p.comment("Everything that can be configured. Lines that begin with # and a key are settings that few need; " +
-		"they show the default or an example. Durations: 30s, 5m, 2h, 5d. Sizes: 32K, 10M, 1G.")
+	p.comment("Everything that can be configured. Lines that begin with # and a key are settings that few " +
+		"need; they show the default or an example. Durations: 30s, 5m, 2h, 5d. Sizes: 32K, 10M, 1G.")
 	explain(p, top)
 	return p.w.Flush()
 }

@@ -21,11 +21,12 @@ import (
 	"mailretr/conf"
 )
 
-// MaxFile bounds a file, in octets. yaml.v3 needs up to 150 octets for one octet of a hostile file; thousands of
-// maildrops fit, and more belong into a database.
+// MaxFile bounds a file, in octets. yaml.v3 needs up to 150 octets for one octet of a hostile file; thousands
+// of maildrops fit, and more belong into a database.
 const MaxFile = 1 << 20
 
-// maxMarks bounds the flow indicators of a file, each of which may become a node: the memory of a hostile file.
+// maxMarks bounds the flow indicators of a file, each of which may become a node: the memory of a hostile
+// file.
 const maxMarks = 100_000
 
 // maxFiles bounds the files in conf.d and the sources.
@@ -34,12 +35,12 @@ const maxFiles = 1000
 // ErrConfig says that the configuration cannot be used; the problems say why.
 var ErrConfig = errors.New("the configuration has errors")
 
-// Load reads a file, then those that its sources name, then conf.d/*.yaml beside it in lexical order. Lists of
-// maildrops, destinations and sources add up; anything else that is written twice is a mistake.
+// Load reads a file, then those that its sources name, then conf.d/*.yaml beside it in lexical order. Lists
+// of maildrops, destinations and sources add up; anything else that is written twice is a mistake.
 //
-// The problems are all mistakes and warnings, in the order of files and lines; they are worth showing whatever
-// the error is. A maildrop with mistakes is not in Maildrops but in Bad, and no reason for an error. An error is
-// ErrConfig, or what kept the file from being read; the Config is not to be used then.
+// The problems are all mistakes and warnings, in the order of files and lines; they are worth showing
+// whatever the error is. A maildrop with mistakes is not in Maildrops but in Bad, and no reason for an error.
+// An error is ErrConfig, or what kept the file from being read; the Config is not to be used then.
 func Load(ctx context.Context, p conf.Paths) (conf.Config, []conf.Problem, error) {
 	l := &loader{cfg: conf.Default(), home: home(), wrong: make(map[conf.Pos]bool), elsewhere: places()}
 	l.cfg.At.Self = conf.Pos{File: p.Config}

@@ -9,8 +9,8 @@ import (
 	"mailretr/conf"
 )
 
-// An option is one key of a section T: how it is read, shown and explained. The constructors below make all three
-// from where the value is kept.
+// An option is one key of a section T: how it is read, shown and explained. The constructors below make all
+// three from where the value is kept.
 type option[T any] struct {
 	key     string
 	doc     string // sentences for people; Describe wraps them

@@ -178,8 +178,8 @@ func addDestination(d *decoder, n *yaml.Node, one conf.Destination, c *conf.Conf
 	c.Deliver = append(c.Deliver, one)
 }
 
-// named says whether a mapping holds destinations with names: then all its values are mappings. A mapping that has
-// a key of a destination is one, with a mistake in it.
+// named says whether a mapping holds destinations with names: then all its values are mappings. A mapping
+// that has a key of a destination is one, with a mistake in it.
 func named(n *yaml.Node) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		v := n.Content[i+1]
@@ -261,7 +261,8 @@ func showMaildrops(s shower, c *conf.Config) *yaml.Node {
 // security is the option tls: a mode alone, or a section.
 func security[T any](f func(*T) *conf.TLS) option[T] {
 	return option[T]{
-		key: "tls", doc: "How the connection is secured. What does not leave this machine needs nothing here.", off: true,
+		key: "tls", off: true,
+		doc: "How the connection is secured. What does not leave this machine needs nothing here.",
 		read: func(d *decoder, n *yaml.Node, v *T) {
 			t := f(v)
 			t.At.Self = d.pos(n)
@@ -295,9 +296,9 @@ func parseMode(s string) (conf.Mode, error) {
 func password[T any](f func(*T) *conf.Secret, example string) option[T] {
 	return option[T]{
 		key: "password", example: example,
-		doc: "Read at each login. One of {file: /etc/mailretr/jaco.pass}, {env: NAME}, {command: [pass, mail/jaco]}, " +
-			"{credential: NAME} (systemd's LoadCredential=). The password itself is possible in a file that only its " +
-			"owner can read.",
+		doc: "Read at each login. One of {file: /etc/mailretr/jaco.pass}, {env: NAME}, " +
+			"{command: [pass, mail/jaco]}, {credential: NAME} (systemd's LoadCredential=). The password itself is " +
+			"possible in a file that only its owner can read.",
 		read: func(d *decoder, n *yaml.Node, v *T) { readSecret(d, n, f(v)) },
 		show: func(_ shower, v *T) *yaml.Node { return showSecret(*f(v)) },
 	}
@@ -322,7 +323,8 @@ func readSecret(d *decoder, n *yaml.Node, s *conf.Secret) {
 	*s = conf.SecretPlain(text)
 }
 
-// readForm reads where a secret is found. A key that is far from any known is not shown: it may be the password.
+// readForm reads where a secret is found. A key that is far from any known is not shown: it may be the
+// password.
 func readForm(d *decoder, n *yaml.Node, s *conf.Secret) {
 	known := keys(secrets)
 	for i := 0; i < len(n.Content); i += 2 {

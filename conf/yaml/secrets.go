@@ -7,8 +7,8 @@ import (
 	"mailretr/conf"
 )
 
-// secrets looks whether the secrets could be read now. They are read at login and may come later, so that what it
-// finds are warnings.
+// secrets looks whether the secrets could be read now. They are read at login and may come later, so that
+// what it finds are warnings.
 func (l *loader) secrets() {
 	for i := range l.cfg.Deliver {
 		d := &l.cfg.Deliver[i]

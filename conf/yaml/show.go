@@ -70,7 +70,7 @@ func mapping[T any](s shower, table []option[T], v, base *T, at conf.Where) *yam
 }
 
 func empty(n *yaml.Node) bool {
-	return n == nil || n.Kind != yaml.ScalarNode && len(n.Content) == 0 || n.Kind == yaml.ScalarNode && n.Value == ""
+	return n == nil || len(n.Content) == 0 && n.Value == ""
 }
 
 func equal(a, b *yaml.Node) bool {

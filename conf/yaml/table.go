@@ -14,8 +14,8 @@ var top = []option[conf.Config]{
 	path("state", "Directory of the queue. Without it: /var/lib/mailretr, or mailretr below XDG_STATE_HOME "+
 		"(~/.local/state) for an ordinary user.", "/var/lib/mailretr",
 		func(c *conf.Config) *string { return &c.State }).rare(),
-	path("socket", "Where the command line reaches the daemon. Without it: /run/mailretr/control.sock, or below "+
-		"XDG_RUNTIME_DIR for an ordinary user.", "/run/mailretr/control.sock",
+	path("socket", "Where the command line reaches the daemon. Without it: /run/mailretr/control.sock, or "+
+		"below XDG_RUNTIME_DIR for an ordinary user.", "/run/mailretr/control.sock",
 		func(c *conf.Config) *string { return &c.Socket }).rare(),
 	truth("watch", "Read the configuration again when a file changes; SIGHUP does so in any case. A file with "+
 		"mistakes is refused as a whole, and the running configuration goes on.", "true",
@@ -50,8 +50,8 @@ var queue = []option[conf.Queue]{
 	spans("retry", "Times between attempts at a deferred message; the last one repeats.",
 		"[1m, 5m, 15m, 30m, 1h, 2h, 4h]",
 		func(q *conf.Queue) *[]time.Duration { return &q.Retry }),
-	span("expire", "Age at which a message is given up and bounced. Time in which the MTA is away does not count.",
-		"5d", func(q *conf.Queue) *time.Duration { return &q.Expire }),
+	span("expire", "Age at which a message is given up and bounced. Time in which the MTA is away does not "+
+		"count.", "5d", func(q *conf.Queue) *time.Duration { return &q.Expire }),
 	span("warn", "Age at which the sender is told of a delay. Only 0 (never) for now.", "0",
 		func(q *conf.Queue) *time.Duration { return &q.Warn }).rare(),
 	size("reserve", "Disk space that stays free: below it, collecting stops and delivering goes on.", "256M",

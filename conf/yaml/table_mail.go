@@ -28,12 +28,13 @@ var maildrop = []option[conf.Maildrop]{
 	{
 		key: "multidrop", off: true, read: readMultidrop, show: showMultidrop,
 		explain: func(p *printer) { explain(p, multidrop) },
-		doc:     "Instead of to: the maildrop holds the mail of many, and the provider names the recipient in a field.",
+		doc: "Instead of to: the maildrop holds the mail of many, and the provider names the recipient in a " +
+			"field.",
 	},
 	list("folders", "Folders of an IMAP maildrop.", "[INBOX]",
 		func(m *conf.Maildrop) *[]string { return &m.Folders }).rare(),
-	value("first", "What to do at first contact with the mail that is already there: all (collect it), new (only "+
-		"what comes from now on), or an age such as 30d.", "all",
+	value("first", "What to do at first contact with the mail that is already there: all (collect it), new "+
+		"(only what comes from now on), or an age such as 30d.", "all",
 		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),
 	{
 		key: "after", example: "keep", read: readAfter,
@@ -45,8 +46,8 @@ var maildrop = []option[conf.Maildrop]{
 		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
 	truth("enabled", "false: known, but not collected.", "true",
 		func(m *conf.Maildrop) *bool { return &m.Enabled }).rare(),
-	truth("check", "Ask the MTA whether it knows the recipient before anything is collected. off: collect in any "+
-		"case.", "on", func(m *conf.Maildrop) *bool { return &m.Check }).rare(),
+	truth("check", "Ask the MTA whether it knows the recipient before anything is collected. off: collect in "+
+		"any case.", "on", func(m *conf.Maildrop) *bool { return &m.Check }).rare(),
 	text("sender", "The field that holds the sender of the envelope, to which bounces go.", "Return-Path",
 		func(m *conf.Maildrop) *string { return &m.Sender }).rare(),
 	text("authserv", "The name with which the provider begins its Authentication-Results. What they say of a "+
@@ -67,8 +68,8 @@ var multidrop = []option[conf.Multidrop]{
 		func(m *conf.Multidrop) *string { return &m.StripPrefix }).rare(),
 	list("domains", "Our domains; addresses in others are not ours.", "[example.org]",
 		func(m *conf.Multidrop) *[]string { return &m.Domains }),
-	text("otherwise", "Who gets mail in which no recipient of ours is found. Without it, it stays in the maildrop.",
-		"postmaster@example.org", func(m *conf.Multidrop) *string { return &m.Otherwise }),
+	text("otherwise", "Who gets mail in which no recipient of ours is found. Without it, it stays in the "+
+		"maildrop.", "postmaster@example.org", func(m *conf.Multidrop) *string { return &m.Otherwise }),
 }
 
 // destination is the table of one destination.
