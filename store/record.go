@@ -37,7 +37,7 @@ type Record struct {
 
 	// ParentOrigin, of a DSN: where the message that it reports on came from. It goes into the head of the file, so
 	// that a rebuild marks that UID taken. Zero: an engine takes it from the parent's record, if there is one.
-	ParentOrigin mail.Origin `cbor:"22,keyasint"`
+	ParentOrigin mail.Origin `cbor:"22,keyasint,omitzero"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.

@@ -1,0 +1,325 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// First says what to do with mail that is already there when a maildrop is collected from for the first time.
+type First uint8
+
+const (
+	FirstAll  First = iota // collect it
+	FirstNew               // leave it where it is
+	FirstSome              // leave what Listing.Old says
+)
+
+// A Listing is what a session found, and what the configuration says of the maildrop.
+type Listing struct {
+	Maildrop string // its name in the configuration
+	Account  mail.Account
+	UIDs     []mail.UID
+	Complete bool     // the server's own count agrees
+	Folders  []string // IMAP: the folders that the listing covers; nil where there are none
+
+	First First
+	Old   func(mail.UID) bool // FirstSome: it is too old to be wanted; nil: nothing is
+
+	Lets     bool                 // what was taken is let go of (after: delete, or move), else it is kept
+	Days     int                  // not before so many days; 0: at once
+	Size     func(mail.UID) int64 // as announced now; negative: not known. nil: never known
+	Settings string               // hash of what aside notes depend on
+}
+
+// Chosen says what a session shall do and why the rest is left.
+type Chosen struct {
+	mail.Choice
+
+	// Check names those of Fetch whose UID does not prove that they are new. Where their header can be had for
+	// less than the whole, [Queue.Known] is worth asking; the commit asks in any case.
+	Check []mail.UID
+
+	// Pause says that nothing may be collected until somebody has decided: a sentence for people. Ask says what.
+	Pause string
+	Ask   Ask
+
+	Known, Kept int     // left: not meant to be collected; collected and kept
+	Later       int     // left: taken, and to be let go of when its days are over
+	Aside       []Aside // left, each with its reason
+	Fresh       bool    // this was the first contact
+}
+
+// Ask is what somebody has to decide.
+type Ask uint8
+
+const (
+	AskNothing Ask = iota
+	AskAdopt       // the account of a maildrop is another: mailretr seen adopt
+	AskAccept      // the database was rebuilt: mailretr seen accept
+	AskAgain       // the first listing was incomplete: the next session decides
+)
+
+// contact is what is known of an account, besides its marks.
+type contact struct {
+	Maildrop string               `cbor:"1,keyasint"`
+	First    time.Time            `cbor:"2,keyasint"`
+	Listed   time.Time            `cbor:"3,keyasint"` // last complete listing that was noted
+	Former   []mail.Account       `cbor:"4,keyasint,omitempty"`
+	Doubt    time.Time            `cbor:"5,keyasint,omitempty"` // until then a UID alone proves nothing
+	Spaces   map[string]time.Time `cbor:"6,keyasint,omitempty"` // folder/uidvalidity; until when it is doubted
+	Follow   bool                 `cbor:"7,keyasint,omitempty"` // what was kept may be let go of
+	Short    int                  `cbor:"8,keyasint,omitempty"` // first listings that were incomplete
+	Accepted time.Time            `cbor:"9,keyasint,omitempty"` // seen accept
+}
+
+const (
+	keyContact = "contact"
+	keyAccount = "account"
+
+	// forgetAfter is how long a mark is kept that complete listings do not name, and how long a UID is doubted.
+	forgetAfter = 30 * 24 * time.Hour
+	// shortTries is how many incomplete first listings are waited out before old mail is told from new by one of them.
+	shortTries = 3
+)
+
+// A Rebuilder (optional on an Engine) says whether it has ever lost its database and built it again, and when.
+type Rebuilder interface {
+	Rebuilt() (at time.Time, ok bool)
+}
+
+// Choose sorts a listing by the marks into what to fetch, what to let go of and what to leave. It notes the first contact
+// with an account, and forgets marks that complete listings have not named for 30 days. The answer may lead to deletions
+// only after [Queue.Confirm].
+func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
+	c, known, err := q.contact(ctx, l.Account)
+	if err != nil {
+		return Chosen{}, local(err, "")
+	}
+	q.memory.reset(l.Account, c.Former)
+	pause, ask, err := q.paused(ctx, &l, &c, known)
+	switch {
+	case err != nil:
+		return Chosen{}, local(err, "")
+	case ask != AskNothing:
+		return Chosen{Pause: pause, Ask: ask}, nil
+	}
+	marks, err := q.Engine.Marks(ctx, l.Account, l.UIDs)
+	if err != nil {
+		return Chosen{}, local(err, "")
+	}
+	if !known {
+		if c.First.IsZero() && !l.Complete && l.First != FirstAll && c.Short < shortTries {
+			return q.short(ctx, &l, c)
+		}
+		if err := q.first(ctx, &l, &c, marks); err != nil {
+			return Chosen{}, local(err, "")
+		}
+	}
+	all, err := q.sort(ctx, &l, &c, marks)
+	if err != nil {
+		return Chosen{}, local(err, "")
+	}
+	all.Fresh = !known
+	if err := q.listed(ctx, &l, &c, marks); err != nil {
+		return Chosen{}, local(err, "")
+	}
+	return all, nil
+}
+
+// paused says whether somebody has to decide before anything is collected.
+func (q *Queue) paused(ctx context.Context, l *Listing, c *contact, known bool) (string, Ask, error) {
+	if e, ok := q.Engine.(Rebuilder); ok {
+		// What is new in the configuration half a year after a rebuild has nothing to do with it.
+		at, ok := e.Rebuilt()
+		stays := !l.Lets || l.First != FirstAll
+		if ok && stays && at.After(c.Accepted) && at.After(c.First) && q.now().Sub(at) < 6*forgetAfter {
+			return "the database was rebuilt; what this maildrop leaves upstream might be collected again: look at its " +
+				"marks, then say: mailretr seen accept " + l.Maildrop, AskAccept, nil
+		}
+	}
+	if known {
+		return "", 0, nil
+	}
+	former, err := q.accountOf(ctx, l.Maildrop)
+	if err != nil || former == "" || former == l.Account {
+		return "", 0, err
+	}
+	return "this maildrop had another server or user before: if it holds the same mail, say: mailretr seen adopt " +
+		l.Maildrop + "; if it is another one, give it another name", AskAdopt, nil
+}
+
+// short notes that a first listing was incomplete. Old mail cannot be told from new by it.
+func (q *Queue) short(ctx context.Context, l *Listing, c contact) (Chosen, error) {
+	c.Short++
+	err := q.commit(ctx, &Batch{Notes: []Note{contactNote(l.Account, &c)}})
+	if err != nil {
+		return Chosen{}, local(err, "")
+	}
+	return Chosen{Ask: AskAgain, Pause: "the first listing is incomplete, so old mail cannot be told from new; it is tried again"}, nil
+}
+
+// first makes the first contact: marks what is not wanted, and the note that it was made, in one commit.
+func (q *Queue) first(ctx context.Context, l *Listing, c *contact, marks []Seen) error {
+	c.Maildrop, c.First = l.Maildrop, q.now()
+	b := &Batch{Notes: []Note{maildropNote(l.Maildrop, l.Account)}}
+	today := day(c.First)
+	for i := range marks {
+		old := l.First == FirstNew || l.First == FirstSome && l.Old != nil && l.Old(l.UIDs[i])
+		if marks[i].Mark != Unseen || !old {
+			continue
+		}
+		marks[i] = Seen{Account: l.Account, UID: l.UIDs[i], Mark: Known, Day: today, Spot: marks[i].Spot}
+		b.Seen = append(b.Seen, marks[i])
+	}
+	for _, u := range l.UIDs {
+		if s := spaceOf(u, l.Folders); s != "" {
+			c.space(s, time.Time{})
+		}
+	}
+	b.Notes = append(b.Notes, contactNote(l.Account, c))
+	return q.commit(ctx, b)
+}
+
+// sort applies the marks.
+func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) (all Chosen, err error) {
+	asides := map[mail.UID]Aside{}
+	for a, err := range q.Asides(ctx, l.Account) {
+		if err != nil {
+			return all, err
+		}
+		asides[a.UID] = a
+	}
+	now := q.now()
+	have := make(map[mail.UID]bool, len(l.UIDs))
+	for i, u := range l.UIDs {
+		if u == "" || have[u] {
+			continue // no identity: kinds make one of the content
+		}
+		have[u] = true
+		if a, ok := asides[u]; ok {
+			q.memory.aside(l.Account, u)
+			if a.Settings == l.Settings && a.Next.After(now) && marks[i].Mark == Unseen {
+				all.Aside = append(all.Aside, a)
+				continue
+			}
+		}
+		q.one(&all, l, c, u, marks[i], now)
+	}
+	return all, nil
+}
+
+// one decides about one message.
+func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now time.Time) {
+	other := l.Size != nil && m.Size > 0 && l.Size(u) >= 0 && l.Size(u) != m.Size
+	switch {
+	case m.Mark == Unseen && !c.doubts(spaceOf(u, l.Folders), now):
+		all.Fetch = append(all.Fetch, u)
+	case m.Mark == Unseen, other, m.Mark == LetGo && !u.Derived():
+		q.memory.doubts(l.Account, u)
+		all.Fetch = append(all.Fetch, u)
+		all.Check = append(all.Check, u)
+	case m.Mark == Known:
+		all.Known++
+	case m.Mark == Kept && !c.Follow, !l.Lets:
+		all.Kept++
+	case int(day(now)-m.Day) < l.Days:
+		all.Later++
+	default:
+		all.Release = append(all.Release, u)
+	}
+}
+
+// doubts says whether an unseen UID of this space might be a new name of old mail.
+func (c *contact) doubts(space string, now time.Time) bool {
+	return now.Before(c.Doubt) || now.Before(c.Spaces[space])
+}
+
+// space notes a folder/uidvalidity; false: it was known.
+func (c *contact) space(s string, until time.Time) bool {
+	if _, ok := c.Spaces[s]; ok {
+		return false
+	}
+	if c.Spaces == nil {
+		c.Spaces = map[string]time.Time{}
+	}
+	c.Spaces[s] = until
+	return true
+}
+
+// spaceOf returns folder/uidvalidity of an IMAP UID, or "".
+func spaceOf(u mail.UID, folders []string) string {
+	if folders == nil {
+		return ""
+	}
+	for i := len(u) - 1; i >= 0; i-- {
+		if u[i] == '/' {
+			return string(u[:i])
+		}
+	}
+	return ""
+}
+
+// Known says what is remembered of a message by its content key, in this account and those it was called before. Unseen:
+// nothing.
+func (q *Queue) Known(ctx context.Context, a mail.Account, key [16]byte) (Mark, error) {
+	c, _, err := q.contact(ctx, a)
+	if err != nil {
+		return Unseen, err
+	}
+	return q.known(ctx, append([]mail.Account{a}, c.Former...), key)
+}
+
+func (q *Queue) known(ctx context.Context, accounts []mail.Account, key [16]byte) (Mark, error) {
+	if key == [16]byte{} {
+		return Unseen, nil
+	}
+	for _, a := range slices.Compact(accounts) {
+		s, err := q.Engine.Same(ctx, a, [][16]byte{key})
+		if err != nil {
+			return Unseen, err
+		}
+		if s[0].Mark != Unseen {
+			return s[0].Mark, nil
+		}
+	}
+	return Unseen, nil
+}
+
+// contact loads what is known of an account; known: the first contact was made.
+func (q *Queue) contact(ctx context.Context, a mail.Account) (c contact, known bool, err error) {
+	for n, err := range q.Engine.Notes(ctx, spaceAccount, string(a)) {
+		if err != nil {
+			return c, false, err
+		}
+		if n.Key == keyContact {
+			if err := unpack(n.Value, &c); err != nil {
+				return c, false, err
+			}
+		}
+	}
+	return c, !c.First.IsZero(), nil
+}
+
+func contactNote(a mail.Account, c *contact) Note {
+	return Note{Space: spaceAccount, Owner: string(a), Key: keyContact, Value: pack(c)}
+}
+
+func maildropNote(name string, a mail.Account) Note {
+	return Note{Space: spaceMaildrop, Owner: name, Key: keyAccount, Value: []byte(a)}
+}
+
+// accountOf returns the account that a maildrop of this name had last, or "".
+func (q *Queue) accountOf(ctx context.Context, maildrop string) (mail.Account, error) {
+	for n, err := range q.Engine.Notes(ctx, spaceMaildrop, maildrop) {
+		if err != nil {
+			return "", err
+		}
+		if n.Key == keyAccount && n.Owner == maildrop {
+			return mail.Account(n.Value), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"mailretr/store/mail"
+)
+
+// memory is what Choose has found out and Commit has to know: it lives no longer than the process, and a poll fills it
+// again before anything is fetched.
+type memory struct {
+	mu     sync.Mutex
+	asides map[place]bool // messages with an aside note, which ends when they are taken
+	doubt  map[place]bool // listed under a UID that does not prove that they are new
+	former map[mail.Account][]mail.Account
+}
+
+// A place is a message in its account.
+type place struct {
+	account mail.Account
+	uid     mail.UID
+}
+
+// reset forgets what is known of an account.
+func (m *memory) reset(a mail.Account, former []mail.Account) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.make()
+	for _, all := range []map[place]bool{m.asides, m.doubt} {
+		for p := range all {
+			if p.account == a {
+				delete(all, p)
+			}
+		}
+	}
+	m.former[a] = former
+}
+
+func (m *memory) make() {
+	if m.asides == nil {
+		m.asides, m.doubt, m.former = map[place]bool{}, map[place]bool{}, map[mail.Account][]mail.Account{}
+	}
+}
+
+func (m *memory) aside(a mail.Account, u mail.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.make()
+	m.asides[place{a, u}] = true
+}
+
+func (m *memory) doubts(a mail.Account, u mail.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubt[place{a, u}] = true
+}
+
+// asideNote returns the removal of the aside note of a message that is being taken.
+func (m *memory) asideNote(o mail.Origin) (Note, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.asides[place{o.Account, o.UID}] {
+		return Note{}, false
+	}
+	return Note{Space: spaceAside, Owner: string(o.Account), Key: string(o.UID)}, true
+}
+
+// took forgets a message that is ours.
+func (m *memory) took(o mail.Origin) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.asides, place{o.Account, o.UID})
+	delete(m.doubt, place{o.Account, o.UID})
+}
+
+func (m *memory) doubtful(o mail.Origin) (former []mail.Account, yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.former[o.Account], m.doubt[place{o.Account, o.UID}]
+}
+
+// forewarned looks at messages whose UID does not prove that they are new: let go of and listed again, under a new
+// UIDVALIDITY, or in an account that was called otherwise before. Where their content says that they were here, they
+// are not queued again.
+func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error) {
+	left := live[:0:0]
+	for _, e := range live {
+		former, yes := q.memory.doubtful(e.m.Origin)
+		if !yes || e.mark.Mark == Unseen {
+			left = append(left, e)
+			continue
+		}
+		have, err := q.Engine.Marks(ctx, e.mark.Account, []mail.UID{e.mark.UID})
+		if err != nil {
+			return live, err
+		}
+		if have[0].Mark != Unseen {
+			if !e.against(have[0]) {
+				left = append(left, e)
+			}
+			continue
+		}
+		mark, err := q.known(ctx, append([]mail.Account{e.mark.Account}, former...), e.mark.Key)
+		if err != nil {
+			return live, err
+		}
+		e.alias(mark)
+		left = append(left, e)
+	}
+	return left, nil
+}
+
+// alias turns an entry into a second name of a message that is marked already. Nothing is queued, only the mark is set.
+// What was not collected, or was collected and is kept, is reported as Deferred: it stays upstream.
+func (e *entry) alias(have Mark) {
+	if have == Unseen || have == LetGo {
+		return
+	}
+	e.discard()
+	e.parts, e.mark.Mark = nil, have
+	if have != Taken {
+		e.err = errKnown
+	}
+}

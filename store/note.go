@@ -1,0 +1,29 @@
+package store
+
+import (
+	"github.com/fxamacker/cbor/v2"
+)
+
+// Spaces of the notes that the queue keeps itself. Others belong to their owners.
+const (
+	spaceAside    = "aside"    // owner: account, key: UID
+	spaceLane     = "lane"     // owner: lane
+	spaceAccount  = "account"  // owner: account
+	spaceMaildrop = "maildrop" // owner: name in the configuration
+)
+
+var (
+	packing, _   = cbor.EncOptions{Time: cbor.TimeRFC3339Nano}.EncMode()
+	unpacking, _ = cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+)
+
+// pack encodes a value of ours for a note.
+func pack(v any) []byte {
+	b, err := packing.Marshal(v)
+	if err != nil {
+		panic("store: a note that cannot be encoded: " + err.Error()) // types of this package only
+	}
+	return b
+}
+
+func unpack(b []byte, v any) error { return unpacking.Unmarshal(b, v) }

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mailretr/store/mail"
+)
+
+// An Untold error says that a message was not refused, because nobody may be told of it, or because the refusal is not
+// believed. Nothing has happened: the message is to stay where it is, with an aside note.
+type Untold struct {
+	Why     string // a sentence for people
+	Suspect bool   // the next hop refuses many alike: an admin has to look
+}
+
+// Error says why.
+func (u *Untold) Error() string { return u.Why }
+
+// Aside tells this error from one of the disk or database.
+func (u *Untold) Aside() bool { return true }
+
+func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }
+
+// Refuse ends a message without its body: all its recipients were refused by a probe. The report to the sender is queued
+// and the UID marked Taken, in one commit; when Refuse returns nil the message may be let go of upstream. An *Untold
+// error: it may not be refused. Any other error: nothing happened, except with ErrUnknown in its chain, where the next
+// session will find out.
+func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report) error {
+	if n := len(m.Envelope.Recipients); n == 0 || len(report) != n || !report.All(mail.Failed) {
+		return errors.New("store: a message is refused only when each of its recipients was")
+	}
+	r, silentAll := q.refused(m, report)
+	if err := q.doubtRefusal(ctx, m, &r); err != nil {
+		return err
+	}
+	e := &entry{m: m, n: len(report)}
+	header, err := m.Content.Header(ctx)
+	if err != nil {
+		return err
+	}
+	if m.Origin.Account != "" {
+		e.mark.Key = q.ContentKey(header, m.Content.Size())
+	}
+	var all []*entry
+	if !silentAll {
+		if all, err = q.reports(ctx, m, &r, r.Recipients); err != nil {
+			return local(err, "")
+		}
+		if len(all) == 0 {
+			return &Untold{Why: "refused, and nobody may be told of it"}
+		}
+	}
+	return q.refuse(ctx, e, &r, all)
+}
+
+// refused makes the record that the message would have had, with those recipients who are to be told of. It is never
+// queued: it names the parent of the report.
+func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record, silentAll bool) {
+	now := q.now()
+	r = q.record(m, nil, "", now)
+	for i, x := range m.Envelope.Recipients {
+		if silent(x.Notify) {
+			continue
+		}
+		one := Recipient{Recipient: x, State: Owed}
+		one.say(report[i], now, 1000)
+		r.Recipients = append(r.Recipients, one)
+	}
+	return r, len(r.Recipients) == 0
+}
+
+// doubtRefusal counts the refusal among the failures of its lanes; where a lane is suspect nothing is refused.
+func (q *Queue) doubtRefusal(ctx context.Context, m *mail.Message, r *Record) error {
+	doubt := false
+	for _, x := range r.Recipients {
+		for _, l := range q.route(m.Envelope, x.Recipient) {
+			err := q.with(ctx, l, func(s *laneState) {
+				doubt = doubt || q.Guard.failed(&s.trust, x.Last.how(), r, q.now(), false) == suspect
+			})
+			if err != nil {
+				return local(err, "")
+			}
+		}
+	}
+	if doubt {
+		why := "the next hop refuses mail of many senders alike, and has taken none in between: " +
+			r.Recipients[0].Last.result().String()
+		q.observe(mail.Event{Op: mail.OpAlarm, Origin: m.Origin, From: m.Envelope.Reverse, Text: why, Alarm: true})
+		return &Untold{Why: why, Suspect: true}
+	}
+	return nil
+}
+
+// refuse commits the mark with the reports. A UID that is marked already was taken by another session: the reports are
+// discarded, and the mark is confirmed.
+func (q *Queue) refuse(ctx context.Context, e *entry, r *Record, all []*entry) error {
+	discard := func() {
+		for _, x := range all {
+			x.discard()
+		}
+	}
+	q.mark([]*entry{e})
+	for round := 0; ; round++ {
+		b := takeBatch(q, []*entry{e})
+		for _, x := range all {
+			for _, p := range x.parts {
+				b.Put = append(b.Put, p.rec)
+			}
+		}
+		err := q.commit(ctx, b)
+		var seen *ErrSeen
+		switch {
+		case err == nil:
+			q.memory.took(e.m.Origin)
+			q.refusal(e.m, r, all)
+			return nil
+		case errors.As(err, &seen) && round < seenRounds:
+			left, err := q.without(ctx, []*entry{e}, seen.UIDs)
+			if err != nil {
+				discard()
+				return local(err, "")
+			}
+			if len(left) > 0 {
+				continue
+			}
+			discard()
+			if e.err != nil {
+				return e.err
+			}
+			return q.Confirm(ctx)
+		case !isUnknown(err):
+			discard()
+		}
+		return local(fmt.Errorf("refusing: %w", err), "")
+	}
+}
+
+// refusal tells observers of a message that was refused without its body.
+func (q *Queue) refusal(m *mail.Message, r *Record, all []*entry) {
+	for i := range r.Recipients {
+		x := &r.Recipients[i]
+		q.observe(mail.Event{
+			Op: mail.OpRefuse, ID: r.ID, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward, Outcome: mail.Failed,
+			Relay: x.Last.RemoteMTA, Enhanced: x.Last.Enhanced, Reply: x.Last.Reply,
+			Messages: 1, Octets: m.Content.Size(), Saved: max(m.Content.Size(), 0),
+		})
+	}
+	for _, e := range all {
+		q.reported(e, m)
+	}
+}

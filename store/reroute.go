@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"mailretr/store/mail"
+)
+
+// Reroute finds new lanes for messages whose lane is not known any more: at the start, and when the configuration has
+// changed. n counts the messages that were changed. Those without a route stay as they are, with an event.
+func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int, err error) {
+	var ids []mail.ID
+	for l, err := range q.Engine.List(ctx, Filter{}) {
+		if err != nil {
+			return 0, err
+		}
+		if !known(l.Record.Lane) {
+			ids = append(ids, l.Record.ID)
+		}
+	}
+	for _, id := range ids {
+		if err := q.reroute(ctx, id, known); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// reroute routes the recipients of one record anew, unless its lane is known. Where they part, the record is copied.
+func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) bool) error {
+	leased, _, err := q.Engine.LeaseMessages(ctx, Filter{IDs: []mail.ID{id}}, 1, q.ttl())
+	if err != nil || len(leased) == 0 {
+		return err // being attempted in its old lane, or gone
+	}
+	l := leased[0]
+	b, copies, err := q.rerouted(ctx, &l, known)
+	if err == nil && b != nil {
+		err = q.commit(ctx, b)
+	}
+	if err != nil && !isUnknown(err) {
+		for _, c := range copies {
+			c.Discard()
+		}
+	}
+	if err != nil || b == nil {
+		q.Engine.Release(l.Lease)
+	}
+	return err
+}
+
+// rerouted is the commit that routes a record anew; nil where nothing changes.
+func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) bool) (*Batch, []Body, error) {
+	r := &l.Record
+	if known(r.Lane) {
+		return nil, nil, nil
+	}
+	lanes, of := q.part(r)
+	if len(lanes) == 0 || len(lanes) == 1 && lanes[0] == r.Lane {
+		return nil, nil, nil
+	}
+	b := &Batch{Fence: []Lease{l.Lease}}
+	var copies []Body
+	for i, lane := range lanes {
+		part := *r
+		part.Lane, part.Due, part.Recipients = lane, q.now(), of[lane]
+		if i > 0 {
+			part.ID = q.newID()
+			body, err := q.copy(ctx, r, &part)
+			if err != nil {
+				return nil, copies, err
+			}
+			copies = append(copies, body)
+		}
+		b.Put = append(b.Put, part)
+	}
+	return b, copies, nil
+}
+
+// part sorts the recipients of a record by lane. Those without a route go where the others go; nil where nobody has one.
+func (q *Queue) part(r *Record) (lanes []mail.Lane, of map[mail.Lane][]Recipient) {
+	of = map[mail.Lane][]Recipient{}
+	var lost []Recipient
+	for _, x := range r.Recipients {
+		to := q.route(mail.Envelope{Reverse: r.Reverse}, x.Recipient)
+		if len(to) == 0 {
+			lost = append(lost, x)
+			q.observe(mail.Event{
+				Op: mail.OpAlarm, ID: r.ID, Lane: r.Lane, To: x.Forward, Err: errNoRoute, Alarm: true,
+				Text: "a queued message has no route any more",
+			})
+		}
+		for _, l := range to {
+			if !slices.Contains(lanes, l) {
+				lanes = append(lanes, l)
+			}
+			of[l] = append(of[l], x)
+		}
+	}
+	if len(lanes) > 0 {
+		of[lanes[0]] = append(of[lanes[0]], lost...)
+	}
+	return lanes, of
+}
+
+// copy stages the body of a record once more, for another one.
+func (q *Queue) copy(ctx context.Context, from, to *Record) (Body, error) {
+	r, err := (&content{q: q, r: from}).Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	body, err := q.Engine.Stage(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	if _, err = io.CopyBuffer(struct{ io.Writer }{body}, struct{ io.Reader }{r}, *buf); err == nil {
+		to.Body, to.SHA256, err = body.Seal(ctx)
+	}
+	if err != nil {
+		body.Discard()
+		return nil, err
+	}
+	return body, nil
+}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// What changes marks, besides the commit that takes a message.
+
+// marksAtOnce bounds the marks that one commit changes, where nothing depends on all of them being one.
+const marksAtOnce = 2000
+
+// Gone marks messages as let go: the server has confirmed that they are no longer there. Marks keep their size and
+// content key, so that one which comes back is known.
+func (q *Queue) Gone(ctx context.Context, a mail.Account, uids []mail.UID) error {
+	today := day(q.now())
+	return q.remark(ctx, a, uids, func(s Seen) (Seen, bool) {
+		if s.Mark == Unseen {
+			return s, false
+		}
+		s.Mark, s.Day, s.New = LetGo, today, false
+		return s, true
+	})
+}
+
+// Skip marks messages as known: they are not meant to be collected. Marks that stand already stay.
+func (q *Queue) Skip(ctx context.Context, a mail.Account, uids []mail.UID) error {
+	today := day(q.now())
+	return q.remark(ctx, a, uids, func(s Seen) (Seen, bool) {
+		if s.Mark != Unseen {
+			return s, false
+		}
+		s.Mark, s.Day = Known, today
+		return s, true
+	})
+}
+
+// Forget removes the marks of these messages. Those that are still upstream are collected (again).
+func (q *Queue) Forget(ctx context.Context, a mail.Account, uids []mail.UID) error {
+	for some := range slices.Chunk(uids, marksAtOnce) {
+		b := &Batch{}
+		for _, u := range some {
+			b.Forget = append(b.Forget, Seen{Account: a, UID: u})
+		}
+		if err := q.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Seen yields the marks of an account, in no order; see [Engine.AllMarks].
+func (q *Queue) Seen(ctx context.Context, a mail.Account) iter.Seq2[Seen, error] {
+	return q.Engine.AllMarks(ctx, a)
+}
+
+// remark reads marks, and commits those that f changes.
+func (q *Queue) remark(ctx context.Context, a mail.Account, uids []mail.UID, f func(Seen) (Seen, bool)) error {
+	for some := range slices.Chunk(uids, marksAtOnce) {
+		marks, err := q.Engine.Marks(ctx, a, some)
+		if err != nil {
+			return err
+		}
+		b := &Batch{}
+		for i, s := range marks {
+			s.Account, s.UID = a, some[i]
+			if s, ok := f(s); ok {
+				b.Seen = append(b.Seen, s)
+			}
+		}
+		if len(b.Seen) == 0 {
+			continue
+		}
+		if err := q.commit(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Adopt says that a maildrop which has another server or user now holds the same mail as before. Its messages are
+// compared by content with what was collected under the former account.
+func (q *Queue) Adopt(ctx context.Context, maildrop string, a mail.Account) error {
+	former, err := q.accountOf(ctx, maildrop)
+	switch {
+	case err != nil:
+		return err
+	case former == a:
+		return nil
+	case former == "":
+		return fmt.Errorf("maildrop %s was never collected from, so there is nothing to adopt", mail.Printable(maildrop, 100))
+	}
+	old, _, err := q.contact(ctx, former)
+	if err != nil {
+		return err
+	}
+	c, _, err := q.contact(ctx, a)
+	if err != nil {
+		return err
+	}
+	now := q.now()
+	c.Maildrop, c.Doubt, c.Accepted = maildrop, now.Add(forgetAfter), now
+	if c.First.IsZero() {
+		c.First = now
+	}
+	for _, f := range append([]mail.Account{former}, old.Former...) {
+		if f != a && !slices.Contains(c.Former, f) && len(c.Former) < 10 {
+			c.Former = append(c.Former, f)
+		}
+	}
+	return q.commit(ctx, &Batch{Notes: []Note{contactNote(a, &c), maildropNote(maildrop, a)}})
+}
+
+// Accept says, after a rebuild of the database, that an account may be collected from as its marks stand: what has none
+// is collected. So nothing that came meanwhile is taken for old mail.
+func (q *Queue) Accept(ctx context.Context, a mail.Account) error {
+	return q.touch(ctx, a, func(c *contact) {
+		if c.Accepted = q.now(); c.First.IsZero() {
+			c.First = c.Accepted
+		}
+	})
+}
+
+// Follow says that what was collected and kept so far may be let go of, now that the configuration says delete.
+func (q *Queue) Follow(ctx context.Context, a mail.Account) error {
+	return q.touch(ctx, a, func(c *contact) { c.Follow = true })
+}
+
+func (q *Queue) touch(ctx context.Context, a mail.Account, f func(*contact)) error {
+	c, _, err := q.contact(ctx, a)
+	if err != nil {
+		return err
+	}
+	f(&c)
+	return q.commit(ctx, &Batch{Notes: []Note{contactNote(a, &c)}})
+}
+
+// listed notes what a listing shows beside its messages: new spaces, and once a day which marks it did not name.
+func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen) error {
+	now := q.now()
+	changed := c.Maildrop != l.Maildrop
+	c.Maildrop = l.Maildrop
+	for _, u := range l.UIDs {
+		if s := spaceOf(u, l.Folders); s != "" && c.space(s, now.Add(forgetAfter)) {
+			changed = true
+		}
+	}
+	b := &Batch{}
+	if l.Complete && now.Sub(c.Listed) >= 24*time.Hour {
+		if err := q.sweep(ctx, l, marks, b); err != nil {
+			return err
+		}
+		c.Listed, changed = now, true
+	}
+	if !changed {
+		return nil
+	}
+	b.Notes = append(b.Notes, contactNote(l.Account, c), maildropNote(l.Maildrop, l.Account))
+	return q.commit(ctx, b)
+}
