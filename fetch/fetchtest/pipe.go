@@ -9,10 +9,11 @@ import (
 )
 
 // Pipe returns the two ends of a connection that holds up to size octets in each direction, as a socket does (net.Pipe
-// holds none, so that a client that pipelines would wait for itself). It waits on a sync.Cond only, and so works under
-// testing/synctest. Closing one end gives the other what was written, then io.EOF.
-func Pipe(size int) (a, b net.Conn) {
-	x, y := newHalf(size), newHalf(size)
+// holds none, so that a client that pipelines would wait for itself). Octets arrive after latency, half a round trip. It
+// waits on a sync.Cond only, and so works under testing/synctest, where a latency costs no time. Closing one end
+// gives the other what was written, then io.EOF.
+func Pipe(size int, latency time.Duration) (a, b net.Conn) {
+	x, y := newHalf(size, latency), newHalf(size, latency)
 	return &pipeConn{in: x, out: y}, &pipeConn{in: y, out: x}
 }
 
@@ -21,15 +22,23 @@ type half struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	buf    []byte
+	late   []arrival // what of buf is still under way, in order
 	size   int
+	wait   time.Duration
 	ended  bool // by the writer
 	broken bool // by the reader
 	read   deadline
 	write  deadline
 }
 
-func newHalf(size int) *half {
-	h := &half{size: size}
+// arrival is when octets of a half can be read.
+type arrival struct {
+	n  int
+	at time.Time
+}
+
+func newHalf(size int, latency time.Duration) *half {
+	h := &half{size: size, wait: latency}
 	h.cond = sync.NewCond(&h.mu)
 	return h
 }
@@ -72,16 +81,38 @@ func (h *half) get(p []byte) (int, error) {
 			return 0, net.ErrClosed
 		case h.read.past:
 			return 0, os.ErrDeadlineExceeded
-		case len(h.buf) > 0:
-			n := copy(p, h.buf)
+		case h.here() > 0:
+			n := copy(p, h.buf[:h.here()])
 			h.buf = h.buf[:copy(h.buf, h.buf[n:])]
 			h.cond.Broadcast()
 			return n, nil
-		case h.ended:
+		case h.ended && len(h.buf) == 0:
 			return 0, io.EOF
 		}
 		h.cond.Wait()
 	}
+}
+
+// here returns how many octets have arrived.
+func (h *half) here() int {
+	n := len(h.buf)
+	for len(h.late) > 0 && !h.late[0].at.After(time.Now()) {
+		h.late = h.late[1:]
+	}
+	for _, l := range h.late {
+		n -= l.n
+	}
+	return n
+}
+
+// sent books octets that have just been written.
+func (h *half) sent(n int) {
+	if h.wait == 0 {
+		h.cond.Broadcast()
+		return
+	}
+	h.late = append(h.late, arrival{n, time.Now().Add(h.wait)})
+	time.AfterFunc(h.wait, h.cond.Broadcast)
 }
 
 func (h *half) put(p []byte) (n int, err error) {
@@ -99,7 +130,7 @@ func (h *half) put(p []byte) (n int, err error) {
 			m := min(room, len(p))
 			h.buf = append(h.buf, p[:m]...)
 			p, n = p[m:], n+m
-			h.cond.Broadcast()
+			h.sent(m)
 		default:
 			h.cond.Wait()
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH PLAIN (RFC 5034). It keeps the
@@ -22,7 +23,8 @@ type POP3 struct {
 	NoUIDL, NoTOP  bool
 	TLS            *tls.Config // for STLS, or from the first octet with Implicit
 	Implicit       bool
-	Buffer         int // octets that the connection holds in each direction; 0: 64 KiB
+	Buffer         int           // octets that the connection holds in each direction; 0: 64 KiB
+	Latency        time.Duration // of each direction; for testing/synctest
 
 	// On replaces what a verb does (capitals; "CONNECT" is the greeting). It returns false to have the usual
 	// done after all. The functions run on the connection's goroutine.
@@ -132,7 +134,7 @@ func (s *POP3) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if size == 0 {
 		size = 64 << 10
 	}
-	client, server := Pipe(size)
+	client, server := Pipe(size, s.Latency)
 	if !s.start(server) {
 		return nil, net.ErrClosed
 	}
