@@ -1,0 +1,140 @@
+package imap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mailretr/relay/wire"
+)
+
+// autologout is how long a connection may rest while nothing is asked: servers give half an hour (RFC 9051, 5.4).
+const autologout = 29 * time.Minute
+
+var errAllowance = errors.New("the server sent more than was asked for")
+
+// A line is what the library reads and writes. The library reads all the time, also when nothing is asked and the caller is
+// busy elsewhere, so the idle limit is kept here: it runs only while a command waits for its answer and somebody reads.
+// And it counts what comes against what was asked for, since the library gathers without limits.
+type line struct {
+	*wire.Conn
+	idle  time.Duration
+	scan  scanner      // of the reading goroutine
+	allow atomic.Int64 // octets that may still come
+	wide  atomic.Int64 // longest logical line that is expected now; 0: maxLogical
+
+	mu      sync.Mutex
+	busy    int // commands without an answer
+	reading bool
+	timer   *time.Timer
+	first   error // why the connection ended, unless we closed it
+	bye     string
+	closed  bool
+}
+
+// newLine takes over a connection that is greeted and secured.
+func newLine(conn *wire.Conn, idle time.Duration) *line {
+	if idle <= 0 {
+		idle = time.Minute // as in relay/wire
+	}
+	conn.Gate(wire.IMAP)
+	conn.SetIdle(max(autologout, idle))
+	return &line{Conn: conn, idle: idle}
+}
+
+// Read is for the library alone.
+func (l *line) Read(p []byte) (int, error) {
+	l.attend(true)
+	n, err := l.Conn.Read(p)
+	l.attend(false)
+	l.scan.max = int(l.wide.Load())
+	switch broken := l.scan.feed(p[:n]); {
+	case err != nil:
+	case broken != nil:
+		err = &wire.Error{Doing: "reading", Foreign: true, Err: broken}
+	case l.allow.Add(-int64(n)) < 0:
+		err = &wire.Error{Doing: "reading", Foreign: true, Err: errAllowance}
+	}
+	if err == nil {
+		return n, nil
+	}
+	l.mu.Lock()
+	if l.first == nil && !l.closed {
+		l.first, l.bye = err, l.scan.bye
+	}
+	l.mu.Unlock()
+	l.Conn.Abort(err)
+	return 0, err
+}
+
+// Write sends at once: a command that is only gathered on a dead connection would never be answered.
+func (l *line) Write(p []byte) (int, error) {
+	n, err := l.Conn.Write(p)
+	if err == nil {
+		err = l.Conn.Flush()
+	}
+	return n, err
+}
+
+// Close is what the library does when it gives up, and we after it.
+func (l *line) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.arm()
+	l.mu.Unlock()
+	return l.Conn.Close()
+}
+
+// end returns why the connection ended, and the server's BYE if that was its last word.
+func (l *line) end() (first error, bye string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first, l.bye
+}
+
+// begin says that a command goes out whose answer takes about this many octets, message contents not counted. The
+// result says that it was answered.
+func (l *line) begin(octets int64) (done func()) {
+	l.allow.Add(octets)
+	l.mu.Lock()
+	l.busy++
+	l.arm()
+	l.mu.Unlock()
+	return func() {
+		l.mu.Lock()
+		l.busy--
+		l.arm()
+		l.mu.Unlock()
+	}
+}
+
+func (l *line) attend(on bool) {
+	l.mu.Lock()
+	l.reading = on
+	l.arm()
+	l.mu.Unlock()
+}
+
+// arm starts the limit anew, or stops it. l.mu is held.
+func (l *line) arm() {
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if l.busy == 0 || !l.reading || l.closed {
+		return
+	}
+	var self *time.Timer
+	self = time.AfterFunc(l.idle, func() {
+		l.mu.Lock()
+		late := l.timer == self
+		l.mu.Unlock()
+		if late {
+			l.Conn.Abort(fmt.Errorf("no answer for %v: %w", l.idle, os.ErrDeadlineExceeded))
+		}
+	})
+	l.timer = self
+}

@@ -1,0 +1,131 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// An Auth says how to log in.
+type Auth uint8
+
+const (
+	Auto  Auth = iota // LOGIN, or AUTHENTICATE PLAIN where the server has disabled LOGIN or the password is not ASCII
+	Login             // the LOGIN command
+	Plain             // AUTHENTICATE PLAIN (RFC 4616)
+)
+
+// An After says what becomes of a message that was settled as done. The zero value destroys nothing.
+type After uint8
+
+const (
+	Keep   After = iota // it stays; the folder is opened with EXAMINE
+	Delete              // it is flagged \Deleted and expunged
+)
+
+// Options describe one account. Dial.Address, User and Password are needed.
+type Options struct {
+	Dial     wire.Options
+	User     string
+	Password func(context.Context) (string, error) // asked once per session, when the connection is secure
+	Auth     Auth
+	Folders  []string // as people write them (UTF-8); none means INBOX; collected one after the other
+	After    After
+	Account  mail.Account // "": made from the host of Dial.Address and User
+	Name     string       // of the maildrop, for Origin and events
+	Limits   Limits
+	Memory   *Memory          // nil: every session finds out anew
+	Observe  mail.Observer    // told of a folder that is left out, and the like; may be nil
+	Now      func() time.Time // for events; nil: time.Now
+}
+
+// Limits bound what a session takes. The zero values mean what stands beside them.
+type Limits struct {
+	Messages int           // in one folder; one with more is left out: 1,000,000
+	Message  int64         // octets of one message; a larger one is yielded with an error: no limit
+	Window   int64         // octets asked for ahead at most, and kept in memory: 1 MiB
+	Close    time.Duration // for Close as a whole: 30 s
+}
+
+// Memory is what the server could and had at the end of the last good session. With it, login and listing take one
+// round trip. It is plain data, read by Open and replaced by a Close that returns nil; not for two sessions at once.
+type Memory struct {
+	Caps    []string // capabilities after login, sorted
+	Folders map[string]State
+}
+
+// State is a folder as it was last seen.
+type State struct{ UIDValidity, UIDNext, Exists uint32 }
+
+func (o *Options) limits() Limits {
+	l := o.Limits
+	if l.Messages <= 0 {
+		l.Messages = 1_000_000
+	}
+	if l.Window <= 0 {
+		l.Window = 1 << 20
+	}
+	if l.Close <= 0 {
+		l.Close = 30 * time.Second
+	}
+	return l
+}
+
+func (o *Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}
+
+// host is Dial.Address without the port.
+func (o *Options) host() string {
+	if h, _, err := net.SplitHostPort(o.Dial.Address); err == nil {
+		return h
+	}
+	return o.Dial.Address
+}
+
+// check finds what must not reach a server (RFC 9051, 4.3: none of these octets fits into a quoted string).
+func (o *Options) check() error {
+	if o.User == "" {
+		return errors.New("no user is configured")
+	}
+	if o.Password == nil {
+		return errors.New("no password is configured")
+	}
+	if err := clean("user", o.User); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, f := range o.Folders {
+		switch {
+		case f == "":
+			return errors.New("a folder has no name")
+		case seen[f]:
+			return fmt.Errorf("folder %q is configured twice", f)
+		}
+		seen[f] = true
+		if err := clean("folder name", f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clean refuses what would end a command and begin another. It does not show s, which may be a secret.
+func clean(what, s string) error {
+	if strings.ContainsAny(s, "\r\n\x00") {
+		return fmt.Errorf("%s has a CR, LF or NUL in it", what)
+	}
+	if len(s) > 4000 {
+		return fmt.Errorf("%s is longer than 4000 octets", what)
+	}
+	return nil
+}

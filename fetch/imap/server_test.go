@@ -1,0 +1,374 @@
+package imap
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"mailretr/fetch/fetchtest"
+	"mailretr/relay/wire"
+)
+
+// A server is a small IMAP server inside the process that gives every octet as it is, and misbehaves on order.
+type server struct {
+	t    testing.TB
+	caps string      // after login; "" means what a good server has
+	tls  *tls.Config // offers STARTTLS, or speaks TLS from the start where the client does
+	size func(*letter) int64
+
+	// on is asked before each command; true means that it has dealt with it.
+	on func(c *client, tag, verb, args string) bool
+	// greeting replaces the greeting.
+	greeting string
+
+	mu      sync.Mutex
+	folders map[string]*box
+	log     []string // commands as they came
+	wg      sync.WaitGroup
+}
+
+// A box is a folder.
+type box struct {
+	validity, next uint32
+	letters        []*letter
+}
+
+type letter struct {
+	uid    uint32
+	octets []byte
+	flags  []string
+}
+
+const goodCaps = "IMAP4rev1 SASL-IR LITERAL+ ESEARCH UIDPLUS"
+
+func newServer(t testing.TB) *server {
+	s := &server{t: t, folders: map[string]*box{"INBOX": {validity: 1714, next: 1}}}
+	t.Cleanup(s.wg.Wait)
+	return s
+}
+
+// put adds messages to a folder.
+func (s *server) put(folder string, octets ...[]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.folders[folder]
+	if b == nil {
+		b = &box{validity: 7, next: 1}
+		s.folders[folder] = b
+	}
+	for _, o := range octets {
+		b.letters = append(b.letters, &letter{uid: b.next, octets: o})
+		b.next++
+	}
+}
+
+func (s *server) left(folder string) [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out [][]byte
+	for _, l := range s.folders[folder].letters {
+		out = append(out, l.octets)
+	}
+	return out
+}
+
+// said returns the commands that came, without tags.
+func (s *server) said() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.log)
+}
+
+func (s *server) saw(prefix string) bool {
+	return slices.ContainsFunc(s.said(), func(c string) bool { return strings.HasPrefix(c, prefix) })
+}
+
+// dial connects to it, over a line if there is one.
+func (s *server) dial(l *fetchtest.Line) fetchtest.DialFunc {
+	return l.Dialer(func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := fetchtest.Pipe(64<<10, 0)
+		s.wg.Go(func() { s.serve(theirs) })
+		return ours, nil
+	})
+}
+
+// retriever collects from it in plain text; change what has to be different.
+func (s *server) retriever(l *fetchtest.Line) *Retriever {
+	return &Retriever{Options{
+		Dial: wire.Options{Address: "mail.example:143", TLS: wire.TLS{Mode: wire.Plain},
+			DialContext: s.dial(l)},
+		User: "jaco", Password: func(context.Context) (string, error) { return "secret-canary", nil },
+		After: Delete, Name: "jaco",
+	}}
+}
+
+// A client is one connection, at the server's side.
+type client struct {
+	*server
+	conn   net.Conn
+	r      *bufio.Reader
+	w      *bufio.Writer
+	box    *box
+	only   bool // EXAMINE
+	secure bool
+}
+
+func (s *server) serve(conn net.Conn) {
+	defer conn.Close()
+	c := &client{server: s, conn: conn, r: bufio.NewReader(conn), w: bufio.NewWriter(conn)}
+	greeting := s.greeting
+	if greeting == "" {
+		greeting = "* OK [CAPABILITY " + c.capabilities() + "] ready\r\n"
+	}
+	c.say("%s", greeting)
+	for {
+		if c.w.Flush() != nil {
+			return
+		}
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		tag, rest, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+		verb, args, _ := strings.Cut(rest, " ")
+		if verb = strings.ToUpper(verb); verb == "UID" {
+			var second string
+			second, args, _ = strings.Cut(args, " ")
+			verb += " " + strings.ToUpper(second)
+		}
+		s.mu.Lock()
+		s.log = append(s.log, strings.TrimRight(verb+" "+args, " "))
+		on := s.on
+		s.mu.Unlock()
+		if on != nil && on(c, tag, verb, args) {
+			continue
+		}
+		if !c.command(tag, verb, args) {
+			c.w.Flush()
+			return
+		}
+	}
+}
+
+func (c *client) say(format string, a ...any) { fmt.Fprintf(c.w, format, a...) }
+
+func (c *client) capabilities() string {
+	caps := c.caps
+	if caps == "" {
+		caps = goodCaps
+	}
+	if c.server.tls != nil && !c.secure {
+		return caps + " STARTTLS"
+	}
+	return caps + " AUTH=PLAIN"
+}
+
+// command does what a good server does; false ends the connection.
+func (c *client) command(tag, verb, args string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch verb {
+	case "CAPABILITY":
+		c.say("* CAPABILITY %s\r\n", c.capabilities())
+	case "STARTTLS":
+		return c.startTLS(tag)
+	case "LOGIN":
+		if args != `"jaco" "secret-canary"` {
+			c.say("%s NO [AUTHENTICATIONFAILED] no\r\n", tag)
+			return true
+		}
+		c.say("%s OK [CAPABILITY %s] in\r\n", tag, c.capabilities())
+		return true
+	case "AUTHENTICATE":
+		return c.authenticate(tag, args)
+	case "SELECT", "EXAMINE":
+		return c.open(tag, verb, strings.Trim(args, `"`))
+	case "UID SEARCH":
+		c.search(tag, args)
+	case "UID FETCH":
+		c.fetch(args)
+	case "UID STORE":
+		if c.only {
+			c.say("%s NO [NOPERM] read only\r\n", tag)
+			return true
+		}
+		c.each(args, func(_ int, l *letter) {
+			if !slices.Contains(l.flags, `\Deleted`) {
+				l.flags = append(l.flags, `\Deleted`)
+			}
+		})
+	case "UID EXPUNGE", "EXPUNGE":
+		c.expunge(verb, args)
+	case "LOGOUT":
+		c.say("* BYE bye\r\n%s OK out\r\n", tag)
+		return false
+	default:
+		c.say("%s BAD what?\r\n", tag)
+		return true
+	}
+	c.say("%s OK done\r\n", tag)
+	return true
+}
+
+func (c *client) startTLS(tag string) bool {
+	if c.server.tls == nil {
+		c.say("%s BAD no\r\n", tag)
+		return true
+	}
+	c.say("%s OK go\r\n", tag)
+	c.w.Flush()
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	return c.handshake()
+}
+
+func (c *client) handshake() bool {
+	conn := tls.Server(c.conn, c.server.tls)
+	if conn.Handshake() != nil {
+		return false
+	}
+	c.conn, c.r, c.w, c.secure = conn, bufio.NewReader(conn), bufio.NewWriter(conn), true
+	return true
+}
+
+func (c *client) authenticate(tag, args string) bool {
+	_, text, ir := strings.Cut(args, " ")
+	if !ir {
+		c.say("+ \r\n")
+		c.w.Flush()
+		text, _ = c.r.ReadString('\n')
+		text = strings.TrimSpace(text)
+	}
+	b, _ := base64.StdEncoding.DecodeString(text)
+	if string(b) != "\x00jaco\x00secret-canary" {
+		c.say("%s NO [AUTHENTICATIONFAILED] no\r\n", tag)
+		return true
+	}
+	c.say("%s OK [CAPABILITY %s] in\r\n", tag, c.capabilities())
+	return true
+}
+
+func (c *client) open(tag, verb, name string) bool {
+	b := c.folders[name]
+	if c.box = b; b == nil {
+		c.say("%s NO [NONEXISTENT] no such folder\r\n", tag)
+		return true
+	}
+	c.only = verb == "EXAMINE"
+	c.say("* FLAGS (\\Seen \\Deleted)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY %d] ok\r\n* OK [UIDNEXT %d] ok\r\n%s OK open\r\n",
+		len(b.letters), b.validity, b.next, tag)
+	return true
+}
+
+func (c *client) search(tag, args string) {
+	rest, ranges := strings.CutPrefix(args, "RETURN (ALL) ")
+	var found []string
+	for i, l := range c.box.letters {
+		switch {
+		case rest == "ALL", rest == "DELETED" && slices.Contains(l.flags, `\Deleted`):
+		case rest != "DELETED" && within(rest, uint32(i+1)):
+		default:
+			continue
+		}
+		found = append(found, number(l.uid))
+	}
+	switch {
+	case !ranges:
+		c.say("* SEARCH %s\r\n", strings.Join(found, " "))
+	case len(found) == 0:
+		c.say("* ESEARCH (TAG %q) UID\r\n", tag)
+	default:
+		c.say("* ESEARCH (TAG %q) UID ALL %s\r\n", tag, strings.Join(found, ","))
+	}
+}
+
+// each calls f for the letters named by the set at the beginning of args, with their index.
+func (c *client) each(args string, f func(int, *letter)) {
+	set, _, _ := strings.Cut(args, " ")
+	for i, l := range c.box.letters {
+		if within(set, l.uid) {
+			f(i, l)
+		}
+	}
+}
+
+func (c *client) fetch(args string) {
+	c.each(args, func(i int, l *letter) {
+		_, items, _ := strings.Cut(args, " ")
+		if strings.Contains(items, "RFC822.SIZE") {
+			size := int64(len(l.octets))
+			if c.size != nil {
+				size = c.size(l)
+			}
+			c.say("* %d FETCH (UID %d FLAGS (%s) INTERNALDATE \"25-Nov-2026 09:00:00 +0000\" RFC822.SIZE %d)\r\n",
+				i+1, l.uid, strings.Join(l.flags, " "), size)
+			return
+		}
+		section := between(items, "[", "]")
+		c.say("* %d FETCH (UID %d BODY[%s] ", i+1, l.uid, section)
+		c.literal(l.part(section))
+		c.say(")\r\n")
+	})
+}
+
+func (c *client) literal(b []byte) {
+	c.say("{%d}\r\n", len(b))
+	c.w.Write(b)
+}
+
+func (l *letter) part(section string) []byte {
+	n := headerEnd(l.octets, true)
+	switch section {
+	case "HEADER":
+		return l.octets[:n]
+	case "TEXT":
+		return l.octets[n:]
+	}
+	return l.octets
+}
+
+func (c *client) expunge(verb, args string) {
+	kept, n := []*letter{}, 1
+	for _, l := range c.box.letters {
+		if slices.Contains(l.flags, `\Deleted`) && (verb == "EXPUNGE" || within(args, l.uid)) {
+			c.say("* %d EXPUNGE\r\n", n)
+			continue
+		}
+		kept = append(kept, l)
+		n++
+	}
+	c.box.letters = kept
+}
+
+func between(s, a, b string) string {
+	_, s, _ = strings.Cut(s, a)
+	s, _, _ = strings.Cut(s, b)
+	return s
+}
+
+// within says whether n is in a set like "1:3,7".
+func within(set string, n uint32) bool {
+	for r := range strings.SplitSeq(set, ",") {
+		low, high, both := strings.Cut(r, ":")
+		a, _ := strconv.ParseUint(low, 10, 32)
+		b := a
+		if both {
+			b, _ = strconv.ParseUint(high, 10, 32)
+		}
+		if uint64(n) >= a && uint64(n) <= b {
+			return true
+		}
+	}
+	return false
+}
+
+var _ io.Writer = (*bufio.Writer)(nil)

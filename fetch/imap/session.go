@@ -1,0 +1,160 @@
+package imap
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	goimap "github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+
+	"mailretr/store/mail"
+)
+
+// A session is one maildrop that is open. Its methods are called by one goroutine; the library reads in another, and each
+// FETCH has one that takes its data, since Dovecot sends the data of one command before the end of the one before.
+type session struct {
+	o       *Options
+	limits  Limits
+	line    *line
+	c       *imapclient.Client
+	caps    goimap.CapSet
+	folders []*folder
+	early   *listing // what was asked together with the login
+
+	wg sync.WaitGroup // the goroutines that take data
+
+	mu       sync.Mutex
+	cond     *sync.Cond // told of each change of what follows
+	err      *mail.Trouble
+	closed   bool
+	selected *folder
+	inflight int           // FETCH commands without their end
+	asked    map[key]*part // on their way, in the selected folder
+	last     *part         // the part that arrived last: what comes behind it proves that it was whole
+	waiting  *part         // what the caller waits for
+	order    []*part       // announced, in the order in which they will be read
+	queue    []*part       // of these, not yet asked for
+	asks     []*ask        // made up, not yet sent
+	out      int64         // octets asked for and not yet read
+	held     int64         // octets of these that wait in memory
+	window   int64
+	dry      bool  // the line had nothing to do while the caller waited
+	waste    int64 // octets that nobody asked for
+	current  *reader
+	gone     []mail.UID
+	result   error // of Close
+}
+
+var (
+	_ mail.Maildrop  = (*session)(nil)
+	_ mail.Aheader   = (*session)(nil)
+	_ mail.Releaser  = (*session)(nil)
+	_ mail.Confirmed = (*session)(nil)
+	_ mail.Retriever = (*Retriever)(nil)
+)
+
+func newSession(o *Options) *session {
+	s := &session{o: o, limits: o.limits(), asked: map[key]*part{}}
+	s.cond = sync.NewCond(&s.mu)
+	s.window = min(firstWindow, s.limits.Window)
+	for _, name := range o.Folders {
+		s.folders = append(s.folders, &folder{name: name})
+	}
+	return s
+}
+
+// fail ends the session: the first trouble is the one that counts. The connection is cut, not closed politely, because
+// the rest of a body costs as much as the body.
+func (s *session) fail(op mail.Op, err error) *mail.Trouble {
+	t := s.trouble(op, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed(t)
+}
+
+// failed is fail with s.mu held.
+func (s *session) failed(t *mail.Trouble) *mail.Trouble {
+	if s.err == nil {
+		s.err = t
+		s.line.Abort(t)
+	}
+	s.cond.Broadcast()
+	return s.err
+}
+
+// watch ends the session when ctx ends.
+func (s *session) watch(ctx context.Context, op mail.Op) (stop func()) {
+	f := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.failed(&mail.Trouble{Op: op, Server: s.server(), Err: context.Cause(ctx)})
+	})
+	return func() { f() }
+}
+
+// end takes down what is left, after the connection was cut: the data that was under way, then the library.
+func (s *session) end() {
+	if s.line == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.err == nil { // whoever still waits has nothing to wait for
+		s.err = &mail.Trouble{Op: mail.OpQuit, Kind: mail.Local, Server: s.server(),
+			Err: errors.New("the session is closed")}
+	}
+	if s.current != nil {
+		s.current.release()
+	}
+	s.cond.Broadcast()
+	s.mu.Unlock()
+	s.line.Close()
+	if s.c != nil {
+		s.wg.Wait()
+		s.c.Close()
+	}
+}
+
+// List returns the snapshot that Open took. complete is false when a folder is left out, or does not add up to its EXISTS.
+func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
+	if err := s.ready(ctx, mail.OpList); err != nil {
+		return nil, false, err
+	}
+	complete = true
+	for _, f := range s.folders {
+		complete = complete && f.complete
+		for _, u := range f.uids {
+			uids = append(uids, f.uid(u))
+		}
+	}
+	return uids, complete, nil
+}
+
+// observe tells of something that ends nothing.
+func (s *session) observe(op mail.Op, t *mail.Trouble, text string) {
+	if s.o.Observe == nil {
+		return
+	}
+	e := mail.Event{At: s.o.now(), Op: op, Text: text,
+		Origin: mail.Origin{Maildrop: s.o.Name, Account: s.o.Account}}
+	if t != nil {
+		e.Err = t
+	}
+	s.o.Observe.Observe(e)
+}
+
+// find returns the folder and UID that u names, if they are in this session's snapshot.
+func (s *session) find(u mail.UID) (*folder, goimap.UID, bool) {
+	name, validity, uid, ok := parseUID(u)
+	if !ok {
+		return nil, 0, false
+	}
+	for _, f := range s.folders {
+		if f.name == name && f.validity == validity {
+			_, have := slices.BinarySearch(f.uids, uid)
+			return f, uid, have
+		}
+	}
+	return nil, 0, false
+}

@@ -1,0 +1,269 @@
+package imap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailretr/store/mail"
+)
+
+// Settle notes what may be let go of; Close does it, because a message that is gone and whose expunging is reported
+// would have its number in the folder's count while others are fetched.
+func (s *session) Settle(ctx context.Context, m *mail.Message, r mail.Report) error {
+	c, ok := m.Content.(*content)
+	if !ok || c.s != s {
+		return &mail.Trouble{Op: mail.OpSettle, Kind: mail.Local, Server: s.server(),
+			Err: errors.New("a message of another session was settled")}
+	}
+	if err := s.ready(context.WithoutCancel(ctx), mail.OpSettle); err != nil {
+		return err
+	}
+	if s.o.After == Delete && r.Done(len(m.Envelope.Recipients)) {
+		c.f.settled[c.uid] = true
+	}
+	return nil
+}
+
+// Release notes what an earlier session took. UIDs that are not in the snapshot are gone already.
+func (s *session) Release(ctx context.Context, uids []mail.UID) error {
+	if err := s.ready(ctx, mail.OpSettle); err != nil {
+		return err
+	}
+	if s.o.After != Delete && len(uids) > 0 {
+		return &mail.Trouble{Op: mail.OpSettle, Kind: mail.Local, Server: s.server(),
+			Err: errors.New("nothing may be deleted here: the configuration says keep")}
+	}
+	for _, u := range uids {
+		if f, uid, ok := s.find(u); ok && !f.left {
+			f.settled[uid] = true
+		}
+	}
+	return nil
+}
+
+// Gone names what the server confirmed to have expunged.
+func (s *session) Gone() []mail.UID { return s.gone }
+
+// Close deletes what was settled, says goodbye, and takes everything down. nil means that each answer came and was good;
+// what could be flagged but not expunged, because other mail would have gone with it, is not in Gone and is told to Observe.
+func (s *session) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		defer s.mu.Unlock()
+		return s.result
+	}
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), s.limits.Close)
+	defer cancel()
+	stop := s.watch(ctx, mail.OpQuit)
+	gone, err := s.finish()
+	stop()
+	s.mu.Lock()
+	s.closed, s.result = true, err
+	s.mu.Unlock()
+	s.end()
+	if err == nil {
+		s.gone = gone
+		s.remember()
+	}
+	return err
+}
+
+// finish does what Close has to do while the connection is good.
+func (s *session) finish() ([]mail.UID, error) {
+	if err := s.forget(mail.OpQuit); err != nil {
+		return nil, err
+	}
+	var gone []mail.UID
+	var trouble error
+	for _, f := range s.folders {
+		if len(f.settled) == 0 {
+			continue
+		}
+		went, err := s.expunge(f)
+		gone = append(gone, went...)
+		if err != nil && trouble == nil {
+			trouble = err
+		}
+		if s.broken() {
+			return nil, trouble
+		}
+	}
+	if err := s.logout(); err != nil && trouble == nil {
+		trouble = err
+	}
+	return gone, trouble
+}
+
+func (s *session) broken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err != nil
+}
+
+// logout waits for the answer. A server that says BYE and closes without one is forgiven.
+func (s *session) logout() error {
+	defer s.line.begin(64 << 10)()
+	err := s.c.Logout().Wait()
+	if err == nil || status(err) {
+		return nil
+	}
+	if first, bye := s.line.end(); bye != "" && first == io.EOF {
+		return nil
+	}
+	return s.fail(mail.OpQuit, err)
+}
+
+// expunge removes the settled messages of a folder, and only these.
+func (s *session) expunge(f *folder) ([]mail.UID, error) {
+	if err := s.enter(f); err != nil {
+		return nil, err
+	}
+	uids := slices.Sorted(maps.Keys(f.settled))
+	if s.caps.Has(goimap.CapUIDPlus) {
+		return s.expungeByUID(f, uids)
+	}
+	return s.expungeAll(f, uids)
+}
+
+// A removal is one STORE with its UID EXPUNGE.
+type removal struct {
+	uids     []goimap.UID
+	store    error
+	expunge  error
+	expunged int
+}
+
+// expungeByUID sends everything at once. A STORE that fails makes its EXPUNGE harmless: it removes only what is flagged.
+func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error) {
+	var wg sync.WaitGroup
+	var all []*removal
+	for part := range slices.Chunk(uids, maxSet) {
+		r := &removal{uids: part}
+		all = append(all, r)
+		set := goimap.UIDSetNum(part...)
+		done := s.line.begin(int64(len(part))*64 + 64<<10)
+		store := s.c.Store(set, deleted, nil)
+		expunge := s.c.UIDExpunge(set)
+		wg.Go(func() {
+			defer done()
+			wg.Go(func() { r.store = store.Close() })
+			for expunge.Next() != 0 {
+				r.expunged++
+			}
+			r.expunge = expunge.Close()
+		})
+	}
+	wg.Wait()
+	var gone []mail.UID
+	for _, r := range all {
+		if err := cmp.Or(r.expunge, r.store); err != nil {
+			return gone, s.unsettled(err)
+		}
+		if r.expunged >= len(r.uids) { // fewer: some were gone before, and the next session will see which
+			for _, u := range r.uids {
+				gone = append(gone, f.uid(u))
+			}
+		}
+	}
+	return gone, nil
+}
+
+// unsettled is the trouble of a deletion that was refused, or of which nothing is known.
+func (s *session) unsettled(err error) error {
+	if status(err) {
+		return s.trouble(mail.OpSettle, err)
+	}
+	return s.fail(mail.OpSettle, err)
+}
+
+var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: []goimap.Flag{goimap.FlagDeleted}}
+
+// expungeAll is for a server without UIDPLUS, whose EXPUNGE removes everything that is flagged \Deleted, whoever flagged
+// it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in the next session.
+func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
+	for part := range slices.Chunk(uids, maxSet) {
+		done := s.line.begin(int64(len(part))*64 + 64<<10)
+		err := s.c.Store(goimap.UIDSetNum(part...), deleted, nil).Close()
+		done()
+		if err != nil {
+			return nil, s.unsettled(err)
+		}
+	}
+	flagged, err := s.flagged(f)
+	if err != nil {
+		return nil, err
+	}
+	foreign := slices.ContainsFunc(flagged, func(u goimap.UID) bool { return !f.settled[u] })
+	if foreign || len(flagged) == 0 {
+		if foreign {
+			s.observe(mail.OpSettle, nil, fmt.Sprintf(
+				"%d messages in %q are marked as deleted and stay: the server could only remove them "+
+					"together with mail that somebody else has marked", len(uids), f.name))
+		}
+		return nil, nil
+	}
+	done := s.line.begin(int64(len(flagged))*64 + 64<<10)
+	defer done()
+	cmd := s.c.Expunge()
+	n := 0
+	for cmd.Next() != 0 {
+		n++
+	}
+	if err := cmd.Close(); err != nil {
+		return nil, s.unsettled(err)
+	}
+	if n < len(flagged) {
+		return nil, nil
+	}
+	gone := make([]mail.UID, len(flagged))
+	for i, u := range flagged {
+		gone[i] = f.uid(u)
+	}
+	return gone, nil
+}
+
+// flagged asks for all that is marked as deleted.
+func (s *session) flagged(f *folder) ([]goimap.UID, error) {
+	s.line.wide.Store(24 * searchChunk)
+	defer s.line.wide.Store(0)
+	defer s.line.begin(24 * searchChunk)()
+	found, err := s.c.UIDSearch(&goimap.SearchCriteria{Flag: []goimap.Flag{goimap.FlagDeleted}}, nil).Wait()
+	if err != nil {
+		return nil, s.unsettled(err)
+	}
+	set, ok := found.All.(goimap.UIDSet)
+	uids, good := spread(set, s.limits.Messages)
+	if !ok || !good {
+		return nil, s.fail(mail.OpSettle, &mail.Trouble{Op: mail.OpSettle, Kind: mail.Protocol,
+			Server: s.server(), Err: errors.New("the server's answer to SEARCH makes no sense")})
+	}
+	return uids, nil
+}
+
+// remember fills Memory.
+func (s *session) remember() {
+	m := s.o.Memory
+	if m == nil {
+		return
+	}
+	caps := make([]string, 0, len(s.caps))
+	for c := range s.caps {
+		caps = append(caps, string(c))
+	}
+	slices.Sort(caps)
+	m.Caps, m.Folders = caps, map[string]State{}
+	for _, f := range s.folders {
+		if !f.left {
+			m.Folders[f.name] = State{UIDValidity: f.validity, UIDNext: f.next, Exists: f.exists}
+		}
+	}
+}
