@@ -1,0 +1,433 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// mem is an honest engine in memory: what is committed survives reopen, what is staged does not.
+type mem struct {
+	now func() time.Time
+
+	mu     sync.Mutex
+	disk   *disk
+	leases map[mail.ID]Lease
+	epoch  uint64
+	wake   chan struct{}
+	staged int // bodies staged and not yet named or discarded
+	closed bool
+
+	// Faults, asked before each commit: an error is returned instead, after the commit was made where lie is true.
+	fault   func(n int, b *Batch) (err error, lie bool)
+	commits int
+	full    bool
+}
+
+// disk is what survives.
+type disk struct {
+	records map[mail.ID]Record
+	marks   map[mail.Account]map[mail.UID]Seen
+	notes   map[[3]string][]byte
+	bodies  map[BodyRef][]byte
+	done    map[[16]byte]bool
+	n       int
+}
+
+func newMem(now func() time.Time) *mem {
+	return (&disk{
+		records: map[mail.ID]Record{}, marks: map[mail.Account]map[mail.UID]Seen{}, notes: map[[3]string][]byte{},
+		bodies: map[BodyRef][]byte{}, done: map[[16]byte]bool{},
+	}).open(now)
+}
+
+func (d *disk) open(now func() time.Time) *mem {
+	return &mem{now: now, disk: d, leases: map[mail.ID]Lease{}, wake: make(chan struct{}, 1)}
+}
+
+// reopen is a crash: leases and bodies that no record names are gone, the old engine is dead.
+func (e *mem) reopen() *mem {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	named := map[BodyRef]bool{}
+	for _, r := range e.disk.records {
+		named[r.Body] = true
+	}
+	for ref := range e.disk.bodies {
+		if !named[ref] {
+			delete(e.disk.bodies, ref)
+		}
+	}
+	return e.disk.open(e.now)
+}
+
+func (e *mem) Commit(_ context.Context, b *Batch) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return ErrClosed
+	}
+	e.commits++
+	var fault error
+	lie := false
+	if e.fault != nil {
+		fault, lie = e.fault(e.commits, b)
+	}
+	if fault != nil && !lie {
+		return fault
+	}
+	if b.ID != [16]byte{} && e.disk.done[b.ID] {
+		return fault
+	}
+	if err := e.check(b); err != nil {
+		return err
+	}
+	e.apply(b)
+	e.disk.done[b.ID] = true
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+	return fault
+}
+
+func (e *mem) check(b *Batch) error {
+	for _, l := range b.Fence {
+		if have, ok := e.leases[e.id(l.Key)]; !ok || have.Epoch != l.Epoch {
+			return ErrFenced
+		}
+	}
+	var seen ErrSeen
+	for _, s := range b.Seen {
+		m := e.disk.marks[s.Account][s.UID].Mark
+		if s.New && m != Unseen && m != LetGo {
+			seen.UIDs = append(seen.UIDs, s.UID)
+		}
+	}
+	if len(seen.UIDs) > 0 {
+		return &seen
+	}
+	for _, r := range b.Put {
+		if _, ok := e.disk.bodies[r.Body]; !ok {
+			if _, there := e.disk.records[r.ID]; !there {
+				panic(fmt.Sprintf("a commit names the body %q, which is not sealed", r.Body))
+			}
+		}
+	}
+	return nil
+}
+
+func (e *mem) apply(b *Batch) {
+	for _, l := range b.Fence {
+		delete(e.leases, e.id(l.Key))
+	}
+	for _, r := range b.Put {
+		r.Recipients = slices.Clone(r.Recipients)
+		e.disk.records[r.ID] = r
+	}
+	for _, id := range b.Remove {
+		delete(e.disk.bodies, e.disk.records[id].Body)
+		delete(e.disk.records, id)
+	}
+	for _, s := range b.Seen {
+		if e.disk.marks[s.Account] == nil {
+			e.disk.marks[s.Account] = map[mail.UID]Seen{}
+		}
+		s.New = false
+		e.disk.marks[s.Account][s.UID] = s
+	}
+	for _, s := range b.Forget {
+		for u := range e.disk.marks[s.Account] {
+			if u == s.UID || s.UID == "" && spot(u) == s.Spot {
+				delete(e.disk.marks[s.Account], u)
+			}
+		}
+	}
+	for _, n := range b.Notes {
+		k := [3]string{n.Space, n.Owner, n.Key}
+		if n.Value == nil {
+			delete(e.disk.notes, k)
+		} else {
+			e.disk.notes[k] = bytes.Clone(n.Value)
+		}
+	}
+}
+
+func spot(u mail.UID) [16]byte {
+	s := sha256.Sum256([]byte(u))
+	return [16]byte(s[:16])
+}
+
+func (e *mem) Marks(_ context.Context, a mail.Account, us []mail.UID) ([]Seen, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Seen, len(us))
+	for i, u := range us {
+		all[i] = e.disk.marks[a][u]
+		all[i].Account, all[i].UID, all[i].Spot = a, u, spot(u)
+	}
+	return all, nil
+}
+
+func (e *mem) AllMarks(_ context.Context, a mail.Account) iter.Seq2[Seen, error] {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []Seen
+	for u, s := range e.disk.marks[a] {
+		s.Spot = spot(u)
+		if !strings.Contains(string(u), "/") {
+			s.UID = "" // as an engine that keeps hashes
+		}
+		all = append(all, s)
+	}
+	return each(all)
+}
+
+func each[T any](all []T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, x := range all {
+			if !yield(x, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (e *mem) Same(_ context.Context, a mail.Account, keys [][16]byte) ([]Seen, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := make([]Seen, len(keys))
+	for i, k := range keys {
+		for _, s := range e.disk.marks[a] {
+			if s.Key == k && s.Mark > all[i].Mark {
+				all[i] = s
+			}
+		}
+	}
+	return all, nil
+}
+
+type memBody struct {
+	e    *mem
+	b    bytes.Buffer
+	ref  BodyRef
+	gone bool
+}
+
+func (e *mem) Stage(_ context.Context, r *Record) (Body, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.full {
+		return nil, ErrFull
+	}
+	e.disk.n++
+	e.staged++
+	return &memBody{e: e, ref: BodyRef(fmt.Sprintf("%s-%d", r.ID, e.disk.n))}, nil
+}
+
+func (b *memBody) Write(p []byte) (int, error) { return b.b.Write(p) }
+func (b *memBody) Size() int64                 { return int64(b.b.Len()) }
+
+func (b *memBody) Seal(context.Context) (BodyRef, [32]byte, error) {
+	b.e.mu.Lock()
+	defer b.e.mu.Unlock()
+	b.e.disk.bodies[b.ref] = b.b.Bytes()
+	return b.ref, sha256.Sum256(b.b.Bytes()), nil
+}
+
+func (b *memBody) Discard() error {
+	b.e.mu.Lock()
+	defer b.e.mu.Unlock()
+	for _, r := range b.e.disk.records {
+		if r.Body == b.ref {
+			panic("a body was discarded that a record names")
+		}
+	}
+	if !b.gone {
+		b.gone = true
+		b.e.staged--
+		delete(b.e.disk.bodies, b.ref)
+	}
+	return nil
+}
+
+type memReader struct {
+	*bytes.Reader
+}
+
+func (memReader) Close() error { return nil }
+
+func (e *mem) OpenBody(_ context.Context, ref BodyRef) (io.ReadSeekCloser, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, ok := e.disk.bodies[ref]
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrLost, ref)
+	}
+	return memReader{bytes.NewReader(b)}, nil
+}
+
+func (e *mem) VerifyBody(ctx context.Context, ref BodyRef) error {
+	_, err := e.OpenBody(ctx, ref)
+	return err
+}
+
+func (e *mem) id(key string) mail.ID { return mail.ID([]byte(key)) }
+
+func (e *mem) leased(id mail.ID) bool {
+	l, ok := e.leases[id]
+	return ok && l.Until.After(e.now())
+}
+
+func (e *mem) LeaseMessages(_ context.Context, f Filter, n int, ttl time.Duration) (l []Leased, next time.Time, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, next, ErrClosed
+	}
+	for _, r := range e.select_(f, true) {
+		switch {
+		case e.leased(r.ID), f.IDs == nil && r.Held():
+		case f.IDs == nil && r.Due.After(f.Due):
+			if next.IsZero() || r.Due.Before(next) {
+				next = r.Due
+			}
+		case len(l) < n:
+			e.epoch++
+			lease := Lease{Key: string(r.ID[:]), Epoch: e.epoch, Until: e.now().Add(ttl)}
+			e.leases[r.ID] = lease
+			l = append(l, Leased{Record: r, Lease: lease})
+		}
+	}
+	return l, next, nil
+}
+
+// select_ returns what a filter selects, but for Due.
+func (e *mem) select_(f Filter, byDue bool) (all []Record) {
+	for _, r := range e.disk.records {
+		if (f.IDs == nil || slices.Contains(f.IDs, r.ID)) && (f.Lane == "" || f.Lane == r.Lane) &&
+			(f.Maildrop == "" || f.Maildrop == r.Origin.Maildrop) && (f.Held == nil || *f.Held == r.Held()) {
+			r.Recipients = slices.Clone(r.Recipients)
+			all = append(all, r)
+		}
+	}
+	slices.SortFunc(all, func(a, b Record) int {
+		if byDue && !a.Due.Equal(b.Due) {
+			return a.Due.Compare(b.Due)
+		}
+		return a.ID.Compare(b.ID)
+	})
+	return all
+}
+
+func (e *mem) LeaseSlots(context.Context, time.Duration) ([]Lease, error) {
+	return nil, errors.New("no slots here")
+}
+
+func (e *mem) Renew(_ context.Context, ttl time.Duration, ls ...Lease) (kept []Lease, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range ls {
+		if have, ok := e.leases[e.id(l.Key)]; ok && have.Epoch == l.Epoch {
+			have.Until = e.now().Add(ttl)
+			e.leases[e.id(l.Key)] = have
+			kept = append(kept, have)
+		}
+	}
+	return kept, nil
+}
+
+func (e *mem) Release(ls ...Lease) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range ls {
+		if have, ok := e.leases[e.id(l.Key)]; ok && have.Epoch == l.Epoch {
+			delete(e.leases, e.id(l.Key))
+		}
+	}
+}
+
+func (e *mem) Get(_ context.Context, id mail.ID) (Record, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, ok := e.disk.records[id]
+	if !ok {
+		return r, ErrNotFound
+	}
+	return r, nil
+}
+
+func (e *mem) Find(_ context.Context, s string, max int) (ids []mail.ID, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s = strings.ToUpper(s)
+	for id := range e.disk.records {
+		if t := id.String(); (strings.HasPrefix(t, s) || strings.HasSuffix(t, s)) && len(ids) < max {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+func (e *mem) List(_ context.Context, f Filter) iter.Seq2[Listed, error] {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []Listed
+	for _, r := range e.select_(f, false) {
+		if f.Due.IsZero() || !r.Due.After(f.Due) {
+			all = append(all, Listed{Record: r, Leased: e.leased(r.ID)})
+		}
+	}
+	return each(all)
+}
+
+func (e *mem) Notes(_ context.Context, space, owner string) iter.Seq2[Note, error] {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []Note
+	for k, v := range e.disk.notes {
+		if k[0] == space && (owner == "" || k[1] == owner) {
+			all = append(all, Note{k[0], k[1], k[2], v})
+		}
+	}
+	return each(all)
+}
+
+func (e *mem) Lanes(context.Context) (map[mail.Lane]time.Time, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	all := map[mail.Lane]time.Time{}
+	for _, r := range e.disk.records {
+		if at, ok := all[r.Lane]; !r.Held() && !e.leased(r.ID) && (!ok || r.Due.Before(at)) {
+			all[r.Lane] = r.Due
+		}
+	}
+	return all, nil
+}
+
+func (e *mem) Totals(context.Context) (t Totals, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.disk.records {
+		t.Messages++
+		t.Octets += r.Size
+		if r.Held() {
+			t.Held++
+		}
+	}
+	return t, nil
+}
+
+func (e *mem) Wake() <-chan struct{} { return e.wake }
+func (e *mem) Close() error          { return nil }
