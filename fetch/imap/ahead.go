@@ -328,6 +328,7 @@ func (s *session) need(p *part) error {
 	}
 	s.pass(p)
 	s.waiting = p
+	s.cond.Broadcast() // what stands on the line has to know
 	defer func() { s.waiting = nil }()
 	for {
 		switch {
