@@ -60,8 +60,8 @@ func (s Step) done() (done, total int64) {
 }
 
 // Progress shows how far things have come: bars on a terminal once a second has gone by, a plain line every half a minute
-// elsewhere. Close ends it; nothing of the bars stays on the screen. Safe for concurrent use, but nobody else writes to
-// its Out meanwhile.
+// elsewhere. Close ends it; nothing of the bars stays on the screen. Safe for concurrent use, but others write to its Out
+// with Print only meanwhile.
 type Progress struct {
 	o    *Out
 	stop chan struct{}
@@ -122,6 +122,18 @@ func (p *Progress) Done(name string) {
 		delete(p.shown, name)
 	}
 	p.draw()
+}
+
+// Print writes a line of its own, above the bars where there are any. The text is escaped and cut.
+func (p *Progress) Print(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	line := mail.Printable(text, 4*maxCell) + "\n"
+	if p.bars != nil {
+		io.WriteString(p.bars, line) // it is drawn with the next refresh; after Close there are no bars
+		return
+	}
+	io.WriteString(p.o, line)
 }
 
 // Close removes the bars.

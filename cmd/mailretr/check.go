@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/term"
+	"mailretr/conf"
+	"mailretr/conf/yaml"
+	"mailretr/store/mail"
+)
+
+// A connection is what `check --connect` found out about a maildrop or a destination.
+type connection struct {
+	Kind   string // maildrop or destination
+	Name   string
+	Server string        // "pop.gmx.net:995"
+	Text   string        // what was found, for people: "TLS 1.3, UIDL yes, 12 messages, 3 new"
+	Took   time.Duration // until it was known
+	Err    error         // what went wrong, a *mail.Trouble where the server or the line is the cause; nil: all is well
+}
+
+// A connector logs in everywhere and delivers nothing; what it finds comes as it is found.
+type connector func(context.Context, *conf.Config) iter.Seq[connection]
+
+func newCheck(a *app) *cobra.Command {
+	var connect bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Find every mistake of the configuration, without network",
+		Long: "Names every mistake of the configuration with file:line:column and what to do.\n" +
+			"With --connect it also logs in to every maildrop and says EHLO to every destination; it\n" +
+			"collects, delivers and changes nothing.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.check(c.Context(), connect) },
+	}
+	c.Flags().BoolVar(&connect, "connect", false, "log in everywhere; deliver nothing")
+	return c
+}
+
+func (a *app) check(ctx context.Context, connect bool) error {
+	l := a.load(ctx)
+	if l.err != nil && !errors.Is(l.err, yaml.ErrConfig) {
+		return l.err
+	}
+	for _, p := range l.problems {
+		if err := a.showProblem(p); err != nil {
+			return err
+		}
+	}
+	wrong, warnings := conf.Count(l.problems)
+	if l.err == nil && connect {
+		failed, err := a.connections(ctx, &l.config)
+		if err != nil {
+			return err
+		}
+		if failed != exOK && wrong == 0 {
+			return told(failed)
+		}
+	}
+	return a.verdict(&l, wrong, warnings)
+}
+
+// verdict is the last line.
+func (a *app) verdict(l *loaded, wrong, warnings int) error {
+	text := fmt.Sprintf("%s, %s", term.Count(wrong, "error"), term.Count(warnings, "warning"))
+	if wrong == 0 {
+		text = fmt.Sprintf("%s is good: %s, %s", l.paths.Config, term.Count(len(l.config.Maildrops), "maildrop"),
+			term.Count(len(l.config.Deliver), "destination"))
+		if warnings > 0 {
+			text += "; " + term.Count(warnings, "warning")
+		}
+	}
+	switch {
+	case a.json:
+		err := a.line(struct {
+			Type     string `json:"message_type"`
+			Errors   int    `json:"errors"`
+			Warnings int    `json:"warnings"`
+		}{"summary", wrong, warnings})
+		if err != nil {
+			return err
+		}
+	default:
+		a.out.Printf("%s\n", mail.Printable(text, 500))
+	}
+	if wrong > 0 {
+		return told(exConfig)
+	}
+	return nil
+}
+
+func (a *app) showProblem(p conf.Problem) error {
+	if !a.json {
+		a.out.Printf("%s\n", a.problem(p))
+		return nil
+	}
+	return a.line(struct {
+		Type     string `json:"message_type"`
+		File     string `json:"file"`
+		Line     int    `json:"line,omitempty"`
+		Column   int    `json:"column,omitempty"`
+		Severity string `json:"severity"`
+		Text     string `json:"text"`
+		Hint     string `json:"hint,omitempty"`
+		Maildrop string `json:"maildrop,omitempty"`
+	}{"problem", p.Pos.File, p.Pos.Line, p.Pos.Column, p.Severity.String(), p.Text, p.Hint, p.Maildrop})
+}
+
+// problem is a mistake in one line.
+func (a *app) problem(p conf.Problem) string {
+	colour := term.Red
+	if p.Severity == conf.Warning {
+		colour = term.Yellow
+	}
+	text := p.Text
+	if p.Hint != "" {
+		text += "; " + p.Hint
+	}
+	return fmt.Sprintf("%s  %s  %s", mail.Printable(p.Pos.String(), 500),
+		a.out.Paint(colour, fmt.Sprintf("%-7s", p.Severity)), mail.Printable(text, 1000))
+}
+
+// line writes one object of an answer.
+func (a *app) line(v any) error { return json.NewEncoder(a.out).Encode(v) }
+
+// connections shows what a connector finds, and returns the exit code that it asks for.
+func (a *app) connections(ctx context.Context, cfg *conf.Config) (int, error) {
+	if a.connect == nil {
+		return exOK, &control.Error{Code: control.Internal, Text: "this program was built without its protocols"}
+	}
+	result := exOK
+	progress := a.talk.Progress(a.json)
+	defer progress.Close()
+	all, n := int64(len(cfg.Maildrops)+len(cfg.Deliver)), int64(0)
+	progress.Set("check", term.Step{Doing: "logging in", Messages: n, Of: all})
+	for x := range a.connect(ctx, cfg) {
+		n++
+		progress.Set("check", term.Step{Doing: "logging in", Messages: n, Of: all})
+		if x.Err != nil {
+			result = max(result, code(x.Err))
+		}
+		if err := a.connection(x); err != nil {
+			return result, err
+		}
+	}
+	return result, ctx.Err()
+}
+
+func (a *app) connection(x connection) error {
+	if a.json {
+		return a.line(struct {
+			Type   string  `json:"message_type"`
+			Kind   string  `json:"kind"`
+			Name   string  `json:"name"`
+			Server string  `json:"server"`
+			OK     bool    `json:"ok"`
+			Text   string  `json:"text,omitempty"`
+			Error  string  `json:"error,omitempty"`
+			Hint   string  `json:"hint,omitempty"`
+			Took   float64 `json:"seconds"`
+		}{"connection", x.Kind, x.Name, x.Server, x.Err == nil, x.Text, message(x.Err), hint(x.Err), x.Took.Seconds()})
+	}
+	sign, colour, text := "✓", term.Green, x.Text
+	if x.Err != nil {
+		sign, colour, text = "✗", term.Red, message(x.Err)
+	}
+	a.out.Printf("%s %s %s %s, %s\n", a.out.Paint(colour, sign), mail.Printable(x.Name, 100),
+		mail.Printable(x.Server, 300), mail.Printable(text, 1000), x.Took.Round(time.Millisecond))
+	if h := hint(x.Err); h != "" {
+		a.out.Printf("  %s\n", mail.Printable(h, 500))
+	}
+	return nil
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// hint is what an error says that can be done.
+func hint(err error) string {
+	var t *mail.Trouble
+	var e *control.Error
+	switch {
+	case errors.As(err, &t):
+		return t.Hint
+	case errors.As(err, &e):
+		return e.Hint
+	}
+	return ""
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
+	"mailretr/conf/yaml"
+)
+
+// An opener assembles the state of a configuration in this process. A state that another process has is a
+// *control.Error with Code Busy.
+type opener func(context.Context, *conf.Config) (h control.House, closer func() error, err error)
+
+// A loaded configuration, with what was found out about it. Config is usable only when err is nil.
+type loaded struct {
+	paths    conf.Paths
+	config   conf.Config
+	problems []conf.Problem
+	err      error
+}
+
+// load reads the configuration.
+func (a *app) load(ctx context.Context) loaded {
+	env := conf.ThisEnv()
+	env.Getenv = a.getenv
+	p, err := conf.Find(a.config, env)
+	if err != nil {
+		return loaded{err: err}
+	}
+	l := loaded{paths: p}
+	l.config, l.problems, l.err = yaml.Load(ctx, p)
+	if errors.Is(l.err, fs.ErrNotExist) {
+		l.err = &exit{exConfig, &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}}
+	}
+	return l
+}
+
+// socket is where a daemon would answer. Verbs reach it even when the file has been broken since it started.
+func (l *loaded) socket() string {
+	if l.config.Socket != "" {
+		return l.config.Socket
+	}
+	return l.paths.Socket
+}
+
+// stateWait is how long a verb waits for the state that another process has; its own work takes moments.
+const stateWait = 30 * time.Second
+
+// house runs f with a client of the daemon, or, where none runs, of the state opened in this process. While another
+// process has the state it waits, and goes to the daemon if one has come.
+func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
+	l := a.load(ctx)
+	if l.paths == (conf.Paths{}) {
+		return l.err
+	}
+	wait, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
+	for told := false; ; told = true {
+		found, err := a.daemon(ctx, l.socket(), f)
+		if found || err != nil {
+			return err
+		}
+		opened, err := a.local(ctx, &l, f)
+		if opened || !busy(err) || wait.Err() != nil {
+			return err
+		}
+		if !told {
+			a.talk.Printf("mailretr: waiting for another mailretr that has %s\n", l.config.State)
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-wait.Done():
+		}
+	}
+}
+
+// daemon runs f with a daemon, if one answers.
+func (a *app) daemon(ctx context.Context, socket string, f func(*control.Client) error) (found bool, err error) {
+	c := control.Dial(socket)
+	defer c.Close()
+	if found, err = c.Answers(ctx); !found || err != nil {
+		return false, err
+	}
+	return true, f(c)
+}
+
+func busy(err error) bool {
+	var e *control.Error
+	return errors.As(err, &e) && e.Code == control.Busy
+}
+
+// local runs f with the state opened here.
+func (a *app) local(ctx context.Context, l *loaded, f func(*control.Client) error) (opened bool, err error) {
+	if l.err != nil {
+		a.problems(l.problems)
+		return false, l.err
+	}
+	if a.open == nil {
+		return false, &control.Error{Code: control.Unavailable, Text: "no daemon answers on " + l.socket(),
+			Hint: "start one with: mailretr serve"}
+	}
+	h, closer, err := a.open(ctx, &l.config)
+	if err != nil {
+		return false, err
+	}
+	err = f(control.Local(h))
+	if failed := closer(); failed != nil && err == nil {
+		err = fmt.Errorf("closing the state: %w", failed)
+	}
+	return true, err
+}
+
+// problems shows mistakes, one per line.
+func (a *app) problems(list []conf.Problem) {
+	for _, p := range list {
+		a.talk.Printf("%s\n", a.problem(p))
+	}
+}

@@ -1,0 +1,36 @@
+// Command mailretr collects mail from POP3 and IMAP maildrops, makes it durable, and hands it to the local MTA until it is
+// delivered or bounced.
+//
+// This package is wiring and verbs; there is no mail logic in it. It promises that an answer goes to stdout and the talk
+// to stderr, that an error says what to do, and that the exit code is one of sysexits.h (see [code]). A verb is one file,
+// named after it; what it asks of the daemon is in package control, how it looks in package term.
+//
+// Read first: [verbs], then serve.go for the daemon and queue.go for a verb.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs one verb with the process's own streams. A first signal asks it to end, a second one ends it.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	defer stop()
+	return newApp(os.Stdin, os.Stdout, os.Stderr).run(ctx, args)
+}
+
+// verbs are the commands at the top, in the order of the help.
+func verbs(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		newCheck(a), newQueue(a), newReload(a), newConfig(a),
+		newVersion(a),
+	}
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/term"
+	"mailretr/conf"
+)
+
+func newQueue(a *app) *cobra.Command {
+	c := listCommand(a, "queue", "List the queue, or do something to what is in it")
+	c.AddCommand(listCommand(a, "list", "List the queue"), newShow(a), newCat(a))
+	for _, v := range changes {
+		c.AddCommand(newChange(a, v))
+	}
+	return c
+}
+
+func listCommand(a *app, name, short string) *cobra.Command {
+	var s selection
+	var verbose bool
+	c := &cobra.Command{
+		Use:               name + " [ID…]",
+		Short:             short,
+		ValidArgsFunction: a.completeIDs,
+		RunE: func(c *cobra.Command, args []string) error {
+			sel, err := s.of(args)
+			if err != nil {
+				return err
+			}
+			return a.house(c.Context(), func(d *control.Client) error { return a.list(c, d, sel, verbose) })
+		},
+	}
+	s.flags(a, c)
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with what was said of each recipient")
+	return c
+}
+
+// A selection is the flags that say which messages are meant.
+type selection struct {
+	sel   control.Select
+	state string
+	older string
+}
+
+func (s *selection) flags(a *app, c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&s.sel.Maildrop, "maildrop", "", "collected from this `maildrop`")
+	f.StringVar(&s.sel.Lane, "lane", "", "for this `destination`")
+	f.StringVar(&s.sel.From, "from", "", "from this `address`; @example.org for a domain, <> for the null reverse-path")
+	f.StringVar(&s.sel.To, "to", "", "to this `address`, or @domain")
+	f.StringVar(&s.state, "state", "", "in this `state`: "+states())
+	f.StringVar(&s.older, "older", "", "queued longer ago than this `duration`, e.g. 1h")
+	complete(c, "maildrop", a.completeMaildrops)
+	complete(c, "state", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return strings.Split(states(), ", "), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+func states() string {
+	var list []string
+	for _, s := range control.States() {
+		list = append(list, string(s))
+	}
+	return strings.Join(list, ", ")
+}
+
+// of completes the selection with the arguments.
+func (s *selection) of(args []string) (control.Select, error) {
+	sel := s.sel
+	sel.IDs, sel.State = args, control.State(s.state)
+	if s.older != "" {
+		d, err := conf.ParseDuration(s.older)
+		if err != nil {
+			return sel, usage("--older: "+err.Error(), "")
+		}
+		sel.Older = d
+	}
+	return sel, nil
+}
+
+func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbose bool) error {
+	var sum summary
+	t := a.out.Table("ID", "SIZE", "AGE", "TRIES", "NEXT", "FROM → TO")
+	for m, err := range d.List(c.Context(), control.ListRequest{Select: s, Shorten: !a.json}) {
+		if err != nil {
+			t.Flush()
+			return err
+		}
+		if a.json {
+			if err := a.line(m); err != nil {
+				return err
+			}
+			continue
+		}
+		sum.add(&m)
+		t.Row(colourOf(m.State), m.Short, term.Size(m.Size), term.Age(m.Queued, a.now()), fmt.Sprint(m.Attempts),
+			a.next(&m), route(&m))
+		if verbose {
+			a.details(t, &m)
+		}
+	}
+	if err := t.Flush(); err != nil || a.json || !a.out.TTY {
+		return err
+	}
+	a.out.Printf("%s\n", sum.text(a.now()))
+	return nil
+}
+
+// colourOf goes with the word in the column NEXT.
+func colourOf(s control.State) term.Colour {
+	switch s {
+	case control.Held:
+		return term.Yellow
+	case control.Active:
+		return term.Green
+	}
+	return ""
+}
+
+// next says what happens next, and when.
+func (a *app) next(m *control.Message) string {
+	switch m.State {
+	case control.Held, control.Active:
+		return string(m.State)
+	case control.Reporting:
+		return "report " + term.In(m.Due, a.now())
+	}
+	return term.In(m.Due, a.now())
+}
+
+// route says from whom to whom.
+func route(m *control.Message) string {
+	to := "nobody"
+	if n := len(m.Recipients); n > 0 {
+		to = m.Recipients[0].Address
+		if n > 1 {
+			to += fmt.Sprintf(" and %d more", n-1)
+		}
+	}
+	return sender(m) + " → " + to
+}
+
+func sender(m *control.Message) string {
+	if m.Sender == "" {
+		return "<>"
+	}
+	return m.Sender
+}
+
+// details are the lines under a message.
+func (a *app) details(t *term.Table, m *control.Message) {
+	if from := origin(m); from != "" {
+		t.Below("%s", from)
+	}
+	if m.State == control.Held {
+		t.Below("held (%s): %s", m.Hold, m.Why)
+	}
+	for i := range m.Recipients {
+		t.Below("%s", a.said(&m.Recipients[i]))
+	}
+}
+
+// origin says where a message came from and what it cost.
+func origin(m *control.Message) string {
+	switch {
+	case m.Parent != "":
+		return "report on " + m.Parent
+	case m.UID == "":
+		return ""
+	}
+	s := fmt.Sprintf("from maildrop %s, UID %s, collected once", m.Maildrop, m.UID)
+	if m.Line > 0 {
+		s += ": " + term.Size(m.Line) + " on the line"
+	}
+	if m.Saved > 0 {
+		s += ", " + term.Size(m.Saved) + " saved"
+	}
+	return s
+}
+
+// said is what was said of a recipient last.
+func (a *app) said(r *control.Recipient) string {
+	s := r.Address + "  " + r.State
+	switch {
+	case r.Reason != "" && r.Relay != "":
+		s += "  " + r.Relay + " said: " + r.Reason
+	case r.Reason != "":
+		s += "  " + r.Reason
+	}
+	if r.Times > 1 {
+		s += fmt.Sprintf(" (%d times since %s)", r.Times, term.Clock(r.Since, a.now()))
+	}
+	return s
+}
+
+// summary is the line below a list.
+type summary struct {
+	messages, held int
+	octets         int64
+	oldest         time.Time
+}
+
+func (s *summary) add(m *control.Message) {
+	s.messages++
+	s.octets += m.Size
+	if m.State == control.Held {
+		s.held++
+	}
+	if s.oldest.IsZero() || m.Queued.Before(s.oldest) {
+		s.oldest = m.Queued
+	}
+}
+
+func (s *summary) text(now time.Time) string {
+	if s.messages == 0 {
+		return "nothing is queued"
+	}
+	text := fmt.Sprintf("%s, %s, oldest %s", term.Count(s.messages, "message"), term.Size(s.octets),
+		term.Age(s.oldest, now))
+	if s.held > 0 {
+		text += fmt.Sprintf(", %d held", s.held)
+	}
+	return text
+}

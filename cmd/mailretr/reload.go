@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/conf/yaml"
+)
+
+func newReload(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Make the daemon read its configuration again",
+		Long: "Makes the daemon read its configuration again. A configuration with errors is refused as a whole;\n" +
+			"the daemon then goes on with the one it has.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			l := a.load(c.Context())
+			if l.err != nil && !errors.Is(l.err, yaml.ErrConfig) {
+				return l.err
+			}
+			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error {
+				a.problems(l.problems)
+				return d.Reload(c.Context())
+			})
+			if err == nil && !found {
+				err = &control.Error{Code: control.Unavailable, Text: "no daemon answers on " + l.socket(),
+					Hint: "start one with: mailretr serve"}
+			}
+			return err
+		},
+	}
+}
