@@ -1,0 +1,473 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// A commit goes this way: the caller's goroutine encodes the batch (prepare); one committing goroutine takes all
+// that waits, judges each batch against the state that the ones before it leave (plan.go), puts those that pass into
+// one transaction, syncs it once, and answers. So a sync serves everybody who waited for the last one, and
+// read-modify-write needs no locks.
+
+const (
+	// mergeMost is how many batches become one transaction at most.
+	mergeMost = 256
+	// waiting is how many batches may wait before a caller has to.
+	waiting = 256
+)
+
+// A request is a batch on its way through the committer.
+type request struct {
+	id     [16]byte
+	fence  []store.Lease
+	puts   []put
+	remove []mail.ID
+	seen   []seenOp
+	notes  []op
+	clear  []mail.ID // removal marks that have done their duty
+	raw    []op      // written as they are
+	sweep  [][]byte  // keys of the schedule, removed if no record agrees with them
+	answer chan error
+
+	effect effect // filled by plan
+}
+
+// A put is one encoded record.
+type put struct {
+	id    mail.ID
+	value []byte
+	stub  stub
+	fresh bool // staged here and never named: there is no record of it
+}
+
+// A seenOp sets or removes one mark.
+type seenOp struct {
+	uid     mail.UID
+	account [16]byte
+	spot    spot
+	folder  string
+	mark    mark
+	fresh   bool // has to be unmarked
+	forget  bool
+}
+
+// An op is one key with its new value; nil removes it.
+type op struct{ key, value []byte }
+
+// Commit makes a batch durable, all of it or nothing.
+func (e *Engine) Commit(ctx context.Context, b *store.Batch) error {
+	if err := e.usable(); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.ID == ([16]byte{}) {
+		if _, err := io.ReadFull(e.opt.Random, b.ID[:]); err != nil {
+			return err
+		}
+	}
+	r, err := e.prepare(b)
+	if err != nil {
+		return err
+	}
+	if err := e.send(ctx, r); err != nil {
+		return errors.Join(err, e.unclaim(r, false))
+	}
+	select {
+	case err := <-r.answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", store.ErrUnknown, ctx.Err())
+	}
+}
+
+// send gives a request to the committer.
+func (e *Engine) send(ctx context.Context, r *request) error {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	if e.closed {
+		return store.ErrClosed
+	}
+	select {
+	case e.reqs <- r:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sendLast is send for the remover, which still works while the store is being closed.
+func (e *Engine) sendLast(r *request) error {
+	e.gate.RLock()
+	defer e.gate.RUnlock()
+	e.reqs <- r
+	return <-r.answer
+}
+
+// prepare encodes a batch. The batch is not looked at afterwards, so its owner may change it once Commit has
+// returned, whatever it returned.
+func (e *Engine) prepare(b *store.Batch) (*request, error) {
+	r := &request{
+		id:     b.ID,
+		fence:  append([]store.Lease(nil), b.Fence...),
+		puts:   make([]put, 0, len(b.Put)),
+		remove: append([]mail.ID(nil), b.Remove...),
+		answer: make(chan error, 1),
+	}
+	if err := e.prepareSeen(r, b); err != nil {
+		return nil, err
+	}
+	for i := range b.Notes {
+		o, err := noteOp(&b.Notes[i])
+		if err != nil {
+			return nil, err
+		}
+		r.notes = append(r.notes, o)
+	}
+	if err := e.preparePuts(r, b); err != nil {
+		return nil, errors.Join(err, e.unclaim(r, false))
+	}
+	return r, nil
+}
+
+func (e *Engine) preparePuts(r *request, b *store.Batch) error {
+	var ids map[mail.ID]bool
+	if len(b.Put)+len(b.Remove) > 1 {
+		ids = make(map[mail.ID]bool, len(b.Put)+len(b.Remove))
+	}
+	once := func(id mail.ID) error {
+		switch {
+		case id.Zero():
+			return errors.New("store: a record without an ID")
+		case ids[id]:
+			return fmt.Errorf("store: the batch names %s twice", id)
+		case ids != nil:
+			ids[id] = true
+		}
+		return nil
+	}
+	for _, id := range b.Remove {
+		if err := once(id); err != nil {
+			return err
+		}
+	}
+	for i := range b.Put {
+		x := &b.Put[i]
+		if err := once(x.ID); err != nil {
+			return err
+		}
+		if x.Body != "" && x.Body != refOf(x.ID) {
+			return fmt.Errorf("%w: %q for %s", errRef, mail.Printable(string(x.Body), 64), x.ID)
+		}
+		v, err := e.codec.record(x)
+		if err != nil {
+			return err
+		}
+		p := put{id: x.ID, value: v, stub: stubOf(x)}
+		if x.Body != "" {
+			ours, ok := e.staged.claim(x.ID)
+			if !ok {
+				return fmt.Errorf("store: the body of %s is not sealed, or was discarded", x.ID)
+			}
+			p.fresh = ours
+		}
+		r.puts = append(r.puts, p)
+	}
+	return nil
+}
+
+func (e *Engine) prepareSeen(r *request, b *store.Batch) error {
+	r.seen = make([]seenOp, 0, len(b.Seen)+len(b.Forget))
+	var last mail.Account
+	var account [16]byte
+	add := func(s *store.Seen, forget bool) error {
+		if s.Account != last || len(r.seen) == 0 {
+			last, account = s.Account, e.hash.account(s.Account)
+		}
+		o := seenOp{uid: s.UID, account: account, mark: markOf(s), fresh: s.New, forget: forget}
+		switch {
+		case s.UID != "":
+			o.spot, o.folder = e.hash.spot(s.UID)
+		case forget && s.Spot != [16]byte{}:
+			o.spot = s.Spot
+		default:
+			return errors.New("store: a mark without a UID")
+		}
+		if !forget && (s.Mark == store.Unseen || s.Mark > store.LetGo) {
+			return fmt.Errorf("store: a mark that is %q cannot be set", s.Mark)
+		}
+		r.seen = append(r.seen, o)
+		return nil
+	}
+	for i := range b.Seen {
+		if err := add(&b.Seen[i], false); err != nil {
+			return err
+		}
+	}
+	for i := range b.Forget {
+		if err := add(&b.Forget[i], true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unclaim ends the protection of the bodies of a request, and removes those that were discarded meanwhile.
+func (e *Engine) unclaim(r *request, named bool) (err error) {
+	for i := range r.puts {
+		p := &r.puts[i]
+		if p.stub.body && p.fresh && e.staged.settle(p.id, named) {
+			if uerr := e.unlink(p.id); uerr != nil {
+				err = uerr
+				continue
+			}
+			e.staged.forget(p.id)
+		}
+	}
+	return err
+}
+
+// A committer is what the committing goroutine knows.
+type committer struct {
+	e        *Engine
+	recent   recent
+	accounts map[[16]byte]*account
+	folders  map[[28]byte]bool // folders whose text is known to be written
+	fold     [][16]byte        // accounts whose fresh marks should be packed
+}
+
+func (c *committer) run() {
+	defer c.e.work.Done()
+	for r := range c.e.reqs {
+		group := append(make([]*request, 0, 16), r)
+		for more := true; more && len(group) < mergeMost; {
+			select {
+			case r, ok := <-c.e.reqs:
+				if more = ok; ok {
+					group = append(group, r)
+				}
+			default:
+				more = false
+			}
+		}
+		c.commit(group)
+		if !c.e.rebuilding.Load() {
+			for _, a := range c.fold {
+				c.pack(a)
+			}
+		}
+		c.fold = c.fold[:0]
+	}
+}
+
+// commit judges and commits a group of requests.
+func (c *committer) commit(group []*request) {
+	m := c.newMerge()
+	for _, r := range group {
+		if err := c.e.usableDB(); err != nil {
+			c.answer(r, err)
+			continue
+		}
+		if c.recent.has(r.id) {
+			c.answer(r, nil)
+			continue
+		}
+		if m.hasID(r.id) { // the same batch again, before its first answer
+			m.flush()
+			c.answer(r, nil)
+			continue
+		}
+		ops, err := m.plan(r)
+		switch {
+		case err != nil:
+			c.refuse(r, err)
+		case m.tooBig(ops):
+			m.flush()
+			c.journaled(r, ops)
+		default:
+			if !m.fits(ops) {
+				m.flush()
+			}
+			m.take(r, ops)
+		}
+	}
+	m.flush()
+	m.close()
+}
+
+// usableDB is usable without the question whether the store is being closed: what was sent before is still made.
+func (e *Engine) usableDB() error {
+	if p := e.dead.Load(); p != nil {
+		return fmt.Errorf("%w: the database failed: %w", store.ErrClosed, *p)
+	}
+	return nil
+}
+
+// answer tells the caller of a request that was not made now.
+func (c *committer) answer(r *request, err error) {
+	if err == nil {
+		if err := c.e.usableDB(); err != nil {
+			r.answer <- fmt.Errorf("%w: %w", store.ErrUnknown, err)
+			return
+		}
+	}
+	c.e.tidy(c.e.unclaim(r, err == nil))
+	r.answer <- err
+}
+
+// refuse tells the caller that nothing happened.
+func (c *committer) refuse(r *request, err error) {
+	c.e.mu.Lock()
+	c.e.live.unsettle(r.effect.fenced)
+	c.e.mu.Unlock()
+	c.answer(r, err)
+}
+
+// made does what follows a commit that is durable.
+func (c *committer) made(r *request) {
+	e := c.e
+	c.recent.add(r.id, e.opt.Now())
+	e.mu.Lock()
+	wake := e.live.apply(r)
+	e.mu.Unlock()
+	if len(r.seen) > 0 {
+		e.marked.Add(1)
+		c.countMarks(r)
+	}
+	if len(r.raw) > 0 {
+		clear(c.accounts) // may have been marks
+	}
+	e.tidy(e.unclaim(r, true))
+	e.remover.add(r.effect.files)
+	r.answer <- nil
+	if wake {
+		e.wake()
+	}
+}
+
+// lost does what follows a commit whose outcome is unknown because the database failed: the bodies stay, in case it
+// was made.
+func (c *committer) lost(r *request, err error) {
+	r.answer <- fmt.Errorf("%w: %w", store.ErrUnknown, err)
+}
+
+// tidy says what went wrong in removing a body that nobody needs: it is found by the next reconciliation.
+func (e *Engine) tidy(err error) {
+	if err != nil {
+		e.alarm(mail.OpStore, "a body that was given up could not be removed", err)
+	}
+}
+
+// A merge is the transaction that batches are gathered in.
+type merge struct {
+	c       *committer
+	txn     *badger.Txn
+	members []*request
+	size    int64
+	count   int64
+	marks   markReader
+}
+
+func (c *committer) newMerge() *merge {
+	m := &merge{c: c}
+	m.begin()
+	return m
+}
+
+func (m *merge) begin() {
+	m.txn = m.c.e.db.NewTransaction(true)
+	m.members, m.size, m.count = m.members[:0], 0, 0
+}
+
+// close ends a merge that was flushed.
+func (m *merge) close() {
+	m.txn.Discard()
+	m.marks.close()
+}
+
+func (m *merge) hasID(id [16]byte) bool {
+	if id == ([16]byte{}) {
+		return false
+	}
+	for _, r := range m.members {
+		if r.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// sizeOf estimates what operations cost in a transaction, from above.
+func sizeOf(ops []op) (n int64) {
+	for _, o := range ops {
+		n += int64(len(o.key)+len(o.value)) + 32
+	}
+	return n
+}
+
+// tooBig says that the operations can never be one transaction.
+func (m *merge) tooBig(ops []op) bool {
+	db := m.c.e.db
+	return sizeOf(ops) > db.MaxBatchSize()/2 || int64(len(ops)) > db.MaxBatchCount()/2
+}
+
+func (m *merge) fits(ops []op) bool {
+	db := m.c.e.db
+	return m.size+sizeOf(ops) <= db.MaxBatchSize()/2 && m.count+int64(len(ops)) <= db.MaxBatchCount()/2
+}
+
+// take puts a request into the transaction.
+func (m *merge) take(r *request, ops []op) {
+	m.members = append(m.members, r)
+	m.size += sizeOf(ops)
+	m.count += int64(len(ops))
+	if err := write(m.txn, ops); err != nil {
+		m.c.e.fail(err) // half of it is in the transaction: no way back
+	}
+}
+
+func write(txn *badger.Txn, ops []op) (err error) {
+	for _, o := range ops {
+		if o.value == nil {
+			err = txn.Delete(o.key)
+		} else {
+			err = txn.Set(o.key, o.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush commits what was gathered and answers, then begins anew.
+func (m *merge) flush() {
+	if len(m.members) == 0 {
+		return
+	}
+	err := m.c.e.usableDB()
+	if err == nil {
+		if err = m.txn.Commit(); err != nil {
+			m.c.e.fail(err)
+		}
+	}
+	for _, r := range m.members {
+		if err != nil {
+			m.c.lost(r, err)
+		} else {
+			m.c.made(r)
+		}
+	}
+	m.txn.Discard()
+	m.marks.close()
+	m.begin()
+}

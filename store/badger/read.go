@@ -1,0 +1,206 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// Get returns a record.
+func (e *Engine) Get(ctx context.Context, id mail.ID) (store.Record, error) {
+	if err := e.usable(); err != nil {
+		return store.Record{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return store.Record{}, err
+	}
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	return e.get(txn, id)
+}
+
+func (e *Engine) get(txn *badger.Txn, id mail.ID) (r store.Record, err error) {
+	item, err := txn.Get(idKey('m', id))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return r, store.ErrNotFound
+	}
+	if err != nil {
+		return r, err
+	}
+	err = item.Value(func(v []byte) (err error) {
+		r, _, err = e.codec.parseRecord(v)
+		return err
+	})
+	return r, err
+}
+
+// Find returns the IDs that begin or end with s.
+func (e *Engine) Find(ctx context.Context, s string, max int) (ids []mail.ID, err error) {
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	s = strings.ToUpper(s)
+	if s == "" || len(s) > mail.IDLen {
+		return nil, nil
+	}
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	it := txn.NewIterator(keysOnly([]byte("m/")))
+	defer it.Close()
+	n := 0
+	for it.Rewind(); it.Valid() && len(ids) < max; it.Next() {
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		id := idOf(it.Item().Key())
+		if text := id.String(); strings.HasPrefix(text, s) || strings.HasSuffix(text, s) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, ctx.Err()
+}
+
+// matches says whether a record passes a filter; of says whether due times count.
+func matches(f *store.Filter, r *store.Record, due bool) bool {
+	switch {
+	case f.Lane != "" && r.Lane != f.Lane,
+		f.Maildrop != "" && r.Origin.Maildrop != f.Maildrop,
+		f.Held != nil && r.Held() != *f.Held,
+		due && !f.Due.IsZero() && r.Due.After(f.Due):
+		return false
+	}
+	return true
+}
+
+// List yields records in the order of their IDs, from one snapshot.
+func (e *Engine) List(ctx context.Context, f store.Filter) iter.Seq2[store.Listed, error] {
+	return func(yield func(store.Listed, error) bool) {
+		if err := e.usable(); err != nil {
+			yield(store.Listed{}, err)
+			return
+		}
+		txn := e.db.NewTransaction(false)
+		defer txn.Discard()
+		err := e.records(ctx, txn, f.IDs, func(r *store.Record) bool {
+			if !matches(&f, r, true) {
+				return true
+			}
+			e.mu.Lock()
+			x := store.Listed{Record: *r, Leased: e.live.leased(r.ID, e.opt.Now()) != nil}
+			e.mu.Unlock()
+			return yield(x, nil)
+		})
+		if err != nil {
+			yield(store.Listed{}, err)
+		}
+	}
+}
+
+// records reads records one after the other: all, or those that are named and there.
+func (e *Engine) records(ctx context.Context, txn *badger.Txn, ids []mail.ID, f func(*store.Record) bool) error {
+	if ids != nil {
+		ids = slices.Clone(ids)
+		slices.SortFunc(ids, mail.ID.Compare)
+		for _, id := range slices.Compact(ids) {
+			r, err := e.get(txn, id)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil || !f(&r) {
+				return err
+			}
+		}
+		return ctx.Err()
+	}
+	it := txn.NewIterator(keysOnly([]byte("m/")))
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var r store.Record
+		err := it.Item().Value(func(v []byte) (err error) {
+			r, _, err = e.codec.parseRecord(v)
+			return err
+		})
+		if err != nil || !f(&r) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Lanes returns when each lane has something to do.
+func (e *Engine) Lanes(ctx context.Context) (map[mail.Lane]time.Time, error) {
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	out := make(map[mail.Lane]time.Time, len(e.live.lanes))
+	for name, l := range e.live.lanes {
+		s := &search{e: e, txn: txn, now: e.opt.Now(), due: 1<<64 - 1}
+		places, err := s.scan(l)
+		if err != nil {
+			return nil, err
+		}
+		if len(places) > 0 {
+			s.later(unstamp(places[0].due))
+		}
+		out[name] = s.next
+	}
+	return out, ctx.Err()
+}
+
+// Totals counts what is queued.
+func (e *Engine) Totals(ctx context.Context) (t store.Totals, err error) {
+	if err := e.usable(); err != nil {
+		return t, err
+	}
+	e.mu.Lock()
+	t.Messages, t.Held = e.live.totals.messages, e.live.totals.held
+	t.Octets = e.live.totals.octets
+	oldest, err := e.oldest()
+	e.mu.Unlock()
+	if err != nil {
+		return t, err
+	}
+	t.Oldest, t.Reserve = oldest, e.opt.Reserve
+	if t.Free, err = e.opt.Free(); err != nil {
+		return t, err
+	}
+	return t, ctx.Err()
+}
+
+// oldest returns when the first record was queued.
+func (e *Engine) oldest() (time.Time, error) {
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	it := txn.NewIterator(keysOnly([]byte("m/")))
+	defer it.Close()
+	it.Seek(idKey('m', e.live.oldest))
+	if !it.Valid() {
+		e.live.oldest = lastID
+		return time.Time{}, nil
+	}
+	e.live.oldest = idOf(it.Item().Key())
+	var r store.Record
+	err := it.Item().Value(func(v []byte) (err error) {
+		r, _, err = e.codec.parseRecord(v)
+		return err
+	})
+	return r.Queued, err
+}
+
+// lastID is above all IDs.
+var lastID = mail.ID(lastSpot)
