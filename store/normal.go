@@ -35,6 +35,9 @@ func normalize(r io.Reader, buf []byte, write func([]byte) error) (m mended, wri
 		if len(b) > 0 {
 			out := b
 			if !straight(b) {
+				if scratch == nil {
+					scratch = make([]byte, 0, len(b)+len(b)/8+2)
+				}
 				scratch = mend(scratch[:0], b, &m)
 				out = scratch
 			}

@@ -28,16 +28,25 @@ func (q *Queue) Gone(ctx context.Context, a mail.Account, uids []mail.UID) error
 	})
 }
 
-// Skip marks messages as known: they are not meant to be collected. Marks that stand already stay.
+// Skip marks messages as known: they are not meant to be collected. Marks that stand already stay. All or none: one
+// commit.
 func (q *Queue) Skip(ctx context.Context, a mail.Account, uids []mail.UID) error {
 	today := day(q.now())
-	return q.remark(ctx, a, uids, func(s Seen) (Seen, bool) {
+	return q.remarkAll(ctx, a, uids, func(s Seen) (Seen, bool) {
 		if s.Mark != Unseen {
 			return s, false
 		}
 		s.Mark, s.Day = Known, today
 		return s, true
 	})
+}
+
+// Met says whether an account has any mark: then it was collected from before, whatever notes say.
+func (q *Queue) Met(ctx context.Context, a mail.Account) (bool, error) {
+	for _, err := range q.Engine.AllMarks(ctx, a) {
+		return err == nil, err
+	}
+	return false, nil
 }
 
 // Forget removes the marks of these messages. Those that are still upstream are collected (again).
@@ -59,28 +68,33 @@ func (q *Queue) Seen(ctx context.Context, a mail.Account) iter.Seq2[Seen, error]
 	return q.Engine.AllMarks(ctx, a)
 }
 
-// remark reads marks, and commits those that f changes.
+// remark reads marks, and commits those that f changes, some at a time.
 func (q *Queue) remark(ctx context.Context, a mail.Account, uids []mail.UID, f func(Seen) (Seen, bool)) error {
 	for some := range slices.Chunk(uids, marksAtOnce) {
-		marks, err := q.Engine.Marks(ctx, a, some)
-		if err != nil {
-			return err
-		}
-		b := &Batch{}
-		for i, s := range marks {
-			s.Account, s.UID = a, some[i]
-			if s, ok := f(s); ok {
-				b.Seen = append(b.Seen, s)
-			}
-		}
-		if len(b.Seen) == 0 {
-			continue
-		}
-		if err := q.commit(ctx, b); err != nil {
+		if err := q.remarkAll(ctx, a, some, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// remarkAll reads marks, and commits those that f changes at once.
+func (q *Queue) remarkAll(ctx context.Context, a mail.Account, uids []mail.UID, f func(Seen) (Seen, bool)) error {
+	marks, err := q.Engine.Marks(ctx, a, uids)
+	if err != nil {
+		return err
+	}
+	b := &Batch{}
+	for i, s := range marks {
+		s.Account, s.UID = a, uids[i]
+		if s, ok := f(s); ok {
+			b.Seen = append(b.Seen, s)
+		}
+	}
+	if len(b.Seen) == 0 {
+		return nil
+	}
+	return q.commit(ctx, b)
 }
 
 // Adopt says that a maildrop which has another server or user now holds the same mail as before. Its messages are
@@ -157,9 +171,29 @@ func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen
 		}
 		c.Listed, changed = now, true
 	}
+	if l.Complete {
+		ended, err := q.unlisted(ctx, l)
+		if err != nil {
+			return err
+		}
+		b.Notes, changed = append(b.Notes, ended...), changed || len(ended) > 0
+	}
 	if !changed {
 		return nil
 	}
 	b.Notes = append(b.Notes, contactNote(l.Account, c), maildropNote(l.Maildrop, l.Account))
 	return q.commit(ctx, b)
+}
+
+// unlisted removes the aside notes of messages that a complete listing does not name.
+func (q *Queue) unlisted(ctx context.Context, l *Listing) (all []Note, err error) {
+	for a, err := range q.Asides(ctx, l.Account) {
+		if err != nil {
+			return nil, err
+		}
+		if covered(a.UID, l.Folders) && !slices.Contains(l.UIDs, a.UID) {
+			all = append(all, Note{Space: spaceAside, Owner: string(l.Account), Key: string(a.UID)})
+		}
+	}
+	return all, nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"mailretr/store/mail"
@@ -55,7 +56,7 @@ func (s *settling) health(l *laneState) {
 	case len(s.j.said) == 0:
 	case s.j.sick && !s.j.counts:
 		changed = l.begin(s.j.now)
-	default:
+	case slices.ContainsFunc(s.j.said, func(x told) bool { return x.Outcome != mail.Deferred || x.Reply != "" }):
 		changed = l.end(s.j.now)
 	}
 	if changed {
