@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -32,7 +33,7 @@ type part struct {
 	confirmed bool // what came behind it made sense, so it was whole
 	dropped   bool // nobody wants it any more
 	data      []byte
-	lit       goimap.LiteralReader
+	lit       *literal
 	free      chan struct{} // closed when lit was read, or given up
 	said      string        // the server's words, when missing
 }
@@ -280,12 +281,19 @@ func (s *session) send(a *ask) {
 	s.mu.Lock()
 }
 
+// through takes all that a FETCH brings and returns how it ended.
+func (s *session) through(cmd *imapclient.FetchCommand) error {
+	for m := cmd.Next(); m != nil; m = cmd.Next() {
+		if !s.route(m) {
+			return io.ErrUnexpectedEOF
+		}
+	}
+	return cmd.Close()
+}
+
 // collect takes the data of one command, and says at its end what did not come.
 func (s *session) collect(a *ask, cmd *imapclient.FetchCommand) {
-	for m := cmd.Next(); m != nil; m = cmd.Next() {
-		s.route(m)
-	}
-	err := cmd.Close()
+	err := s.through(cmd)
 	if err != nil && !status(err) {
 		s.fail(mail.OpFetch, err)
 	}

@@ -11,8 +11,9 @@ import (
 
 // route takes one FETCH response, whoever it was meant for: an unasked flag update can take the place of the answer, and
 // the answer then comes as unasked. The library reads no further while a literal waits here, so at any time there is at
-// most one.
-func (s *session) route(m *imapclient.FetchMessageData) {
+// most one. It returns false when the literal broke off: the library then reads on by itself, and neither m nor its command
+// may be touched again.
+func (s *session) route(m *imapclient.FetchMessageData) bool {
 	var uid goimap.UID
 	i, said := info{size: -1}, false
 	for item := m.Next(); item != nil; item = m.Next() {
@@ -26,12 +27,15 @@ func (s *session) route(m *imapclient.FetchMessageData) {
 		case imapclient.FetchItemDataFlags:
 			i.flags = flags(item.Flags)
 		case imapclient.FetchItemDataBodySection:
-			s.body(uid, item)
+			if !s.body(uid, item) {
+				return false
+			}
 		}
 	}
 	if said && uid != 0 {
 		s.learn(uid, i)
 	}
+	return true
 }
 
 func flags(l []goimap.Flag) []string {
@@ -54,17 +58,20 @@ func (s *session) learn(uid goimap.UID, i info) {
 }
 
 // body decides what becomes of a literal: kept in memory if it is small and there is room, offered to the caller when he
-// waits for it, thrown away if nobody wants it. Until then the line stands still.
-func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection) {
+// waits for it, thrown away if nobody wants it. Until then the line stands still. It returns false when it broke off.
+func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := key{uid, item.Section.Specifier}
 	p := s.asked[k]
 	plain := len(item.Section.Part) == 0 && item.Section.Partial == nil &&
 		len(item.Section.HeaderFields) == 0 && len(item.Section.HeaderFieldsNot) == 0
+	var lit *literal
+	if item.Literal != nil {
+		lit = &literal{r: item.Literal, left: item.Literal.Size()}
+	}
 	if p == nil || !plain || uid == 0 {
-		s.unasked(item.Literal)
-		return
+		return s.unasked(lit)
 	}
 	delete(s.asked, k) // a second answer is unasked
 	if s.last != nil { // the library came as far as this, so what was before had its end
@@ -72,25 +79,26 @@ func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection)
 	}
 	s.last, p.state = p, arriving
 	s.cond.Broadcast()
-	if item.Literal == nil { // NIL
+	if lit == nil { // NIL
 		s.out -= p.size
 		p.state, p.ask = missing, nil
 		p.single = true
-		return
+		return true
 	}
-	size := item.Literal.Size()
+	size := lit.left
 	s.line.allow.Add(min(size, 1<<40))
 	if max := s.limits.Message; max > 0 && size > max {
 		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.server(),
 			Err: errLarge})
 	}
-	for s.place(p, item.Literal, size) {
+	for s.place(p, lit, size) {
 		s.cond.Wait()
 	}
+	return lit.left == 0
 }
 
 // place does one thing with a literal, or says that it has to wait. s.mu is held, and let go of while octets are read.
-func (s *session) place(p *part, lit goimap.LiteralReader, size int64) (again bool) {
+func (s *session) place(p *part, lit *literal, size int64) (again bool) {
 	switch {
 	case s.err != nil:
 		s.unlocked(func() { drain(lit) })
@@ -114,7 +122,7 @@ func (s *session) place(p *part, lit goimap.LiteralReader, size int64) (again bo
 }
 
 // keep reads a literal into memory.
-func (s *session) keep(p *part, lit goimap.LiteralReader, size int64) {
+func (s *session) keep(p *part, lit *literal, size int64) {
 	s.held += size
 	data, n := make([]byte, size), 0
 	s.unlocked(func() {
@@ -136,7 +144,7 @@ func (s *session) keep(p *part, lit goimap.LiteralReader, size int64) {
 }
 
 // offer hands a literal to the caller and waits until he has done with it.
-func (s *session) offer(p *part, lit goimap.LiteralReader) {
+func (s *session) offer(p *part, lit *literal) {
 	p.lit, p.state, p.free = lit, offered, make(chan struct{})
 	s.cond.Broadcast()
 	s.unlocked(func() {
@@ -146,7 +154,7 @@ func (s *session) offer(p *part, lit goimap.LiteralReader) {
 }
 
 // give throws a literal away. A large one ends the session instead: its octets are dearer than a new login.
-func (s *session) give(p *part, lit goimap.LiteralReader, size int64) {
+func (s *session) give(p *part, lit *literal, size int64) {
 	if size > abandon && s.err == nil {
 		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Local, Server: s.server(), Err: errAbandoned})
 	}
@@ -156,21 +164,46 @@ func (s *session) give(p *part, lit goimap.LiteralReader, size int64) {
 }
 
 // unasked throws away what nobody asked for, up to a bound for the whole session.
-func (s *session) unasked(lit goimap.LiteralReader) {
+func (s *session) unasked(lit *literal) bool {
 	if lit == nil {
-		return
+		return true
 	}
-	size := lit.Size()
+	size := lit.left
 	if s.waste += min(size, 1<<40); s.waste > abandon {
 		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.server(), Err: errUnasked})
 	} else {
 		s.line.allow.Add(size)
 	}
 	s.unlocked(func() { drain(lit) })
+	return lit.left == 0
+}
+
+// A literal is one of the library's that is not read again once it ended: whether well or broken off, the library's own
+// goroutine reads from then on.
+type literal struct {
+	r     io.Reader
+	left  int64
+	ended bool
+}
+
+// Read returns io.EOF at the end of the literal, and io.ErrUnexpectedEOF where the line ended before.
+func (l *literal) Read(b []byte) (n int, err error) {
+	if !l.ended {
+		n, err = l.r.Read(b)
+		l.left -= int64(n)
+		l.ended = err != nil
+	}
+	switch {
+	case !l.ended:
+		return n, nil
+	case l.left > 0:
+		return n, io.ErrUnexpectedEOF
+	}
+	return n, io.EOF
 }
 
 // drain reads a literal to its end, which is what lets the library go on. Never with s.mu held.
-func drain(lit goimap.LiteralReader) int64 {
+func drain(lit *literal) int64 {
 	n, _ := io.Copy(io.Discard, lit) // an error is the connection's, which tells it itself
 	return n
 }

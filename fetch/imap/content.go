@@ -101,7 +101,7 @@ func (c *content) begin(ctx context.Context, which mail.Part) error {
 	s.current, c.part = r, nil
 	r.data, r.size = p.data, int64(len(p.data))
 	if p.state == offered {
-		r.lit, r.size = p.lit, p.lit.Size()
+		r.lit, r.size = p.lit, p.lit.left
 	}
 	s.mu.Unlock()
 	switch p.section {
@@ -138,9 +138,9 @@ type reader struct {
 	p    *part
 	pre  []byte // octets before what is to come: the header
 	data []byte
-	lit  goimap.LiteralReader // instead of data
-	n    int64                // octets of the part so far
-	size int64                // of the part, by the length of its literal
+	lit  *literal // instead of data
+	n    int64    // octets of the part so far
+	size int64    // of the part, by the length of its literal
 	err  error
 	stop func()
 	told int64 // of n, taken out of the window
@@ -189,7 +189,7 @@ func (r *reader) next(b []byte) (int, error) {
 		return n, nil
 	}
 	n, err := r.lit.Read(b)
-	if r.n+int64(n) == r.size {
+	if err == io.EOF { // finish comes now
 		err = nil
 	}
 	return n, err

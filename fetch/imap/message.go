@@ -86,10 +86,7 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	defer s.line.begin(int64(len(uids))<<10 + 64<<10)()
 	cmd := s.c.Fetch(goimap.UIDSetNum(uids...), &goimap.FetchOptions{UID: true, RFC822Size: true,
 		InternalDate: true, Flags: true})
-	for m := cmd.Next(); m != nil; m = cmd.Next() {
-		s.route(m)
-	}
-	err := cmd.Close()
+	err := s.through(cmd)
 	if err != nil && !status(err) { // NO: some are gone, the others came (RFC 9051, 7.1 on NO to FETCH)
 		return nil, s.fail(mail.OpList, err)
 	}

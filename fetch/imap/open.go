@@ -56,7 +56,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(256 << 10)
 	s.c = imapclient.New(s.line, &imapclient.Options{
-		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: s.route},
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }},
 	})
 	err = s.c.WaitGreeting()
 	done()
