@@ -213,12 +213,13 @@ type POP3Conn struct {
 // Say writes a line.
 func (c *POP3Conn) Say(line string) { c.Raw(line + "\r\n") }
 
-// Raw writes octets; they leave at once.
-func (c *POP3Conn) Raw(s string) {
+// Raw writes octets; they leave at once. It returns false when the client is gone.
+func (c *POP3Conn) Raw(s string) bool {
 	c.w.WriteString(s)
 	if c.w.Flush() != nil {
 		c.over = true
 	}
+	return !c.over
 }
 
 // Cut closes the connection.
@@ -241,6 +242,20 @@ func (c *POP3Conn) Mails() []*Mail { return c.mails }
 func (c *POP3Conn) Read() (string, bool) {
 	l, err := c.r.ReadString('\n')
 	return strings.TrimRight(l, "\r\n"), err == nil
+}
+
+// Waiting returns what has arrived from the client and was not read, 4 KiB at most. Exact only in plain text under
+// testing/synctest, once everything else waits.
+func (c *POP3Conn) Waiting() string {
+	for {
+		b, _ := c.r.Peek(c.r.Buffered())
+		c.raw.SetReadDeadline(time.Now().Add(time.Millisecond))
+		_, err := c.r.Peek(len(b) + 1)
+		c.raw.SetReadDeadline(time.Time{})
+		if err != nil {
+			return string(b)
+		}
+	}
 }
 
 func (c *POP3Conn) use(n net.Conn) {

@@ -37,7 +37,9 @@ func (c *POP3Conn) usual(verb, arg string) {
 	case "AUTH":
 		c.auth(arg)
 	case "QUIT":
-		c.quit()
+		c.Quit()
+		c.Say("+OK bye")
+		c.over = true
 	case "NOOP":
 		c.Say("+OK")
 	default:
@@ -100,18 +102,15 @@ func (c *POP3Conn) auth(arg string) {
 	c.login(err == nil && string(b) == "\x00"+c.Server.User+"\x00"+c.Server.Password)
 }
 
-func (c *POP3Conn) quit() {
-	if c.in {
-		c.Server.mu.Lock()
-		gone := map[*Mail]bool{}
-		for i := range c.deleted {
-			gone[c.mails[i]] = true
-		}
-		c.Server.mails = slices.DeleteFunc(c.Server.mails, func(m *Mail) bool { return gone[m] })
-		c.Server.mu.Unlock()
+// Quit makes the deletions of the session count; it says nothing.
+func (c *POP3Conn) Quit() {
+	c.Server.mu.Lock()
+	defer c.Server.mu.Unlock()
+	gone := map[*Mail]bool{}
+	for i := range c.deleted {
+		gone[c.mails[i]] = true
 	}
-	c.Say("+OK bye")
-	c.over = true
+	c.Server.mails = slices.DeleteFunc(c.Server.mails, func(m *Mail) bool { return gone[m] })
 }
 
 func (c *POP3Conn) transaction(verb, arg string) {

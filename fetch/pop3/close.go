@@ -87,41 +87,54 @@ func (s *session) silence() error {
 }
 
 // deletions sends DELE for all that was let go of, and QUIT behind the last one; the reply to QUIT is not read. It
-// returns what was confirmed, and the last refusal.
+// returns what was confirmed, and the last refusal. Where the server pipelines everything is one turn: a goroutine writes
+// while this one reads, so that no number of commands and no size of buffers makes the two ends wait for each other.
 func (s *session) deletions() (gone []mail.UID, refusal *mail.Trouble, err error) {
-	sent := 0
-	for i := 0; ; i++ {
-		if sent, err = s.sendDeletions(sent, i); err != nil || i == len(s.letGo) {
-			return gone, refusal, err
+	sent := make(chan error, 1)
+	if s.pipelining {
+		go func() { sent <- s.sendDeletions() }()
+		defer func() {
+			if err != nil {
+				s.conn.Abort(err) // the writer may be waiting
+			}
+			if e := <-sent; err == nil {
+				err = e
+			}
+		}()
+	}
+	for _, x := range s.letGo {
+		if !s.pipelining {
+			if err := s.link.send(dele(x)); err != nil {
+				return nil, nil, err
+			}
 		}
 		st, err := s.link.status()
 		if err != nil {
 			return nil, nil, err
 		}
 		if st.ok {
-			gone = append(gone, s.letGo[i].uid)
+			gone = append(gone, x.uid)
 		} else {
 			refusal = refused(mail.OpSettle, s.server, st, nil)
 		}
 	}
+	if !s.pipelining {
+		err = s.link.send("QUIT")
+	}
+	return gone, refusal, err
 }
 
-// sendDeletions sends as much as the window allows, in portions, when answered replies were read.
-func (s *session) sendDeletions(sent, answered int) (int, error) {
-	window := 1
-	if s.pipelining {
-		if window = maxFlight * 7 / 8; sent-answered > window*3/4 {
-			return sent, nil
+func dele(x *item) string { return "DELE " + strconv.Itoa(x.num) }
+
+// sendDeletions writes everything.
+func (s *session) sendDeletions() error {
+	for _, x := range s.letGo {
+		if err := s.link.send(dele(x)); err != nil {
+			return err
 		}
 	}
-	for ; sent <= len(s.letGo) && sent-answered < window; sent++ {
-		command := "QUIT"
-		if sent < len(s.letGo) {
-			command = "DELE " + strconv.Itoa(s.letGo[sent].num)
-		}
-		if err := s.link.send(command); err != nil {
-			return sent, err
-		}
+	if err := s.link.send("QUIT"); err != nil {
+		return err
 	}
-	return sent, nil
+	return s.conn.Flush()
 }
