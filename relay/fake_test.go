@@ -161,11 +161,17 @@ func (t *tray) Batch() mail.Batch { return &trayBatch{t: t} }
 
 func (t *tray) Refuse(_ context.Context, m *mail.Message, r mail.Report) error {
 	if t.mute {
-		return ErrMute
+		return mute{}
 	}
 	t.refused[m.Origin.UID] = r
 	return nil
 }
+
+// mute is the error of a refusal that nobody may be told of.
+type mute struct{}
+
+func (mute) Error() string { return "nobody may be told" }
+func (mute) Aside() bool   { return true }
 
 type trayBatch struct {
 	t  *tray

@@ -9,14 +9,12 @@ import (
 )
 
 // A Refuser is what HeadersFirst needs of the queue: the DSN of a refused message and its mark in one commit. An error
-// means that nothing was done; ErrMute that no DSN may go out for this message.
+// means that nothing was done. One with a method Aside() bool that says true means that nobody may be told of this
+// failure, or that it is not believed: the message is to stay where it is.
 type Refuser interface {
 	mail.Batcher
 	Refuse(context.Context, *mail.Message, mail.Report) error
 }
-
-// ErrMute says that a message failed and nobody may be told; it then stays where it is.
-var ErrMute = errors.New("nobody may be told of this failure")
 
 // HeadersFirst asks the next hop about the envelope before a large body crosses the line. It is a queue with a question in
 // front: what is accepted, deferred for the first time by nobody's answer, or mixed goes into the queue.
@@ -101,10 +99,15 @@ func (p *probed) refuse(ctx context.Context, m *mail.Message, report mail.Report
 	switch {
 	case err == nil:
 		return Settled, mail.Same(len(report), mail.Result{Outcome: mail.Delivered})
-	case errors.Is(err, ErrMute) && !p.aside(ctx, m, ReasonMute, report):
+	case untold(err) && !p.aside(ctx, m, ReasonMute, report):
 		return Fetch, nil // it may not stay upstream: the queue holds it
 	}
 	return Leave, nil
+}
+
+func untold(err error) bool {
+	var u interface{ Aside() bool }
+	return errors.As(err, &u) && u.Aside()
 }
 
 func (p *probed) aside(ctx context.Context, m *mail.Message, why Reason, report mail.Report) bool {
