@@ -1,0 +1,193 @@
+package bounce
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"mime/quotedprintable"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-message/textproto"
+
+	"mailretr/store/mail"
+)
+
+// maxAddress bounds an address in a report: with its field it has to fit into a line of 998 octets, and an
+// address may have mail.MaxPath.
+const maxAddress = 900
+
+// A line is one field. Go-message puts each new one on top, so that they are written down in order and added
+// backwards; one without a value is left out.
+type line struct{ name, value string }
+
+func head(lines ...line) textproto.Header {
+	var h textproto.Header
+	for _, l := range slices.Backward(lines) {
+		if l.value != "" {
+			h.Add(l.name, l.value)
+		}
+	}
+	return h
+}
+
+// A report is being written: go-message's own Writer is one level too high, for it takes away the encoding of
+// a multipart.
+type report struct {
+	bytes.Buffer
+	parts  *textproto.MultipartWriter
+	global bool // the reader speaks SMTPUTF8: its own address is beyond ASCII
+}
+
+// compose makes the report (RFC 6522, 3): text for people, fields for programs, and of the message its
+// header, or all of it where the postmaster gets it.
+func (r *Reporter) compose(f *failure, to mail.Path) (mail.Content, error) {
+	id := mail.NewID(f.now, r.Random).String()
+	w := &report{global: !to.ASCII()}
+	w.parts = textproto.NewMultipartWriter(w)
+	c, err := r.write(w, f, to, id)
+	if err != nil {
+		return nil, fmt.Errorf("composing a report: %w", err)
+	}
+	return c, nil
+}
+
+func (r *Reporter) write(w *report, f *failure, to mail.Path, id string) (mail.Content, error) {
+	boundary := "=_" + id // no line of text or quoted-printable begins so, and nobody can guess the rest
+	if err := w.parts.SetBoundary(boundary); err != nil {
+		return nil, err
+	}
+	status, err := r.status(f, w.global)
+	if err != nil {
+		return nil, err
+	}
+	header := normal(f.header)
+	outer := "7bit"
+	if f.why != "" || encoding(status, w.global) == "8bit" || encoding(header, w.global) == "8bit" {
+		outer = "8bit" // RFC 2045, 6.4: a multipart says the most that is inside
+	}
+	if err := textproto.WriteHeader(w, r.head(f, to, id, boundary, outer)); err != nil {
+		return nil, err
+	}
+	if err := w.part(people, []byte(r.sentences(f))); err != nil {
+		return nil, err
+	}
+	if err := w.part(w.statusType(), status); err != nil {
+		return nil, err
+	}
+	if f.why != "" {
+		return w.wrap(w.wholeType(f), f.m.Content)
+	}
+	if err := w.part(w.headerType(), header); err != nil {
+		return nil, err
+	}
+	if err := w.parts.Close(); err != nil {
+		return nil, err
+	}
+	return text(w.Bytes()), nil
+}
+
+// head returns the header of the report. What stands in it is ours, but for the address it goes to and the
+// Message-ID it answers, which were checked.
+func (r *Reporter) head(f *failure, to mail.Path, id, boundary, encoding string) textproto.Header {
+	answered := messageID(f.header)
+	return head(
+		line{"Date", f.now.Format(time.RFC1123Z)},
+		line{"From", mailbox(r.Name, r.From)},
+		line{"To", mailbox("", to)},
+		line{"Subject", f.subject()},
+		line{"Message-ID", "<" + strings.ToLower(id) + "@" + r.Host + ">"},
+		line{"In-Reply-To", answered},
+		line{"References", answered},
+		line{"Auto-Submitted", "auto-replied"}, // RFC 3834, 5
+		line{"MIME-Version", "1.0"},
+		line{"Content-Type", `multipart/report; report-type=delivery-status; boundary="` + boundary + `"`},
+		line{"Content-Transfer-Encoding", encoding},
+	)
+}
+
+func (f *failure) subject() string {
+	switch {
+	case f.why == "":
+		return "Your message could not be delivered"
+	case !f.m.Parent.Zero():
+		return "A report that could not be delivered"
+	}
+	return "A message that could be neither delivered nor returned"
+}
+
+// mailbox writes a name and an address (RFC 5322, 3.4; RFC 6532 where the address needs it).
+func mailbox(name string, p mail.Path) string {
+	a := string(p)
+	if len(a) > maxAddress {
+		return "undisclosed-recipients:;"
+	}
+	switch {
+	case name == "":
+		return "<" + a + ">"
+	case strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 || r < ' ' }):
+		return mime.QEncoding.Encode("utf-8", name) + " <" + a + ">"
+	case strings.ContainsAny(name, `()<>[]:;@\,."`):
+		name = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}
+	return name + " <" + a + ">"
+}
+
+// part writes one part. Quoted-printable keeps its octets where they do not fit through every MTA as they
+// are.
+func (w *report) part(kind string, b []byte) error {
+	how := encoding(b, w.global && kind != people)
+	p, err := w.parts.CreatePart(head(line{"Content-Type", kind}, line{"Content-Transfer-Encoding", how}))
+	if err != nil {
+		return err
+	}
+	if how != "quoted-printable" {
+		_, err = p.Write(b)
+		return err
+	}
+	q := quotedprintable.NewWriter(p)
+	if _, err := q.Write(b); err != nil {
+		return err
+	}
+	return q.Close()
+}
+
+// wrap ends the report with a part for the whole message, of which it writes only what comes before and
+// behind. Its encoding may not be anything but 7bit, 8bit or binary (RFC 2046, 5.2.1).
+func (w *report) wrap(kind string, inner mail.Content) (mail.Content, error) {
+	h := head(line{"Content-Type", kind}, line{"Content-Transfer-Encoding", "8bit"})
+	if _, err := w.parts.CreatePart(h); err != nil {
+		return nil, err
+	}
+	n := w.Len()
+	if err := w.parts.Close(); err != nil {
+		return nil, err
+	}
+	whole := w.Bytes()
+	return &wrapped{head: whole[:n:n], tail: whole[n:], inner: inner}, nil
+}
+
+// people is the type of the part for people.
+const people = "text/plain; charset=utf-8"
+
+func (w *report) statusType() string {
+	if w.global {
+		return "message/global-delivery-status" // RFC 6533, 4
+	}
+	return "message/delivery-status"
+}
+
+func (w *report) headerType() string {
+	if w.global {
+		return "message/global-headers" // RFC 6533, 6
+	}
+	return "text/rfc822-headers"
+}
+
+func (w *report) wholeType(f *failure) string {
+	if w.global || !f.m.Envelope.Reverse.ASCII() {
+		return "message/global" // RFC 6532, 3.7
+	}
+	return "message/rfc822"
+}

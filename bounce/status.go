@@ -1,0 +1,173 @@
+package bounce
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-message/textproto"
+
+	"mailretr/store/mail"
+)
+
+// maxReply bounds what is shown of a server's reply, in octets.
+const maxReply = 512
+
+// status returns the fields for programs (RFC 3464, 2). global allows characters beyond ASCII (RFC 6533).
+func (r *Reporter) status(f *failure, global bool) ([]byte, error) {
+	var b bytes.Buffer
+	err := section(&b,
+		line{"Original-Envelope-Id", shown(unxtext(f.m.Envelope.EnvID), global)},
+		line{"Reporting-MTA", "dns; " + r.Host},
+		line{"Arrival-Date", date(f.m.Queued, f.now)},
+	)
+	for i := range f.failed {
+		x := &f.failed[i]
+		err = errors.Join(err, section(&b,
+			line{"Original-Recipient", original(x.Original, global)},
+			line{"Final-Recipient", address(x.Forward, global)},
+			line{"Action", "failed"},
+			line{"Status", x.status()},
+			line{"Remote-MTA", remote(x.RemoteMTA)},
+			line{"Diagnostic-Code", diagnostic(x.Reply, global)},
+			line{"Last-Attempt-Date", date(x.At, f.now)},
+		))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\r\n")), err
+}
+
+// section writes fields and an empty line. A value with a line break would be an error; shown leaves none.
+func section(b *bytes.Buffer, lines ...line) error { return textproto.WriteHeader(b, head(lines...)) }
+
+// shown makes what a stranger wrote fit for a field: one line, bounded, ASCII unless global.
+func shown(s string, global bool) string {
+	s = mail.Printable(strings.Join(strings.Fields(s), " "), maxReply)
+	if global {
+		return s
+	}
+	return ascii(s)
+}
+
+// ascii escapes what is beyond ASCII.
+func ascii(s string) string {
+	q := strconv.QuoteToASCII(s)
+	return strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(q[1 : len(q)-1])
+}
+
+// enhanced is a status code of RFC 3463, 2.
+var enhanced = regexp.MustCompile(`^[245](\.\d{1,3}\.\d{1,3})$`)
+
+// status returns the status of a failed recipient. It is one of failure, whatever the server wrote beside its
+// 5xx.
+func (f *failed) status() string {
+	m := enhanced.FindStringSubmatch(f.Enhanced)
+	switch {
+	case f.expired() && m != nil && m[1] == ".4.7" && f.Enhanced[0] != '2':
+		return f.Enhanced
+	case f.expired():
+		return "4.4.7" // RFC 3463, 3.5: delivery time expired
+	case m == nil:
+		return "5.0.0"
+	}
+	return "5" + m[1]
+}
+
+// diagnostic returns the reply with its type (RFC 3464, 2.3.6); "" where nobody said anything.
+func diagnostic(reply string, global bool) string {
+	if s := shown(reply, global); s != "" {
+		return "smtp; " + s
+	}
+	return ""
+}
+
+// remote returns the MTA that was asked, without its port; "" where it is a path or no name.
+func remote(mta string) string {
+	host := hostOf(mta)
+	if host == "" {
+		return ""
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return "dns; [" + host + "]"
+	}
+	return "dns; " + host
+}
+
+var hostName = regexp.MustCompile(`^[0-9A-Za-z_.:-]{1,255}$`)
+
+// hostOf returns the host of host:port; "" where it is none.
+func hostOf(mta string) string {
+	if host, port, err := net.SplitHostPort(mta); err == nil && !strings.Contains(port, "/") {
+		mta = host
+	}
+	if !hostName.MatchString(mta) {
+		return ""
+	}
+	return mta
+}
+
+func date(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.In(now.Location()).Format(time.RFC1123Z)
+}
+
+// address returns an address with its type: rfc822, or utf-8 where it is beyond ASCII (RFC 6533, 3), for whom
+// has no SMTPUTF8 in its own ASCII form.
+func address(p mail.Path, global bool) string {
+	s := string(p)
+	if len(s) > maxAddress {
+		s = mail.Printable(s, maxAddress)
+	}
+	if p.ASCII() && len(s) == len(p) {
+		return "rfc822; " + strings.Trim(p.String(), "<>")
+	}
+	return "utf-8; " + unitext(s, global)
+}
+
+// unitext writes an address as utf-8-addr-unitext, or utf-8-addr-xtext where only ASCII may be used (RFC
+// 6533, 3).
+func unitext(s string, global bool) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r <= ' ' || r == 0x7f || r == '\\' || !global && (r == '+' || r == '=' || r >= 0x80):
+			fmt.Fprintf(&b, `\x{%02X}`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// original returns the address of ORCPT with its type (RFC 3461, 4.2); "" where there is none that can be
+// used.
+func original(orcpt string, global bool) string {
+	kind, text, ok := strings.Cut(orcpt, ";")
+	if !ok || !hostName.MatchString(kind) || text == "" {
+		return ""
+	}
+	return kind + "; " + shown(unxtext(text), global)
+}
+
+// unxtext decodes xtext (RFC 3461, 4); what is none stays as it is.
+func unxtext(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '+' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
