@@ -83,9 +83,19 @@ func subject(header []byte) string {
 	return mail.Printable(strings.ToValidUTF8(s, "?"), 150)
 }
 
+// maxHeader is how much of a header section is returned, in octets; real ones stay below.
+const maxHeader = 64 << 10
+
 // normal returns the header section in normal form, without the empty line that ends it: CRLF line ends, a
-// bare CR made a blank. A header that was fetched by TOP has not been through the queue's door.
+// bare CR made a blank. A header that was fetched by TOP has not been through the queue's door. What is longer
+// than maxHeader is cut at the end of a line.
 func normal(header []byte) []byte {
+	if len(header) > maxHeader {
+		header = header[:maxHeader]
+		if i := bytes.LastIndexByte(header, '\n'); i >= 0 {
+			header = header[:i+1]
+		}
+	}
 	b := make([]byte, 0, len(header)+len(header)/32)
 	for i, c := range header {
 		switch {
