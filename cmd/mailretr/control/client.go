@@ -167,3 +167,30 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 func (c *Client) Reload(ctx context.Context) error {
 	return none(ctx, c, "/v1/reload", struct{}{})
 }
+
+// Poll collects now, and yields how far it is and how it ended for each maildrop. Ending the loop, or ctx, stops what
+// was begun for it alone.
+func (c *Client) Poll(ctx context.Context, maildrops ...string) iter.Seq2[Polled, error] {
+	return many[Polled](ctx, c, "/v1/poll", PollRequest{maildrops})
+}
+
+// Pause stops collecting from a maildrop, restarts included.
+func (c *Client) Pause(ctx context.Context, maildrop string) error {
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/pause", struct{}{})
+}
+
+// Resume collects from it again.
+func (c *Client) Resume(ctx context.Context, maildrop string) error {
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/resume", struct{}{})
+}
+
+// Marks yields what is remembered of the messages of a maildrop, in no order.
+func (c *Client) Marks(ctx context.Context, q SeenRequest) iter.Seq2[Mark, error] {
+	return many[Mark](ctx, c, "/v1/seen/list", q)
+}
+
+// Seen does something to marks, and returns to how many.
+func (c *Client) Seen(ctx context.Context, v SeenVerb, q SeenRequest) (int, error) {
+	n, err := one[Count](ctx, c, "/v1/seen/"+string(v), q)
+	return n.Count, err
+}

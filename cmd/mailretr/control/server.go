@@ -113,6 +113,11 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/queue/list":   list,
 		"GET /v1/queue/{id}":    show,
 		"POST /v1/queue/{verb}": change,
+
+		"POST /v1/seen/list":              seenList,
+		"POST /v1/seen/{verb}":            seenChange,
+		"POST /v1/maildrop/{name}/{verb}": pause,
+		"POST /v1/poll":                   poll,
 	} {
 		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			out := newStream(w)

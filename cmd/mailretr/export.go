@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/term"
+)
+
+func newExport(a *app) *cobra.Command {
+	var s selection
+	var all bool
+	c := &cobra.Command{
+		Use:   "export DIR [ID…]",
+		Short: "Copy messages into a directory, with what is known of them",
+		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, what is known of it. The queue\n" +
+			"is not changed. What is there already is not written again, so it can be repeated.",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			sel, err := s.of(args[1:])
+			if err != nil {
+				return err
+			}
+			if sel.All = all; sel.Empty() {
+				return usage("which messages are meant?", "name them, set a condition (--from, --maildrop …), or say --all")
+			}
+			return a.house(c.Context(), func(d *control.Client) error { return a.export(c.Context(), d, args[0], sel) })
+		},
+	}
+	s.flags(a, c)
+	c.Flags().BoolVar(&all, "all", false, "all messages")
+	return c
+}
+
+func (a *app) export(ctx context.Context, d *control.Client, dir string, s control.Select) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return &exit{exCantCreat, err}
+	}
+	p := a.talk.Progress(a.json)
+	n, err := a.exported(ctx, d, dir, s, p)
+	p.Close()
+	if err == nil && !a.json {
+		a.talk.Printf("%s exported to %s\n", term.Count(n, "message"), dir)
+	}
+	return err
+}
+
+func (a *app) exported(ctx context.Context, d *control.Client, dir string, s control.Select, p *term.Progress) (
+	n int, err error) {
+	step := term.Step{}
+	for m, err := range d.List(ctx, control.ListRequest{Select: s}) {
+		if err != nil {
+			return n, err
+		}
+		err := a.exportOne(ctx, d, dir, &m)
+		var e *control.Error
+		switch {
+		case errors.As(err, &e) && e.Code == control.NotFound:
+			continue // it was delivered meanwhile
+		case err != nil:
+			return n, err
+		}
+		if a.json {
+			if err := a.line(m); err != nil {
+				return n, err
+			}
+		}
+		n++
+		step.Messages, step.Octets = step.Messages+1, step.Octets+m.Size
+		p.Set("export", step)
+	}
+	return n, nil
+}
+
+// exportOne writes the octets first, so that a file of what is known stands beside whole ones only.
+func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *control.Message) error {
+	known := filepath.Join(dir, m.ID+".json")
+	if _, err := os.Lstat(known); err == nil {
+		return nil
+	}
+	r, err := d.Cat(ctx, m.ID, false)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := put(filepath.Join(dir, m.ID+".eml"), func(w io.Writer) error { _, err := io.Copy(w, r); return err }); err != nil {
+		return err
+	}
+	return put(known, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(m)
+	})
+}
+
+// put writes a file beside its name and moves it there when it is whole. Links that somebody else made are not followed.
+func put(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".export")
+	if err != nil {
+		return &exit{exCantCreat, err}
+	}
+	defer os.Remove(f.Name())
+	err = errors.Join(write(f), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+)
+
+func newMaildrop(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "maildrop",
+		Short: "Pause collecting from a maildrop, or resume it",
+		Args:  cobra.NoArgs,
+		RunE:  group,
+	}
+	c.AddCommand(
+		maildropVerb(a, "pause", "Stop collecting until it is resumed, restarts included", "paused", (*control.Client).Pause),
+		maildropVerb(a, "resume", "Collect again, at once", "resumed", (*control.Client).Resume))
+	return c
+}
+
+func maildropVerb(a *app, name, short, done string, do func(*control.Client, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use:               name + " MAILDROP…",
+		Short:             short,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeMaildrops,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.house(c.Context(), func(d *control.Client) error {
+				for _, m := range args {
+					if err := do(d, c.Context(), m); err != nil {
+						return err
+					}
+					if a.json {
+						if err := a.line(map[string]string{"maildrop": m, "state": done}); err != nil {
+							return err
+						}
+						continue
+					}
+					a.talk.Printf("maildrop %s is %s\n", m, done)
+				}
+				return nil
+			})
+		},
+	}
+}
