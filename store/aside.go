@@ -22,6 +22,8 @@ type Aside struct {
 	Since    time.Time    `cbor:"7,keyasint"`
 	Next     time.Time    `cbor:"8,keyasint"` // not tried before; zero: at each session
 	Tries    int          `cbor:"9,keyasint"`
+
+	Err error `cbor:"-"` // what the event says beside Why; not kept
 }
 
 // maxAsideHeader is the longest header that is kept. Real ones are shorter.
@@ -52,7 +54,7 @@ func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 	q.memory.aside(a.Account, a.UID)
 	q.observe(mail.Event{
 		Op: mail.OpAside, Origin: mail.Origin{Maildrop: a.Maildrop, Account: a.Account, UID: a.UID}, Messages: 1,
-		Octets: a.Size, Next: a.Next, Attempt: a.Tries, Text: a.Why,
+		Octets: a.Size, Next: a.Next, Attempt: a.Tries, Text: a.Why, Err: a.Err,
 	})
 	return a, nil
 }
