@@ -1,0 +1,380 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"mailretr/bounce"
+	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
+	"mailretr/fetch"
+	"mailretr/relay"
+	"mailretr/relay/wire"
+	"mailretr/store"
+	"mailretr/store/badger"
+	"mailretr/store/mail"
+)
+
+// A house is everything that works on one state, wired together. What depends on the configuration asks for the one in use
+// at the moment, so that a reload swaps one pointer.
+type house struct {
+	engine *badger.Engine
+	queue  *store.Queue
+	poller *fetch.Poller
+	runner *relay.Runner
+	ask    *relay.Ask
+	hub    *control.Hub
+
+	config  atomic.Pointer[conf.Config]
+	around  surroundings
+	now     func() time.Time
+	started time.Time
+}
+
+// needs are what a house takes from the outside.
+type needs struct {
+	log     *slog.Logger
+	observe mail.Observers // besides what the house has itself
+	fatal   func(error)    // the store has failed: the process has to end
+	free    func() (int64, error)
+}
+
+// assemble opens the state and wires the house. Nothing runs yet. The caller closes it.
+func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
+	if list := unknownKinds(c); len(list) > 0 {
+		return nil, &control.Error{Code: control.Config, Text: list[0]}
+	}
+	h := &house{hub: &control.Hub{}, now: time.Now, started: time.Now()}
+	h.config.Store(c)
+	h.around = surroundings{observe: append(n.observe, h.hub), log: n.log}
+	engine, err := badger.Open(ctx, badger.Options{
+		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
+		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
+	})
+	if err != nil {
+		return nil, opening(c.State, err)
+	}
+	h.engine = engine
+	h.around.memory = memory{engine: engine, observe: h.around.observe}
+	key, err := contentKey(c.State)
+	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	h.wire(key)
+	if _, err := h.queue.Recover(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("looking through the queue: %w", err), engine.Close())
+	}
+	return h, nil
+}
+
+// opening says why a state cannot be opened, and what to do.
+func opening(dir string, err error) error {
+	if errors.Is(err, badger.ErrInUse) {
+		return &control.Error{Code: control.Busy, Text: "another mailretr has the state in " + dir,
+			Hint: "ask the daemon, or wait until the other one has ended"}
+	}
+	return &control.Error{Code: control.Internal, Text: fmt.Sprintf("opening the state: %v", err)}
+}
+
+func (h *house) wire(key [32]byte) {
+	h.queue = &store.Queue{
+		Engine: h.engine, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
+		Keeps: h.keeps, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
+		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
+	}
+	h.ask = &relay.Ask{Route: h.route, Dial: h.connect}
+	h.runner = &relay.Runner{
+		Queue: h.queue, Observe: h.around.observe,
+		Dial:        h.dial,
+		Connections: func(l mail.Lane) int { d, _ := h.destination(l); return d.Connections },
+	}
+	limits := h.config.Load().Limits
+	h.poller = &fetch.Poller{
+		Ledger: ledger{h.queue}, Notes: notes{h.engine, "poller"}, Observe: h.around.observe,
+		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
+		Room: h.room,
+	}
+}
+
+// close ends what has connections, and the store last.
+func (h *house) close() error {
+	return errors.Join(h.ask.Close(), h.engine.Close())
+}
+
+// room says whether the disk may take more.
+func (h *house) room(ctx context.Context) error {
+	t, err := h.engine.Totals(ctx)
+	if err == nil && t.Free < t.Reserve {
+		err = &mail.Trouble{Op: mail.OpStore, Kind: mail.Local, Err: fmt.Errorf("the disk is full: %d MB are free, %d MB are to stay free",
+			t.Free>>20, t.Reserve>>20), Hint: "Make room on the disk of the state directory; mail stays in the maildrop until then."}
+	}
+	return err
+}
+
+func (h *house) destination(l mail.Lane) (conf.Destination, bool) {
+	return h.config.Load().Destination(string(l))
+}
+
+// connect makes a connection to a lane; it dials when it is first used.
+func (h *house) connect(l mail.Lane) (relay.Connection, error) {
+	d, ok := h.destination(l)
+	if !ok {
+		return nil, fmt.Errorf("the configuration has no destination %q any more; `mailretr queue retry` routes its mail anew", l)
+	}
+	return deliverers[d.Kind](h.around, &d, l)
+}
+
+// dial makes what one worker delivers with.
+func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
+	c, err := h.connect(l)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, _ := h.destination(l)
+	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: d.Kind == "lmtp", Protocol: h.protocol}
+	return t, c.Close, nil
+}
+
+func (h *house) protocol(maildrop string) string {
+	if m := h.maildrop(maildrop); m != nil {
+		return protocolOf(m)
+	}
+	return ""
+}
+
+func (h *house) maildrop(name string) *conf.Maildrop {
+	c := h.config.Load()
+	for i := range c.Maildrops {
+		if c.Maildrops[i].Name == name {
+			return &c.Maildrops[i]
+		}
+	}
+	return nil
+}
+
+// route: everything goes to the first destination.
+func (h *house) route(mail.Envelope, mail.Recipient) []mail.Lane {
+	return []mail.Lane{mail.Lane(h.config.Load().Deliver[0].Name)}
+}
+
+func (h *house) adopted(r *store.Record) mail.Lane {
+	return h.route(r.Envelope(), mail.Recipient{})[0]
+}
+
+func (h *house) schedule(l mail.Lane) store.Schedule {
+	c := h.config.Load()
+	s := store.Schedule{Retry: c.Queue.Retry, Expire: c.Queue.Expire}
+	if d, ok := h.destination(l); ok {
+		if len(d.Retry) > 0 {
+			s.Retry = d.Retry
+		}
+		if d.Expire > 0 {
+			s.Expire = d.Expire
+		}
+	}
+	return s
+}
+
+// longest is the longest pause of any schedule.
+func longest(c *conf.Config) time.Duration {
+	all := store.Schedule{Retry: c.Queue.Retry}.Longest()
+	for _, d := range c.Deliver {
+		all = max(all, store.Schedule{Retry: d.Retry}.Longest())
+	}
+	return all
+}
+
+func (h *house) keeps(o mail.Origin) bool {
+	m := h.maildrop(o.Maildrop)
+	return m == nil || m.After.Act == conf.Keep
+}
+
+// reporter writes DSNs by the configuration in use.
+func (h *house) reporter() mail.Reporter { return reporter{h} }
+
+type reporter struct{ h *house }
+
+func (r reporter) Report(ctx context.Context, m *mail.Message, report mail.Report) ([]*mail.Message, error) {
+	c := r.h.config.Load()
+	b := bounce.Reporter{
+		Name: c.Bounce.FromName, From: mail.Path(c.Bounce.From), Postmaster: mail.Path(c.Bounce.Postmaster), Host: c.Hostname,
+		AuthServ: func(maildrop string) string {
+			if m := r.h.maildrop(maildrop); m != nil {
+				return m.AuthServ
+			}
+			return ""
+		},
+	}
+	return b.Report(ctx, m, report)
+}
+
+// misconfigured says whether a refusal means that the maildrop's own recipient is wrong: it is refused as well for the null
+// reverse-path and for the address of our reports, with the same code.
+func (h *house) misconfigured(ctx context.Context, r *store.Record, x mail.Result) bool {
+	m := h.maildrop(r.Origin.Maildrop)
+	if m == nil || !m.Check || x.Outcome != mail.Failed || len(x.Reply) < 3 || x.After != mail.OpRcpt && x.After != mail.OpProbe {
+		return false
+	}
+	for _, to := range r.Recipients {
+		if configured(m, to.Forward) && h.refusedForAll(ctx, to.Forward, x.Reply[:3]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *house) refusedForAll(ctx context.Context, to mail.Path, code string) bool {
+	for _, from := range []mail.Path{"", mail.Path(h.config.Load().Bounce.From)} {
+		e := mail.Envelope{Reverse: from, Recipients: []mail.Recipient{{Forward: to}}}
+		report := h.ask.Probe(ctx, &mail.Message{Envelope: e, Content: unread{}})
+		if r := report.Of(0); r.Outcome != mail.Failed || len(r.Reply) < 3 || r.Reply[:3] != code {
+			return false
+		}
+	}
+	return true
+}
+
+func configured(m *conf.Maildrop, p mail.Path) bool {
+	for _, to := range m.To {
+		if mail.Path(to) == p {
+			return true
+		}
+	}
+	return m.Multidrop != nil && mail.Path(m.Multidrop.Otherwise) == p && p != ""
+}
+
+// unread is the content of a message about which only the envelope is asked.
+type unread struct{}
+
+var errUnread = errors.New("only the envelope is asked about")
+
+func (unread) Size() int64                                 { return -1 }
+func (unread) Header(context.Context) ([]byte, error)      { return nil, errUnread }
+func (unread) Open(context.Context) (io.ReadCloser, error) { return nil, errUnread }
+
+// drops are the maildrops as the poller wants them.
+func (h *house) drops() (all []fetch.Drop) {
+	c := h.config.Load()
+	for i := range c.Maildrops {
+		if m := &c.Maildrops[i]; m.Enabled {
+			all = append(all, h.drop(c, m))
+		}
+	}
+	return all
+}
+
+func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
+	meter := &wire.Meter{}
+	dial := dialOf(m, meter, h.around.log)
+	account := mail.AccountOf(m.Protocol, m.Host, m.User)
+	p := policy{lets: m.After.Act != conf.Keep, settings: settingsOf(m)}
+	if m.Protocol == "imap" {
+		p.folders = m.Folders
+	}
+	d := fetch.Drop{
+		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
+		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
+		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
+		Policy: p, First: fetch.First{New: m.First.Mode == conf.FirstNew},
+		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) },
+	}
+	if m.First.Mode == conf.FirstSince {
+		d.First.Within = m.First.Within
+	}
+	d.Resolve, d.Check = resolverOf(m)
+	if !m.Check {
+		d.Check = nil
+	}
+	return d
+}
+
+// resolverOf says who mail is for, and which recipients the configuration itself names.
+func resolverOf(m *conf.Maildrop) (func(context.Context, *mail.Message) error, []mail.Path) {
+	if x := m.Multidrop; x != nil {
+		var check []mail.Path
+		if x.Otherwise != "" {
+			check = []mail.Path{mail.Path(x.Otherwise)}
+		}
+		return fetch.Multi{Field: x.Envelope, Nth: x.Nth, Prefix: x.StripPrefix, Local: x.Domains,
+			Otherwise: mail.Path(x.Otherwise), Sender: m.Sender}.Resolve, check
+	}
+	var to []mail.Path
+	for _, a := range m.To {
+		to = append(to, mail.Path(a))
+	}
+	return fetch.Single{To: to, Sender: m.Sender}.Resolve, to
+}
+
+// settingsOf is a hash of everything that decides whether a session can work.
+func settingsOf(m *conf.Maildrop) string {
+	x := *m
+	x.Password = conf.Secret{} // its own hash stands beside
+	x.At = conf.Where{}
+	x.TLS.At = conf.Where{}
+	if x.Multidrop != nil {
+		d := *x.Multidrop
+		d.At = conf.Where{}
+		x.Multidrop = &d
+		return hash(fmt.Sprintf("%+v %+v", x, d))
+	}
+	return hash(fmt.Sprintf("%+v", x))
+}
+
+// secretOf is a hash of the password as it is now, "" where it cannot be read: that it can be read again is a change.
+func secretOf(ctx context.Context, m *conf.Maildrop) string {
+	sum, err := m.Password.Hash(ctx, []byte("settings"))
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(sum[:8])
+}
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:8])
+}
+
+// contentKey reads the key of the content keys, or makes it. It lives beside the database, because marks in a snapshot
+// outlive one.
+func contentKey(state string) (key [32]byte, err error) {
+	path := filepath.Join(state, "content.key")
+	b, err := os.ReadFile(path)
+	switch {
+	case err == nil && len(b) == len(key):
+		return [32]byte(b), nil
+	case err == nil:
+		return key, &control.Error{Code: control.Internal, Text: path + " is damaged: it has to have 32 octets",
+			Hint: "bring it back from a backup; without it, mail that was renumbered upstream is collected again"}
+	case !errors.Is(err, fs.ErrNotExist):
+		return key, err
+	}
+	if _, err := rand.Read(key[:]); err != nil {
+		return key, err
+	}
+	return key, writeNew(path, key[:])
+}
+
+// writeNew makes a file of mode 0600 that is whole, or is not there.
+func writeNew(path string, octets []byte) error {
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(octets)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"mailretr/conf"
+	"mailretr/fetch/imap"
+	"mailretr/fetch/pop3"
+	"mailretr/relay"
+	"mailretr/relay/smtp"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// The one list of kinds. Kinds know nothing of conf: what they want to know is said here, in their own words.
+
+// surroundings are what every kind is given besides its configuration.
+type surroundings struct {
+	observe mail.Observer
+	log     *slog.Logger // for the trace
+	memory  memory       // what servers could last time
+}
+
+// A retrieving kind makes the retriever of a maildrop.
+type retrieving func(surroundings, *conf.Maildrop, wire.Options, mail.Account) mail.Retriever
+
+var retrievers = map[string]retrieving{
+	"pop3": newPOP3,
+	"imap": newIMAP,
+}
+
+// A delivering kind makes one connection to a destination.
+type delivering func(surroundings, *conf.Destination, mail.Lane) (relay.Connection, error)
+
+var deliverers = map[string]delivering{
+	"smtp": func(s surroundings, d *conf.Destination, l mail.Lane) (relay.Connection, error) {
+		return newSMTP(s, d, l, false)
+	},
+	"lmtp": func(s surroundings, d *conf.Destination, l mail.Lane) (relay.Connection, error) {
+		return newSMTP(s, d, l, true)
+	},
+}
+
+// unknownKinds names what the configuration asks for and this program does not have.
+func unknownKinds(c *conf.Config) (list []string) {
+	for _, d := range c.Deliver {
+		if deliverers[d.Kind] == nil {
+			list = append(list, fmt.Sprintf("%s: destination %q: this version cannot deliver by %s; it can by smtp and lmtp",
+				d.At.Self, d.Name, d.Kind))
+		}
+	}
+	return list
+}
+
+func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
+	auth := map[string]pop3.Auth{"password": pop3.UserPass, "login": pop3.UserPass, "apop": pop3.APOP, "plain": pop3.Plain}
+	o := pop3.Options{
+		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: auth[m.Auth],
+		Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
+	}
+	if m.After.Act == conf.Delete {
+		o.After = pop3.Delete
+	}
+	return &pop3.Retriever{Options: o}
+}
+
+func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
+	auth := map[string]imap.Auth{"password": imap.Login, "login": imap.Login, "plain": imap.Plain}
+	o := imap.Options{
+		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: auth[m.Auth], Folders: m.Folders,
+		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe,
+	}
+	if m.After.Act == conf.Delete {
+		o.After = imap.Delete
+	}
+	return remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
+}
+
+func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay.Connection, error) {
+	dial := wire.Options{
+		Network: d.Network, Address: d.Address, TLS: tlsOf(&d.TLS), Trace: s.log,
+	}
+	o := smtp.Options{
+		Dial: []wire.Options{dial}, Hello: d.Hello, LMTP: lmtp, User: d.User, PerConnection: d.Messages,
+		Name: l, Observe: s.observe,
+	}
+	if d.Password.Given() {
+		o.Password = d.Password.Resolve
+	}
+	return smtp.New(o)
+}
+
+// dialOf says how the server of a maildrop is reached.
+func dialOf(m *conf.Maildrop, meter *wire.Meter, trace *slog.Logger) wire.Options {
+	o := wire.Options{
+		Network: "tcp", Address: net.JoinHostPort(m.Host, strconv.Itoa(m.Port)), TLS: tlsOf(&m.TLS), Meter: meter,
+	}
+	// Resuming a session saves the certificates, a few thousand octets each time; a maildrop has one session at once.
+	o.TLS.Sessions = tls.NewLRUClientSessionCache(1)
+	if m.Trace {
+		o.Trace = trace
+	}
+	return o
+}
+
+func tlsOf(t *conf.TLS) wire.TLS {
+	mode := map[conf.Mode]wire.Mode{conf.ModeNone: wire.Plain, conf.ModeImplicit: wire.Implicit}
+	return wire.TLS{
+		Mode: mode[t.Mode], // the zero value is STARTTLS, required
+		Name: t.Name, CAFile: t.CA, Pins: t.Pins, CertFile: t.Cert, KeyFile: t.Key, Insecure: t.Insecure,
+	}
+}
+
+// protocolOf is the word of the with clause of our Received field.
+func protocolOf(m *conf.Maildrop) string {
+	return map[string]string{"pop3": "POP3", "imap": "IMAP"}[m.Protocol]
+}

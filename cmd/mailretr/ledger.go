@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mailretr/fetch"
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// policy is what the ledger wants to know of a maildrop.
+type policy struct {
+	lets     bool // what was collected is let go of upstream
+	folders  []string
+	settings string // hash of what aside notes depend on
+}
+
+// ledger is the queue's marks as the poller wants them.
+type ledger struct{ q *store.Queue }
+
+var _ fetch.Ledger = ledger{}
+
+func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mail.Choice, error) {
+	p := d.Policy.(policy)
+	ask := store.Listing{
+		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete, Folders: p.folders,
+		Lets: p.lets, Settings: p.settings, Size: x.Size,
+	}
+	if x.Old != nil {
+		ask.First, ask.Old = store.FirstSome, x.Old
+	}
+	c, err := l.q.Choose(ctx, ask)
+	if err == nil && c.Pause != "" {
+		err = &mail.Trouble{Op: mail.OpList, Kind: mail.Local, Server: d.Server, Err: errors.New(c.Pause), Hint: c.Pause}
+	}
+	return c.Choice, err
+}
+
+func (l ledger) Confirm(ctx context.Context) error { return l.q.Confirm(ctx) }
+
+func (l ledger) Gone(ctx context.Context, d *fetch.Drop, uids []mail.UID) error {
+	return l.q.Gone(ctx, d.Account, uids)
+}
+
+func (l ledger) Aside(ctx context.Context, d *fetch.Drop, x fetch.Aside) (tries int, since time.Time, err error) {
+	a := store.Aside{
+		Account: x.Origin.Account, UID: x.Origin.UID, Maildrop: d.Name, Kind: x.Kind, Why: x.Why, Header: x.Header,
+		Size: x.Size, Next: x.Next, Settings: d.Policy.(policy).settings,
+	}
+	if x.Trouble != nil {
+		a.Err = x.Trouble
+	}
+	a, err = l.q.Aside(ctx, a)
+	return a.Tries, a.Since, err
+}
+
+// notes keep the poller's and the status's state.
+type notes struct {
+	engine store.Engine
+	space  string
+}
+
+func (n notes) Load(ctx context.Context, name string) ([]byte, error) {
+	for note, err := range n.engine.Notes(ctx, n.space, name) {
+		if err != nil {
+			return nil, err
+		}
+		if note.Owner == name {
+			return note.Value, nil
+		}
+	}
+	return nil, nil
+}
+
+func (n notes) Save(ctx context.Context, name string, state []byte) error {
+	note := store.Note{Space: n.space, Owner: name, Key: "state", Value: state}
+	return n.engine.Commit(ctx, &store.Batch{Notes: []store.Note{note}})
+}
