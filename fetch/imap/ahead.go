@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -14,10 +15,13 @@ import (
 
 const (
 	firstWindow = 256 << 10 // octets asked for ahead at first: half a second of a 4 Mbit/s line
-	small       = 256 << 10 // a message up to this waits in memory; a larger one waits on the line
-	abandon     = 1 << 20   // octets that are read and thrown away rather than ending the session
-	guessHeader = 4 << 10   // what a header is taken for
-	guess       = 64 << 10  // what a message of unknown size is taken for
+	leastWindow = 64 << 10
+	quick       = 500 * time.Millisecond // a window that is half used up in less is too small
+	slow        = 5 * time.Second        // one that takes longer is too large
+	small       = 256 << 10              // a message up to this waits in memory; a larger one waits on the line
+	abandon     = 1 << 20                // octets that are read and thrown away rather than ending the session
+	guessHeader = 4 << 10                // what a header is taken for
+	guess       = 64 << 10               // what a message of unknown size is taken for
 )
 
 // A part is one section of one message that was announced or asked for.
@@ -225,6 +229,7 @@ func (s *session) cannot(a *ask, err error) {
 // fill makes asks of the beginning of the queue, one for each folder and section, with the announced order of the
 // first of each. s.mu is held.
 func (s *session) fill() {
+	s.measure()
 	n := 0
 	for n < len(s.queue) && n < maxSet {
 		p := s.queue[n]
@@ -236,6 +241,20 @@ func (s *session) fill() {
 		n++
 	}
 	s.queue = s.queue[n:]
+}
+
+// measure fits the window to the line, by the time that half a window took: what is on its way should last for a few round
+// trips, and not for longer than a few seconds, because it is lost when the line breaks. s.mu is held.
+func (s *session) measure() {
+	now := s.o.now()
+	switch d := now.Sub(s.filled); {
+	case s.filled.IsZero():
+	case d < quick:
+		s.window = min(2*s.window, s.limits.Window)
+	case d > slow:
+		s.window = max(s.window/2, min(leastWindow, s.limits.Window))
+	}
+	s.filled = now
 }
 
 // add puts a part into an ask that is not yet sent.
@@ -319,9 +338,7 @@ func (s *session) collect(a *ask, cmd *imapclient.FetchCommand) {
 			p.confirmed = true
 		}
 	}
-	if s.inflight--; s.inflight == 0 && s.waiting != nil && len(s.queue) > 0 {
-		s.dry = true
-	}
+	s.inflight--
 	s.cond.Broadcast()
 }
 
@@ -352,9 +369,6 @@ func (s *session) need(p *part) error {
 			return s.alone(mail.Protocol, p.said, "the server did not send it; it may be gone")
 		case p.state == queued && p.index < 0:
 			s.first(p)
-		}
-		if s.dry {
-			s.dry, s.window = false, min(2*s.window, s.limits.Window)
 		}
 		if err := s.pump(true); err != nil {
 			return err

@@ -5,19 +5,23 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	goimap "github.com/emersion/go-imap/v2"
 
 	"mailretr/store/mail"
 )
 
-// Messages asks for sizes, dates and flags of what is wanted, a few hundred at a time, and yields folder by folder in the
+// sizesAtOnce is how many messages one round trip asks about; each answer has about a hundred octets.
+const sizesAtOnce = 2000
+
+// Messages asks for sizes, dates and flags of what is wanted, some thousand at a time, and yields folder by folder in the
 // order of UIDs. What is no longer there does not come. Announcements made before are forgotten.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
 		wanted := s.sort(want)
 		for _, f := range s.folders {
-			for part := range slices.Chunk(wanted(f), maxSet) {
+			for part := range slices.Chunk(wanted(f), sizesAtOnce) {
 				infos, err := s.sizes(ctx, f, part)
 				if t, is := err.(*mail.Trouble); is && t.Alone {
 					s.observe(mail.OpList, t, fmt.Sprintf("the rest of folder %q is left out", f.name))
@@ -84,9 +88,7 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	f.infos = map[goimap.UID]info{}
 	s.mu.Unlock()
 	defer s.line.begin(int64(len(uids))<<10 + 64<<10)()
-	cmd := s.c.Fetch(goimap.UIDSetNum(uids...), &goimap.FetchOptions{UID: true, RFC822Size: true,
-		InternalDate: true, Flags: true})
-	err := s.through(cmd)
+	err := s.askSizes(uids)
 	if err != nil && !status(err) { // NO: some are gone, the others came (RFC 9051, 7.1 on NO to FETCH)
 		return nil, s.fail(mail.OpList, err)
 	}
@@ -100,4 +102,24 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 		return nil, t
 	}
 	return infos, nil
+}
+
+// askSizes asks in as many commands as it takes, all at once. An error of the line counts more than an answer.
+func (s *session) askSizes(uids []goimap.UID) error {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var worst error
+	for set := range sets(uids) {
+		cmd := s.c.Fetch(set, &goimap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true})
+		wg.Go(func() {
+			err := s.through(cmd)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && (worst == nil || status(worst)) {
+				worst = err
+			}
+		})
+	}
+	wg.Wait()
+	return worst
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -40,8 +41,8 @@ type session struct {
 	out      int64         // octets asked for and not yet read
 	held     int64         // octets of these that wait in memory
 	window   int64
-	dry      bool  // the line had nothing to do while the caller waited
-	waste    int64 // octets that nobody asked for
+	filled   time.Time // when the window was filled last
+	waste    int64     // octets that nobody asked for
 	current  *reader
 	gone     []mail.UID
 	result   error // of Close

@@ -136,7 +136,6 @@ func (s *session) expunge(f *folder) ([]mail.UID, error) {
 
 // A removal is one STORE with its UID EXPUNGE.
 type removal struct {
-	uids     []goimap.UID
 	store    error
 	expunge  error
 	expunged int
@@ -146,11 +145,10 @@ type removal struct {
 func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	var wg sync.WaitGroup
 	var all []*removal
-	for part := range slices.Chunk(uids, maxSet) {
-		r := &removal{uids: part}
+	for set := range sets(uids) {
+		r := &removal{}
 		all = append(all, r)
-		set := goimap.UIDSetNum(part...)
-		done := s.line.begin(int64(len(part))*64 + 64<<10)
+		done := s.line.begin(int64(len(uids))*64 + 64<<10)
 		store := s.c.Store(set, deleted, nil)
 		expunge := s.c.UIDExpunge(set)
 		wg.Go(func() {
@@ -163,15 +161,35 @@ func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error)
 		})
 	}
 	wg.Wait()
-	var gone []mail.UID
+	expunged := 0
 	for _, r := range all {
 		if err := cmp.Or(r.expunge, r.store); err != nil {
-			return gone, s.unsettled(err)
+			return nil, s.unsettled(err)
 		}
-		if r.expunged >= len(r.uids) { // fewer: some were gone before, and the next session will see which
-			for _, u := range r.uids {
-				gone = append(gone, f.uid(u))
+		expunged += r.expunged // which command one belongs to cannot be told
+	}
+	return s.confirm(f, uids, expunged)
+}
+
+// confirm names the messages if at least as many were expunged. Otherwise somebody else was faster with some, or the
+// server was late with telling: it is asked which of them are still there.
+func (s *session) confirm(f *folder, uids []goimap.UID, expunged int) ([]mail.UID, error) {
+	there := map[goimap.UID]bool{}
+	if expunged < len(uids) {
+		for set := range sets(uids) {
+			left, err := s.uidSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{set}})
+			if err != nil {
+				return nil, err
 			}
+			for _, u := range left {
+				there[u] = true
+			}
+		}
+	}
+	var gone []mail.UID
+	for _, u := range uids {
+		if !there[u] {
+			gone = append(gone, f.uid(u))
 		}
 	}
 	return gone, nil
@@ -190,15 +208,15 @@ var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: 
 // expungeAll is for a server without UIDPLUS, whose EXPUNGE removes everything that is flagged \Deleted, whoever flagged
 // it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in the next session.
 func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
-	for part := range slices.Chunk(uids, maxSet) {
-		done := s.line.begin(int64(len(part))*64 + 64<<10)
-		err := s.c.Store(goimap.UIDSetNum(part...), deleted, nil).Close()
+	for set := range sets(uids) {
+		done := s.line.begin(int64(len(uids))*64 + 64<<10)
+		err := s.c.Store(set, deleted, nil).Close()
 		done()
 		if err != nil {
 			return nil, s.unsettled(err)
 		}
 	}
-	flagged, err := s.flagged(f)
+	flagged, err := s.uidSearch(&goimap.SearchCriteria{Flag: []goimap.Flag{goimap.FlagDeleted}})
 	if err != nil {
 		return nil, err
 	}
@@ -221,22 +239,15 @@ func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	if err := cmd.Close(); err != nil {
 		return nil, s.unsettled(err)
 	}
-	if n < len(flagged) {
-		return nil, nil
-	}
-	gone := make([]mail.UID, len(flagged))
-	for i, u := range flagged {
-		gone[i] = f.uid(u)
-	}
-	return gone, nil
+	return s.confirm(f, flagged, n)
 }
 
-// flagged asks for all that is marked as deleted.
-func (s *session) flagged(f *folder) ([]goimap.UID, error) {
+// uidSearch asks which messages there are of a kind.
+func (s *session) uidSearch(criteria *goimap.SearchCriteria) ([]goimap.UID, error) {
 	s.line.wide.Store(24 * searchChunk)
 	defer s.line.wide.Store(0)
 	defer s.line.begin(24 * searchChunk)()
-	found, err := s.c.UIDSearch(&goimap.SearchCriteria{Flag: []goimap.Flag{goimap.FlagDeleted}}, nil).Wait()
+	found, err := s.c.UIDSearch(criteria, nil).Wait()
 	if err != nil {
 		return nil, s.unsettled(err)
 	}

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 
@@ -58,6 +59,29 @@ func spread(set goimap.UIDSet, limit int) (uids []goimap.UID, ok bool) {
 	return uids, true
 }
 
-// maxSet is how many UIDs one command names: with eleven octets each it stays below the 8,000 octets that a server has to
-// take (RFC 7162, 4).
-const maxSet = 500
+// maxSet is how many UIDs or ranges one command names: with at most 22 octets each it stays below the 8,192 octets that
+// a server has to take (RFC 7162, 4).
+const maxSet = 350
+
+// sets cuts ascending UIDs into sets that fit into commands; what has no gaps is one range, however long.
+func sets(uids []goimap.UID) iter.Seq[goimap.UIDSet] {
+	return func(yield func(goimap.UIDSet) bool) {
+		var set goimap.UIDSet
+		for i, u := range uids {
+			if i > 0 && u == uids[i-1]+1 {
+				set[len(set)-1].Stop = u
+				continue
+			}
+			if len(set) == maxSet {
+				if !yield(set) {
+					return
+				}
+				set = nil
+			}
+			set = append(set, goimap.UIDRange{Start: u, Stop: u})
+		}
+		if len(set) > 0 {
+			yield(set)
+		}
+	}
+}
