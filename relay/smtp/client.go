@@ -1,0 +1,196 @@
+package smtp
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// A Client delivers over one connection, which it makes when it needs it and keeps between messages. It is a
+// mail.Deliverer and a mail.Prober. Not for concurrent use.
+type Client struct {
+	o     Options
+	kept  *session    // nil: none
+	away  []time.Time // per host, when it last refused us or was away
+	quits sync.WaitGroup
+}
+
+// Deliver makes one transaction. A kept connection that turns out to be dead before the final dot is replaced and the
+// transaction is repeated once, unless octets of a content that cannot be wound back (io.Seeker) were already read. A cut or
+// time-out after the final dot is Deferred with After = OpDot: the message may have been delivered.
+//
+// When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer has not come
+// within Times.Grace.
+func (c *Client) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	return c.attempt(ctx, m, false)
+}
+
+// Probe asks MAIL and RCPT and takes it back by RSET. Delivered means that a message would be accepted so far. The content
+// is not opened; its size is told.
+func (c *Client) Probe(ctx context.Context, m *mail.Message) mail.Report {
+	return c.attempt(ctx, m, true)
+}
+
+// Close ends the connection with QUIT, and waits for those that were given up before; at most Times.Quit. The client
+// may be used again afterwards, it dials then.
+func (c *Client) Close() error {
+	if c.kept != nil {
+		c.retire(c.kept)
+	}
+	c.quits.Wait()
+	return nil
+}
+
+func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.Report {
+	a := newAttempt(c, m, probe)
+	defer a.close()
+	for first := true; len(a.todo) > 0; first = false {
+		if err := ctx.Err(); err != nil {
+			a.all(mail.Result{Scope: mail.OfSession, Err: err})
+			break
+		}
+		s, reused, f := c.session(ctx)
+		if f != nil {
+			a.fail(ctx, a.todo, f)
+			break
+		}
+		f = a.run(ctx, s)
+		c.settle(s, a, f)
+		if f == nil || !first || !reused || !a.again(ctx, f) {
+			break
+		}
+	}
+	a.copies()
+	return a.report
+}
+
+// settle decides what becomes of the connection after a transaction that ended with f.
+func (c *Client) settle(s *session, a *attempt, f *failure) {
+	mine := f != nil && a.open && a.mine(f) // it is as good as before
+	switch {
+	case f != nil && !mine && (f.op == mail.OpBody || f.reply.over()):
+		c.drop(s)
+	case f != nil && f.reply.refusesUs():
+		c.retire(s) // the next attempt shall log in anew
+	case a.open && !a.reset(s):
+		// closed
+	case s.messages >= s.most || s.resets >= s.mostResets:
+		c.retire(s)
+	}
+}
+
+// An attempt is one message on its way through one transaction.
+type attempt struct {
+	c      *Client
+	m      *mail.Message
+	probe  bool
+	report mail.Report
+	todo   []int         // recipients to be asked, each address once
+	twin   []int         // for each recipient: where its address stands first
+	body   io.ReadCloser // nil: not yet opened
+	read   bool          // some of it was read
+	open   bool          // MAIL was accepted and nothing has ended the transaction
+	dot    bool          // the final dot may have left
+}
+
+// newAttempt checks the envelope; what cannot be sent has failed already.
+func newAttempt(c *Client, m *mail.Message, probe bool) *attempt {
+	n := len(m.Envelope.Recipients)
+	a := &attempt{c: c, m: m, probe: probe, report: make(mail.Report, n), twin: make([]int, n)}
+	stands := make(map[mail.Path]int, n)
+	bad := func(i int, enhanced string, scope mail.Scope, err error) {
+		a.report[i] = mail.Result{Outcome: mail.Failed, Scope: scope, Enhanced: enhanced, Err: err, At: c.o.Now()}
+	}
+	sender := m.Envelope.Reverse.Check()
+	for i, r := range m.Envelope.Recipients {
+		first, again := stands[r.Forward]
+		if a.twin[i] = first; again {
+			continue
+		}
+		stands[r.Forward], a.twin[i] = i, i
+		switch err := r.Forward.Check(); {
+		case sender != nil:
+			bad(i, "5.1.7", mail.OfMessage, sender)
+		case err != nil:
+			bad(i, "5.1.3", mail.OfRecipient, err)
+		case r.Forward.Null():
+			bad(i, "5.1.3", mail.OfRecipient, errNull)
+		default:
+			a.todo = append(a.todo, i)
+		}
+	}
+	return a
+}
+
+// copies gives each recipient that stands twice the result of its first place.
+func (a *attempt) copies() {
+	for i, first := range a.twin {
+		if first != i {
+			a.report[i] = a.report[first]
+		}
+	}
+}
+
+func (a *attempt) close() {
+	if a.body != nil {
+		a.body.Close()
+	}
+}
+
+// all gives those who are still to be asked one result.
+func (a *attempt) all(r mail.Result) { a.each(a.todo, r) }
+
+func (a *attempt) each(who []int, r mail.Result) {
+	if r.At.IsZero() {
+		r.At = a.c.o.Now()
+	}
+	for _, i := range who {
+		a.report[i] = r
+	}
+}
+
+// fail judges a failure for these recipients.
+func (a *attempt) fail(ctx context.Context, who []int, f *failure) {
+	r := a.result(f, false)
+	if ctx.Err() != nil && r.Outcome == mail.Deferred && f.reply.code == 0 && !a.dot {
+		r.Scope = mail.OfSession // nobody but us ended it
+	}
+	a.each(who, r)
+}
+
+// result makes a result of a failure.
+func (a *attempt) result(f *failure, others bool) mail.Result {
+	outcome, scope := judge(f.op, f.reply, others, a.c.o.LMTP)
+	r := mail.Result{Outcome: outcome, Scope: scope, Enhanced: f.reply.enhanced, Reply: f.reply.text,
+		RemoteMTA: f.host, Err: f.err, After: f.op, At: a.c.o.Now()}
+	if f.op == mail.OpMail && f.reply.code == 552 && r.Enhanced == "" {
+		r.Enhanced = "5.3.4" // the size, said at MAIL (RFC 1870, 6.1)
+	}
+	return r
+}
+
+// again says whether a failure on a kept connection means no more than that it was dead, and makes ready for another
+// one.
+func (a *attempt) again(ctx context.Context, f *failure) bool {
+	dead := f.reply.code == 0 || f.reply.code == 421 || f.op == mail.OpMail && f.reply.code == 503
+	if a.dot || !dead || ctx.Err() != nil || a.mine(f) {
+		return false
+	}
+	if a.read {
+		s, ok := a.body.(io.Seeker)
+		if !ok {
+			return false
+		}
+		if _, err := s.Seek(0, io.SeekStart); err != nil {
+			return false
+		}
+	}
+	a.read, a.open = false, false
+	for _, i := range a.todo {
+		a.report[i] = mail.Result{}
+	}
+	return true
+}

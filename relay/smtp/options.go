@@ -1,0 +1,105 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// Options describe a next hop.
+type Options struct {
+	// Dial lists the hosts in order: the next one is tried where one refuses us or is away, and one that was is
+	// asked last for a minute.
+	Dial  []wire.Options
+	Hello string // our name, for EHLO
+	LMTP  bool   // LHLO and one reply for each recipient
+
+	// User and Password: AUTH PLAIN or LOGIN, with TLS unless the mode is Plain, which is said out loud. Password is
+	// asked at each login. User "" means no login.
+	User     string
+	Password func(context.Context) (string, error)
+
+	// PerConnection is how many messages one connection carries. 0: 10 where the greeting says Exim, which by
+	// default only queues what comes after ten and refuses what comes after a thousand; else 100.
+	PerConnection int
+	// Resets is how many RSET one connection carries, one for each probe and for each message that nobody was
+	// accepted for. 0: 5 where the greeting says Exim, which drops a client after ten commands that are not mail; else 50.
+	Resets int
+
+	Name    mail.Lane        // for events
+	Observe mail.Observer    // told of failed connections, and of cuts after the final dot; may be nil
+	Now     func() time.Time // nil: time.Now
+	Times   Times
+}
+
+// Times are how long the server may take to begin its answer. The zero values are those of RFC 5321, 4.5.3.2.
+type Times struct {
+	Greeting time.Duration // 5 min
+	Command  time.Duration // EHLO, STARTTLS, AUTH, MAIL, RCPT, RSET: 5 min
+	Data     time.Duration // until 354: 2 min
+	Block    time.Duration // for the server to take some octets of the message: 3 min
+	Dot      time.Duration // 10 min: giving up early is how the same mail is delivered twice
+	Quit     time.Duration // QUIT, in the background: 10 s
+	Grace    time.Duration // after the dot, when the context has ended: 10 s
+}
+
+func (t Times) orDefaults() Times {
+	for _, x := range []struct {
+		d   *time.Duration
+		def time.Duration
+	}{
+		{&t.Greeting, 5 * time.Minute}, {&t.Command, 5 * time.Minute}, {&t.Data, 2 * time.Minute},
+		{&t.Block, 3 * time.Minute}, {&t.Dot, 10 * time.Minute}, {&t.Quit, 10 * time.Second},
+		{&t.Grace, 10 * time.Second},
+	} {
+		if *x.d <= 0 {
+			*x.d = x.def
+		}
+	}
+	return t
+}
+
+// check says what is wrong with o.
+func (o *Options) check() error {
+	if len(o.Dial) == 0 {
+		return errors.New("no host to deliver to")
+	}
+	if o.Hello == "" {
+		return errors.New("no name for EHLO")
+	}
+	for _, r := range o.Hello {
+		// A domain or an address literal (RFC 5321, 4.1.1.1): nothing that could end the command.
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"\<>(),;@`, r) {
+			return fmt.Errorf("the name for EHLO holds %q", r)
+		}
+	}
+	if strings.ContainsRune(o.User, 0) {
+		return errors.New("the user for AUTH holds a NUL")
+	}
+	return nil
+}
+
+// New makes a client. It dials when it is first used. An error says what is wrong with the options.
+func New(o Options) (*Client, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Times = o.Times.orDefaults()
+	o.Dial = slices.Clone(o.Dial)
+	for i := range o.Dial {
+		if o.Dial[i].TLS.Sessions == nil {
+			o.Dial[i].TLS.Sessions = tls.NewLRUClientSessionCache(1)
+		}
+	}
+	return &Client{o: o, away: make([]time.Time, len(o.Dial))}, nil
+}

@@ -1,0 +1,237 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	gosmtp "github.com/emersion/go-smtp"
+
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// A session is one connection, greeted and logged in, between two transactions.
+type session struct {
+	*talk
+	smtp  *gosmtp.Client
+	host  string // for RemoteMTA
+	times Times
+
+	messages, resets int // so far
+	most, mostResets int
+	buf              []byte
+}
+
+// A failure is what ended a step: a reply of the server, or its absence.
+type failure struct {
+	op    mail.Op
+	reply reply // code 0: none
+	host  string
+	err   error
+}
+
+// Error says it for an error chain.
+func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.op.Doing(), f.err) }
+
+// Unwrap returns the cause.
+func (f *failure) Unwrap() error { return f.err }
+
+// session returns the kept connection if it is alive, or a new one. reused says which.
+func (c *Client) session(ctx context.Context) (s *session, reused bool, f *failure) {
+	if s = c.kept; s != nil {
+		if s.Alive() == nil {
+			return s, true, nil
+		}
+		c.drop(s)
+	}
+	for _, i := range c.order() {
+		if s, f = c.open(ctx, c.o.Dial[i]); f == nil {
+			c.away[i] = time.Time{}
+			c.kept = s
+			return s, false, nil
+		}
+		c.away[i] = c.o.Now()
+		c.tell(ctx, f)
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, false, f
+}
+
+// order returns the hosts: those that were away within the last minute come last.
+func (c *Client) order() []int {
+	var good, away []int
+	for i, t := range c.away {
+		if d := c.o.Now().Sub(t); !t.IsZero() && d >= 0 && d < time.Minute {
+			away = append(away, i)
+		} else {
+			good = append(good, i)
+		}
+	}
+	return append(good, away...)
+}
+
+// tell emits an event of a connection that could not be made. That somebody refuses us is for the admin; that nobody is
+// there is for the lane to notice.
+func (c *Client) tell(ctx context.Context, f *failure) {
+	if ctx.Err() != nil {
+		return // it was us
+	}
+	var tls interface{ TLS() bool }
+	c.observe(mail.Event{Op: f.op, Relay: f.host, Reply: f.reply.text, Enhanced: f.reply.enhanced, Err: f.err,
+		Alarm: f.reply.code >= 500 || f.op == mail.OpLogin || errors.As(f.err, &tls) && tls.TLS()})
+}
+
+func (c *Client) observe(e mail.Event) {
+	if c.o.Observe != nil {
+		e.At, e.Lane = c.o.Now(), c.o.Name
+		c.o.Observe.Observe(e)
+	}
+}
+
+// open dials one host and brings the connection to where MAIL may be sent.
+func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) {
+	conn, err := wire.Dial(ctx, o)
+	if err != nil {
+		op := mail.OpDial
+		var e *wire.Error
+		if errors.As(err, &e) && e.Secure {
+			op = mail.OpTLS
+		}
+		return nil, &failure{op: op, host: o.Address, err: err}
+	}
+	s := &session{talk: &talk{Conn: conn}, host: o.Address, times: c.o.Times}
+	stop := s.Watch(ctx)
+	defer stop()
+	if f := c.begin(ctx, s, o.TLS.Mode); f != nil {
+		conn.Close()
+		f.host = o.Address
+		return nil, f
+	}
+	return s, nil
+}
+
+// begin takes the greeting, secures the connection where STARTTLS is the mode, says EHLO and logs in.
+func (c *Client) begin(ctx context.Context, s *session, mode wire.Mode) *failure {
+	s.Gate(wire.Replies)
+	s.SetIdle(c.o.Times.Greeting)
+	hello, err := s.hear()
+	if err != nil || hello.code != 220 {
+		return s.failed(mail.OpGreeting, hello, err)
+	}
+	s.limits(c.o, slices.Contains(strings.Fields(hello.text), "Exim"))
+	s.SetIdle(c.o.Times.Command)
+	if mode == wire.StartTLS {
+		if f := c.startTLS(ctx, s); f != nil {
+			return f
+		}
+	}
+	// go-smtp wants a greeting of its own.
+	s.Replay([]byte("220 mailretr has seen it\r\n"))
+	s.smtp = gosmtp.NewClient(s.talk)
+	if c.o.LMTP {
+		s.smtp = gosmtp.NewClientLMTP(s.talk)
+	}
+	if err := s.smtp.Hello(c.o.Hello); err != nil {
+		return s.failed(mail.OpEHLO, s.last(), err)
+	}
+	if c.o.User == "" {
+		return nil
+	}
+	return c.login(ctx, s)
+}
+
+// limits sets how much the connection may carry.
+func (s *session) limits(o Options, exim bool) {
+	s.most, s.mostResets = 100, 50
+	if exim {
+		s.most, s.mostResets = 10, 5
+	}
+	if o.PerConnection > 0 {
+		s.most = o.PerConnection
+	}
+	if o.Resets > 0 {
+		s.mostResets = o.Resets
+	}
+}
+
+// startTLS asks for TLS; go-smtp's own way would put it above our connection, where nothing is counted or bounded.
+func (c *Client) startTLS(ctx context.Context, s *session) *failure {
+	verb := "EHLO "
+	if c.o.LMTP {
+		verb = "LHLO "
+	}
+	r, err := s.ask(verb + c.o.Hello)
+	if err != nil || r.code != 250 {
+		return s.failed(mail.OpEHLO, r, err)
+	}
+	if !r.keyword("STARTTLS") {
+		return &failure{op: mail.OpTLS, err: &wire.Error{Doing: "securing the connection to " + s.host, Secure: true,
+			Err: errors.New("the server does not offer STARTTLS")}}
+	}
+	if r, err = s.ask("STARTTLS"); err != nil || r.code != 220 {
+		return s.failed(mail.OpTLS, r, err)
+	}
+	if err := s.StartTLS(ctx); err != nil {
+		return &failure{op: mail.OpTLS, err: err}
+	}
+	return nil
+}
+
+// failed makes a failure of a step. A reply counts only where that is what err is about, or where there is no err.
+func (s *session) failed(op mail.Op, r reply, err error) *failure {
+	var refused *gosmtp.SMTPError
+	if err != nil && !errors.As(err, &refused) {
+		return &failure{op: op, host: s.host, err: err}
+	}
+	if refused != nil && r.code != refused.Code {
+		r = refusal(refused)
+	}
+	if err == nil {
+		err = errors.New(r.text)
+	}
+	if r.code < 400 || r.code > 599 { // an answer to another question
+		return &failure{op: op, host: s.host, err: &wire.Error{Doing: "reading", Foreign: true, Err: fmt.Errorf(
+			"%q is no answer to that", r.text)}}
+	}
+	return &failure{op: op, reply: r, host: s.host, err: err}
+}
+
+// refusal makes a reply again of what go-smtp made of one: after a failed AUTH it has asked something else since.
+func refusal(e *gosmtp.SMTPError) reply {
+	r := reply{code: e.Code, text: strconv.Itoa(e.Code)}
+	if x := e.EnhancedCode; x[0] > 0 {
+		r.enhanced = fmt.Sprintf("%d.%d.%d", x[0], x[1], x[2])
+		r.text += " " + r.enhanced
+	}
+	r.text += " " + strings.ReplaceAll(e.Message, "\n", " ")
+	return r
+}
+
+// drop closes a connection at once.
+func (c *Client) drop(s *session) {
+	s.Close()
+	if c.kept == s {
+		c.kept = nil
+	}
+}
+
+// retire says QUIT in the background: Exim holds back its answer for 200 ms.
+func (c *Client) retire(s *session) {
+	if c.kept == s {
+		c.kept = nil
+	}
+	c.quits.Go(func() {
+		defer s.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), c.o.Times.Quit)
+		defer cancel()
+		defer s.Watch(ctx)()
+		s.ask("QUIT") // whatever it says, this was the last word
+	})
+}
