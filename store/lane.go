@@ -140,10 +140,15 @@ func (s *session) give(ctx context.Context, h *hold, yield func(*mail.Message, e
 	}
 	err := s.q.settle(ctx, h, nil) // only reports are owed
 	s.drop(h)
+	return s.goesOn(err, yield)
+}
+
+// goesOn ends the sequence at an error: it is the store's, and the next record would meet it too.
+func (s *session) goesOn(err error, yield func(*mail.Message, error) bool) bool {
 	if err != nil {
-		return yield(nil, err)
+		yield(nil, err)
 	}
-	return true
+	return err == nil
 }
 
 // absent deals with a body that cannot be had: lost ones are held, others wait for better times.
@@ -151,10 +156,10 @@ func (s *session) absent(ctx context.Context, h *hold, err error, yield func(*ma
 	if lost(err) {
 		err = s.q.lose(ctx, h.Leased, err)
 		s.drop(h)
-		return err == nil || yield(nil, err)
+		return s.goesOn(err, yield)
 	}
 	s.release(h)
-	return yield(nil, local(err, ""))
+	return s.goesOn(local(err, ""), yield)
 }
 
 // lost says whether a body is gone or damaged, rather than out of reach for a moment.
