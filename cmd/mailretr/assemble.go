@@ -378,3 +378,12 @@ func writeNew(path string, octets []byte) error {
 	}
 	return os.Rename(path+".new", path)
 }
+
+// controlled is what the control API answers for when no daemon runs.
+func (h *house) controlled() control.House {
+	return control.House{
+		Queue: h.queue, Engine: h.engine, Poller: h.poller, Events: h.hub,
+		Config: h.config.Load, Version: version(), Now: h.now,
+		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
+	}
+}

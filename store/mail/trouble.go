@@ -46,6 +46,13 @@ type Trouble struct {
 
 // Error says it in one line, escaped and bounded.
 func (t *Trouble) Error() string {
+	cause := ""
+	if t.Err != nil {
+		cause = Printable(t.Err.Error(), 512)
+	}
+	if t.Reply == "" && t.Server != "" && strings.Contains(cause, t.Server) {
+		return cause // it says itself what was done, and where
+	}
 	var b strings.Builder
 	b.WriteString(t.Op.Doing())
 	if t.Server != "" {
@@ -54,8 +61,8 @@ func (t *Trouble) Error() string {
 	switch {
 	case t.Reply != "":
 		fmt.Fprintf(&b, ": server said: %s", Printable(t.Reply, 512))
-	case t.Err != nil:
-		fmt.Fprintf(&b, ": %s", Printable(t.Err.Error(), 512))
+	case cause != "":
+		fmt.Fprintf(&b, ": %s", cause)
 	}
 	return b.String()
 }

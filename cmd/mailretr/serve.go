@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/journal"
+	"mailretr/conf"
+	"mailretr/conf/yaml"
+	"mailretr/store/mail"
+)
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Collect and deliver, until stopped",
+		Long: "Collects from all maildrops and delivers, until it gets SIGTERM or SIGINT; then it ends what is under way\n" +
+			"within seconds. SIGHUP, and a change of the configuration's files, read the configuration again; one with\n" +
+			"mistakes is refused, and the old one goes on.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.serve(c.Context()) },
+	}
+}
+
+func (a *app) serve(ctx context.Context) error {
+	l := a.load(ctx)
+	a.problems(l.problems)
+	if l.err != nil {
+		return l.err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d := &serving{app: a, paths: l.paths, log: logger(&l.config, a.stderr)}
+	h, err := assemble(ctx, &l.config, needs{
+		log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}},
+		fatal: func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
+	})
+	if err != nil {
+		return err
+	}
+	d.house = h
+	err = d.run(ctx)
+	if failed := h.close(); failed != nil && err == nil {
+		err = fmt.Errorf("closing the state: %w", failed)
+	}
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = &exit{exIOErr, cause}
+	}
+	return err
+}
+
+// serving is a house with a daemon around it.
+type serving struct {
+	*app
+	*house
+	paths     conf.Paths
+	log       *slog.Logger
+	reloading sync.Mutex
+}
+
+// run works until ctx ends. The order of ending: no new sessions and attempts, those under way end, the socket, the store.
+func (d *serving) run(ctx context.Context) error {
+	c := d.house.config.Load()
+	socket, err := control.Listen(c.Socket)
+	if err != nil {
+		return err
+	}
+	server := &control.Server{House: d.controlled()}
+	d.left(ctx, c)
+	d.poller.Set(ctx, d.drops())
+	api, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	var work, front sync.WaitGroup
+	var failed error
+	front.Go(func() { failed = server.Serve(api, socket) })
+	work.Go(func() { d.poller.Run(ctx) })
+	work.Go(func() { d.runner.Run(ctx) })
+	work.Go(func() { d.tend(ctx) })
+	work.Go(func() { d.listen(ctx) })
+	work.Go(func() { d.watch(ctx) })
+	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
+		Text: fmt.Sprintf("serving %d maildrops from %s", len(c.Maildrops), d.paths.Config)})
+	tell(daemon.SdNotifyReady)
+	<-ctx.Done()
+	tell(daemon.SdNotifyStopping)
+	work.Wait()
+	hangUp()
+	front.Wait()
+	d.observe(mail.Event{Op: mail.OpStarted, Text: "stopped"})
+	return failed
+}
+
+func (d *serving) observe(e mail.Event) {
+	e.At = d.house.now()
+	d.around.observe.Observe(e)
+}
+
+// tell tells systemd, if it is what started us.
+func tell(state string) {
+	// Without NOTIFY_SOCKET there is nobody to tell, and nothing depends on it.
+	_, _ = daemon.SdNotify(false, state)
+}
+
+// controlled is what the control API answers for.
+func (d *serving) controlled() control.House {
+	h := d.house.controlled()
+	h.Runner, h.Reload, h.Started = d.runner, d.reload, d.started
+	return h
+}
+
+// left names the maildrops that were left out for their mistakes, for log and status.
+func (d *serving) left(ctx context.Context, c *conf.Config) {
+	for _, b := range c.Bad {
+		text := "left out for a mistake in its entry"
+		if len(b.Problems) > 0 {
+			text = b.Problems[0].String()
+		}
+		d.observe(mail.Event{Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Text: text, Alarm: true,
+			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(text), Hint: "Mend the entry: mailretr check names every mistake."}})
+	}
+}
+
+// tend does what is to be done now and then: the store is reconciled each hour, and systemd is told that we live, as long
+// as the store answers.
+func (d *serving) tend(ctx context.Context) {
+	every := 30 * time.Second
+	if w, err := daemon.SdWatchdogEnabled(false); err == nil && w > 0 {
+		every = min(every, w/3)
+	}
+	alive := time.NewTicker(every)
+	defer alive.Stop()
+	hourly := time.NewTicker(time.Hour)
+	defer hourly.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hourly.C:
+			if err := d.engine.Reconcile(ctx); err != nil && ctx.Err() == nil {
+				d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "the spool could not be compared with the database"})
+			}
+		case <-alive.C:
+			if t, err := d.engine.Totals(ctx); err == nil {
+				tell(fmt.Sprintf("%s\nSTATUS=%d messages in the queue, %d held", daemon.SdNotifyWatchdog, t.Messages, t.Held))
+			}
+		}
+	}
+}
+
+// listen reloads on SIGHUP.
+func (d *serving) listen(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			// Whether it worked was told by an event.
+			_ = d.reload(ctx)
+		}
+	}
+}
+
+// reload reads the configuration and swaps it in, whole or not at all.
+func (d *serving) reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	tell(daemon.SdNotifyReloading)
+	defer tell(daemon.SdNotifyReady)
+	c, problems, err := yaml.Load(ctx, d.paths)
+	if err == nil {
+		err = d.fits(&c)
+	}
+	if err != nil {
+		for _, p := range problems {
+			if p.Severity != conf.Warning {
+				err = fmt.Errorf("%w: %s", err, p)
+				break
+			}
+		}
+		d.observe(mail.Event{Op: mail.OpConfig, Err: err, Alarm: true, Text: "the configuration was refused; the old one goes on"})
+		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
+	}
+	d.house.config.Store(&c)
+	d.left(ctx, &c)
+	d.poller.Set(ctx, d.drops())
+	known := func(l mail.Lane) bool { _, ok := c.Destination(string(l)); return ok }
+	if _, err := d.queue.Reroute(ctx, known); err != nil {
+		return fmt.Errorf("routing what is queued anew: %w", err)
+	}
+	d.runner.Retry("")
+	d.observe(mail.Event{Op: mail.OpConfig, Messages: len(c.Maildrops), Text: "the configuration was read"})
+	return nil
+}
+
+// fits refuses what a running daemon cannot change.
+func (d *serving) fits(c *conf.Config) error {
+	old := d.house.config.Load()
+	switch {
+	case len(unknownKinds(c)) > 0:
+		return errors.New(unknownKinds(c)[0])
+	case c.State != old.State:
+		return errors.New("state: another directory needs a restart")
+	case c.Socket != old.Socket:
+		return errors.New("socket: another path needs a restart")
+	}
+	return nil
+}
