@@ -18,18 +18,48 @@ import (
 // address may have mail.MaxPath.
 const maxAddress = 900
 
-// A line is one field. Go-message puts each new one on top, so that they are written down in order and added
-// backwards; one without a value is left out.
+// A line is one field.
 type line struct{ name, value string }
 
+// head makes a section. Go-message puts each new field on top, so that they are added backwards; one without a
+// value is left out. They are added raw: it would write Reporting-Mta.
 func head(lines ...line) textproto.Header {
 	var h textproto.Header
 	for _, l := range slices.Backward(lines) {
 		if l.value != "" {
-			h.Add(l.name, l.value)
+			h.AddRaw(fold(l.name, l.value))
 		}
 	}
 	return h
+}
+
+// preferred is the length at which fields are folded (RFC 5322, 2.1.1), with its CRLF.
+const preferred = 78
+
+// fold writes a field, broken before blanks where its lines would be too long. A line break in the value, which
+// whoever made it has to see to, becomes a blank all the same: it would be a new field.
+func fold(name, value string) []byte {
+	value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
+	b := []byte(name + ":")
+	used := len(b)
+	for value != "" {
+		end := 1 + strings.IndexByte(value[1:], ' ') // of the word; a blank before it belongs to it
+		if end == 0 {
+			end = len(value)
+		}
+		word := value[:end]
+		value = value[end:]
+		if len(b) == len(name)+1 && word[0] != ' ' {
+			word = " " + word
+		}
+		if used+len(word)+2 > preferred && strings.TrimLeft(word, " ") != "" && used > 1 {
+			b = append(b, "\r\n"...)
+			used = 0
+		}
+		b = append(b, word...)
+		used += len(word)
+	}
+	return append(b, "\r\n"...)
 }
 
 // A report is being written: go-message's own Writer is one level too high, for it takes away the encoding of

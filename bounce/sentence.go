@@ -58,7 +58,7 @@ func (r *Reporter) recipient(p func(indent, format string, args ...any), f *fail
 		p("    ", "It was tried%s. No server gave an answer. It is given up now.", f.tried())
 		return
 	case x.expired():
-		p("    ", "It was tried%s, and is given up now. At last %s said:", f.tried(), r.server(x.RemoteMTA))
+		p("    ", "It was tried%s, and is given up now. The last time %s said:", f.tried(), r.server(x.RemoteMTA))
 	case said == "":
 		p("    ", "It was refused, without a reason.")
 		return
@@ -129,7 +129,7 @@ func (r *Reporter) closing(f *failure) string {
 }
 
 // width is the longest line of the part for people, where its words allow it.
-const width = 76
+const width = 72
 
 // wrapText writes a paragraph.
 func wrapText(b *strings.Builder, indent, s string) {

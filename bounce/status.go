@@ -42,7 +42,7 @@ func (r *Reporter) status(f *failure, global bool) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\r\n")), err
 }
 
-// section writes fields and an empty line. A value with a line break would be an error; shown leaves none.
+// section writes fields and an empty line.
 func section(b *bytes.Buffer, lines ...line) error { return textproto.WriteHeader(b, head(lines...)) }
 
 // shown makes what a stranger wrote fit for a field: one line, bounded, ASCII unless global.
