@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -20,8 +21,8 @@ func (o opening) Open(ctx context.Context) (mail.Maildrop, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.s.open = drop
-	return listing{drop, o.s}, nil
+	o.s.open = &listing{Maildrop: drop, s: o.s}
+	return o.s.open, nil
 }
 
 // listing is a session of the kind whose Messages yields what this visit's session shall have. What the
@@ -29,31 +30,8 @@ func (o opening) Open(ctx context.Context) (mail.Maildrop, error) {
 // nothing to say.
 type listing struct {
 	mail.Maildrop
-	s *session
-}
-
-// Ahead passes on what will be read.
-func (l listing) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message) error {
-	if a, ok := l.Maildrop.(mail.Aheader); ok {
-		return a.Ahead(ctx, part, ms)
-	}
-	return nil
-}
-
-// Release lets go of what an earlier session took.
-func (l listing) Release(ctx context.Context, uids []mail.UID) error {
-	if r, ok := l.Maildrop.(mail.Releaser); ok {
-		return r.Release(ctx, uids)
-	}
-	return nil
-}
-
-// Gone names what the server has let go of.
-func (l listing) Gone() []mail.UID {
-	if c, ok := l.Maildrop.(mail.Confirmed); ok {
-		return c.Gone()
-	}
-	return nil
+	s     *session
+	found map[mail.UID]found // what was looked at before it was chosen
 }
 
 // found is one element of the kind's sequence.
@@ -62,19 +40,46 @@ type found struct {
 	err error
 }
 
+// errBare ends a session in which it turned out that headers cannot be had before bodies; the next one,
+// at once, asks for whole messages.
+var errBare = errors.New("the server gives no headers before bodies")
+
+// Ahead passes on what will be read.
+func (l *listing) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message) error {
+	a, ok := l.Maildrop.(mail.Aheader)
+	if !ok {
+		return nil
+	}
+	err := a.Ahead(ctx, part, ms)
+	var bare interface{ NoHeaders() bool }
+	if errors.As(err, &bare) && bare.NoHeaders() {
+		l.s.state.Bare = true
+		return errBare
+	}
+	return err
+}
+
+// Release lets go of what an earlier session took.
+func (l *listing) Release(ctx context.Context, uids []mail.UID) error {
+	if r, ok := l.Maildrop.(mail.Releaser); ok {
+		return r.Release(ctx, uids)
+	}
+	return nil
+}
+
+// Gone names what the server has let go of.
+func (l *listing) Gone() []mail.UID {
+	if c, ok := l.Maildrop.(mail.Confirmed); ok {
+		return c.Gone()
+	}
+	return nil
+}
+
 // Messages yields what this session shall have. All sizes are known before the first octet of a body is
 // asked for.
-func (l listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
+func (l *listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
-		var all []found
-		for m, err := range l.Maildrop.Messages(ctx, want) {
-			if m == nil {
-				yield(nil, err)
-				return
-			}
-			all = append(all, found{m, err})
-		}
-		all, err := l.contact(ctx, all)
+		all, err := l.find(ctx, want)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -89,32 +94,35 @@ func (l listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.
 	}
 }
 
-// contact does what is to be done once with mail that is there at first contact, and returns what is to
-// be collected.
-func (l listing) contact(ctx context.Context, all []found) ([]found, error) {
-	s := l.s
-	if !s.first || s.drop.First.Within == 0 {
+// find returns messages, those that were looked at before without asking again.
+func (l *listing) find(ctx context.Context, want []mail.UID) (all []found, err error) {
+	var ask []mail.UID
+	for _, uid := range want {
+		if x, ok := l.found[uid]; ok {
+			all = append(all, x)
+		} else {
+			ask = append(ask, uid)
+		}
+	}
+	if len(ask) == 0 {
 		return all, nil
 	}
-	young, old, err := l.age(ctx, all)
+	for m, err := range l.Maildrop.Messages(ctx, ask) {
+		if m == nil {
+			return nil, err
+		}
+		all = append(all, found{m, err})
+	}
+	return all, nil
+}
+
+// old finds out what came before the limit. Where the protocol has no date, the header tells it; a message
+// that tells none is not old: collecting too much is mended more easily than too little.
+func (l *listing) old(ctx context.Context, uids []mail.UID, limit time.Time) (map[mail.UID]bool, error) {
+	all, err := l.find(ctx, uids)
 	if err != nil {
 		return nil, err
 	}
-	if len(old) > 0 {
-		if err := s.p.Ledger.Know(ctx, &s.drop, old); err != nil {
-			return nil, local(err)
-		}
-		s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: fmt.Sprintf(
-			"first contact: %d messages are older than %s and stay in the maildrop",
-			len(old), days(s.drop.First.Within))})
-	}
-	return young, s.met(ctx)
-}
-
-// age sorts messages by whether they came within the time that was configured. Where the protocol has
-// no date, the header tells it; one that tells none is taken for young: collecting too much is mended
-// more easily than too little.
-func (l listing) age(ctx context.Context, all []found) (young []found, old []mail.UID, err error) {
 	var undated []*mail.Message
 	for _, x := range all {
 		if x.err == nil && x.m.Origin.Date.IsZero() {
@@ -122,27 +130,34 @@ func (l listing) age(ctx context.Context, all []found) (young []found, old []mai
 		}
 	}
 	if len(undated) > 0 {
-		if err := l.Ahead(ctx, mail.Header, undated); err != nil {
-			return nil, nil, err
+		if err := l.Ahead(ctx, mail.Header, undated); err == errBare {
+			undated = nil
+		} else if err != nil {
+			return nil, err
 		}
 	}
-	limit := l.s.p.now().Add(-l.s.drop.First.Within)
+	dates := map[*mail.Message]time.Time{}
+	for _, m := range undated {
+		header, err := m.Content.Header(ctx)
+		if err != nil && breaks(ctx, err) {
+			return nil, err
+		}
+		dates[m] = arrival(header)
+	}
+	old := map[mail.UID]bool{}
+	l.found = map[mail.UID]found{}
 	for _, x := range all {
 		date := x.m.Origin.Date
-		if x.err == nil && date.IsZero() {
-			header, err := x.m.Content.Header(ctx)
-			if err != nil && breaks(ctx, err) {
-				return nil, nil, err
-			}
-			date = arrival(header)
+		if date.IsZero() {
+			date = dates[x.m]
 		}
-		if x.err == nil && !date.IsZero() && date.Before(limit) {
-			old = append(old, x.m.Origin.UID)
-			continue
+		if !date.IsZero() && date.Before(limit) {
+			old[x.m.Origin.UID] = true
+		} else {
+			l.found[x.m.Origin.UID] = x
 		}
-		young = append(young, x)
 	}
-	return young, old, nil
+	return old, nil
 }
 
 // breaks says whether an error ends the session, and not one message only.
@@ -153,23 +168,19 @@ func breaks(ctx context.Context, err error) bool {
 
 // choose asks the marks, and what is to be known before something is fetched.
 func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (mail.Choice, error) {
-	if err := s.meet(ctx, uids); err != nil {
+	l := Listing{UIDs: uids, Complete: complete}
+	if err := s.meet(ctx, &l); err != nil {
 		return mail.Choice{}, err
 	}
-	c, err := s.p.Ledger.Choose(ctx, &s.drop, uids, complete)
+	c, err := s.marks(ctx, l)
 	if err != nil {
-		return c, local(err)
+		return c, err
 	}
 	if complete {
 		s.prune(uids)
 	}
 	if c.Fetch = s.mine(c.Fetch); s.only != "" {
 		c.Release = nil // the visit's first session has done it
-	}
-	if s.first && (s.drop.First.Within == 0 || len(c.Fetch) == 0) {
-		if err := s.met(ctx); err != nil {
-			return c, err
-		}
 	}
 	if len(c.Fetch) > 0 && s.only == "" {
 		if t := s.refused(ctx); t != nil {
@@ -179,43 +190,52 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 	return c, nil
 }
 
-// meet finds out whether this is the first contact, and marks what is there where it shall stay. Both
-// the note and the marks are asked: one may have been lost, and mail that came since must not be taken
-// for old.
-func (s *session) meet(ctx context.Context, uids []mail.UID) error {
+// marks asks the ledger. Where something is to be let go of it is asked a second time, with sizes: a UID
+// that the server gives to another message must not delete that one.
+func (s *session) marks(ctx context.Context, l Listing) (mail.Choice, error) {
+	c, err := s.p.Ledger.Choose(ctx, &s.drop, l)
+	if err != nil || len(c.Release) == 0 {
+		return c, local(err)
+	}
+	all, err := s.open.find(ctx, c.Release)
+	if err != nil {
+		return c, err
+	}
+	sizes := make(map[mail.UID]int64, len(all))
+	for _, x := range all {
+		sizes[x.m.Origin.UID] = x.m.Content.Size()
+	}
+	l.Size = func(uid mail.UID) int64 {
+		if n, ok := sizes[uid]; ok {
+			return n
+		}
+		return -1
+	}
+	c, err = s.p.Ledger.Choose(ctx, &s.drop, l)
+	return c, local(err)
+}
+
+// meet finds out, the first time an account is listed, what of it is to be left alone. Whether it really
+// is the first time is the ledger's to say: what we remember may have been lost.
+func (s *session) meet(ctx context.Context, l *Listing) error {
 	if s.state.Account != s.drop.Account {
 		s.state = State{Account: s.drop.Account, Paused: s.state.Paused}
 	}
 	if !s.state.Met.IsZero() {
 		return nil
 	}
-	met, err := s.p.Ledger.Met(ctx, &s.drop)
-	if err != nil {
-		return local(err)
-	}
-	if met {
-		return s.met(ctx)
-	}
 	s.first = true
-	if !s.drop.First.New || len(uids) == 0 {
-		return nil
+	switch first := s.drop.First; {
+	case first.New:
+		l.Old = func(mail.UID) bool { return true }
+	case first.Within > 0:
+		old, err := s.open.old(ctx, l.UIDs, s.p.now().Add(-first.Within))
+		if err != nil {
+			return err
+		}
+		l.Old = func(uid mail.UID) bool { return old[uid] }
 	}
-	if err := s.p.Ledger.Know(ctx, &s.drop, uids); err != nil {
-		return local(err)
-	}
-	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: fmt.Sprintf(
-		"first contact: %d messages stay in the maildrop; what comes from now on is collected", len(uids))})
 	return nil
-}
-
-// met saves that first contact was made, before anything is fetched: a program that ends in between
-// must not make the mail of tomorrow a first contact again.
-func (s *session) met(ctx context.Context) error {
-	s.state.Met = s.p.now()
-	s.p.mu.Lock()
-	s.e.state.Account, s.e.state.Met = s.state.Account, s.state.Met
-	s.p.mu.Unlock()
-	return local(s.p.save(ctx, s.e))
 }
 
 // mine returns what this session goes for of what the marks leave: all but suspects, which wait for
@@ -281,7 +301,7 @@ func (s *session) cost(all []found) {
 	if len(all) == 0 {
 		return
 	}
-	e := mail.Event{Op: mail.OpList, Origin: s.origin(), Messages: len(all) + len(s.left)}
+	e := mail.Event{Op: mail.OpList, Origin: s.origin(), Messages: len(all) + len(s.left)} // and suspects
 	for _, x := range all {
 		if x.err == nil {
 			e.Octets += max(x.m.Content.Size(), 0)

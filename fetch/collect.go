@@ -16,23 +16,23 @@ import (
 // goroutine, but for those under mu.
 type session struct {
 	p      *Poller
-	e      *entry   // only to save Met early
 	drop   Drop     // as it was when the session began
 	state  State    // a copy, taken over when the session has ended
 	only   mail.UID // asked for alone; "": the maildrop's mail
 	polled bool     // somebody asked for the visit
 	named  bool     // and named the maildrop
 
-	first     bool          // contact
-	largeSlot bool          // it has a large slot, given back at its end
-	open      mail.Maildrop // to close after a panic
-	asked     int           // messages that it went for
-	octets    int64         // of the body that was read last
-	reading   mail.UID      // the message whose body is under way, or broke
-	left      []part        // for sessions of their own
+	first     bool     // contact
+	largeSlot bool     // it has a large slot, given back at its end
+	open      *listing // nil: it never was
+	asked     int      // messages that it went for
+	octets    int64    // of the body that was read last
+	reading   mail.UID // the message whose body is under way, or broke
+	left      []part   // for sessions of their own
 
-	sessions int // logins tried: 0 or 1
-	looked   bool
+	sessions int  // logins tried: 0 or 1
+	looked   bool // nobody was dialled
+	again    bool // the next session is due at once
 	tally    relay.Tally
 	up, down int64
 	err      error // how it ended: nil, a *mail.Trouble, or ErrStopped
@@ -156,7 +156,7 @@ func (s *session) transfer(ctx context.Context) (err error) {
 		Confirm: func(ctx context.Context) error { return local(s.p.Ledger.Confirm(ctx)) },
 		Gone:    func(ctx context.Context, u []mail.UID) error { return local(s.p.Ledger.Gone(ctx, d, u)) },
 	}
-	if d.Ask != nil {
+	if d.Ask != nil && !s.state.Bare {
 		t.Above = d.Above // with nobody to ask, a header before its body costs a round trip for nothing
 	}
 	s.tally, err = t.Run(ctx)

@@ -46,7 +46,7 @@ func (p *Poller) Poll(ctx context.Context, names ...string) []Visit {
 		names = p.unpaused()
 	}
 	r.answers = make(chan Visit, len(names))
-	for _, name := range names {
+	for _, name := range slices.Backward(names) { // each goes before the others
 		p.ask(r, name)
 	}
 	p.dispatch()
@@ -148,6 +148,9 @@ func (p *Poller) live() bool { return p.run != nil && p.run.Err() == nil }
 func (p *Poller) dispatch() (next time.Time) {
 	now := p.now()
 	live := p.live()
+	if p.run != nil && !live {
+		return now.Add(time.Hour) // it ends: nothing begins until it has
+	}
 	for live && len(p.due) > 0 && !p.due[0].due.After(now) {
 		e := p.due[0]
 		p.due.take(e)
@@ -225,7 +228,7 @@ func (p *Poller) start(e *entry, one part) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	s := &session{
-		p: p, e: e, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
+		p: p, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
 	}

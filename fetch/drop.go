@@ -80,31 +80,58 @@ func (d *Drop) meter() (up, down int64) {
 }
 
 // A Ledger holds the marks: what of a maildrop is ours already. All is durable when a method returns
-// nil. Safe for concurrent use. An error that is no *mail.Trouble is taken for a local one and ends the
+// nil. Safe for concurrent use. An error that is no *mail.Trouble is taken for a local one; it ends the
 // session.
 type Ledger interface {
-	// Choose sorts a listing into what to fetch and what to let go of. It leaves out what is marked, and what
-	// Aside has named until its next try.
-	Choose(ctx context.Context, d *Drop, listed []mail.UID, complete bool) (mail.Choice, error)
-
-	// Met says whether the account has any mark: then this is not the first contact, whatever the notes say.
-	Met(ctx context.Context, d *Drop) (bool, error)
-
-	// Know marks messages that stay in the maildrop on purpose and are never collected. All or none.
-	Know(ctx context.Context, d *Drop, uids []mail.UID) error
+	// Choose sorts a listing into what to fetch and what to let go of. It leaves out what is marked, and
+	// what Aside has named until its next try. The first time an account is listed it marks those that
+	// Old names as known, which are then never collected; it alone remembers that it did.
+	Choose(context.Context, *Drop, Listing) (mail.Choice, error)
 
 	// Confirm returns when a commit that began after the call is durable.
 	Confirm(context.Context) error
 
 	// Gone is told what the server has let go of for certain.
-	Gone(ctx context.Context, d *Drop, uids []mail.UID) error
+	Gone(context.Context, *Drop, []mail.UID) error
 
-	// Aside notes that a message is left upstream because of trouble, until next; header is what is known
-	// of it, perhaps nil. It returns how often the message was set aside, this time included, and when
-	// first. The note ends when the message is taken or no longer listed.
-	Aside(ctx context.Context, d *Drop, o mail.Origin, reason string, header []byte, next time.Time) (
-		tries int, first time.Time, err error)
+	// Aside notes that a message is left upstream because of trouble, and tells it (OpAside, with
+	// Aside.Trouble as the event's Err). It returns how often that was so, this time included, and since
+	// when; it counts anew where Kind or the settings differ. The note ends when the message is taken, or
+	// no longer listed.
+	Aside(context.Context, *Drop, Aside) (tries int, since time.Time, err error)
 }
+
+// A Listing is what a session has found.
+type Listing struct {
+	UIDs     []mail.UID
+	Complete bool // the server's own count agrees
+	// Size is the size of a message as it is announced now; negative where nobody asked. What is let go
+	// of must have the size that it had when it was taken. nil: a first question, nobody asked yet.
+	Size func(mail.UID) int64
+	// Old says what is left alone at first contact. nil: nothing.
+	Old func(mail.UID) bool
+}
+
+// An Aside is a message that is left upstream, and why.
+type Aside struct {
+	Origin  mail.Origin
+	Kind    string        // AsideDeferred and so on
+	Why     string        // a sentence for people
+	Trouble *mail.Trouble // nil: there is no more to say
+	Header  []byte        // what is known of it; perhaps nil
+	Size    int64         // as announced; 0: not known
+	Next    time.Time     // not tried before
+}
+
+// The kinds of an Aside.
+const (
+	AsideDeferred = "deferred" // the MTA asks to wait
+	AsideMute     = "mute"     // refused, and nobody may be told
+	AsideSender   = "sender"   // refused for what looks like a judgement on us
+	AsideEnvelope = "envelope" // multi-drop: nobody knows who it is for
+	AsideBroken   = "broken"   // it cannot be fetched
+	AsideRefused  = "refused"  // it is not wanted here: too big
+)
 
 // Notes keep what the poller must not forget when the program ends, by name of the maildrop. Safe for
 // concurrent use.

@@ -90,6 +90,7 @@ func addresses(s string) ([]string, error) {
 func address(s string) (one *string, rest string, err error) {
 	var bare strings.Builder // outside of brackets and comments
 	var angle *string
+	odd := false // it has what no display name may have outside of quotation marks
 	i := 0
 scan:
 	for i < len(s) {
@@ -114,7 +115,7 @@ scan:
 			continue
 		case '<':
 			n, err := bracket(s[i:])
-			if err != nil || angle != nil {
+			if err != nil || angle != nil || odd {
 				return nil, "", errors.New("the brackets do not match")
 			}
 			inside := strings.Trim(s[i+1:i+n-1], " \t")
@@ -125,6 +126,7 @@ scan:
 		case '>', ')', ';':
 			return nil, "", errors.New("the field is no list of addresses")
 		default:
+			odd = odd || strings.IndexByte(`@:[]\\`, c) >= 0
 			bare.WriteByte(c)
 		}
 		i++

@@ -30,6 +30,10 @@ const (
 // judge says what the ending means: the state for the next visit, and the event that tells of this one.
 func (s *session) judge(ctx context.Context, err error) {
 	now := s.p.now()
+	s.again = errors.Is(err, errBare)
+	if s.again {
+		err = nil
+	}
 	t := s.trouble(err)
 	s.mu.Lock()
 	for _, uid := range s.done {
@@ -44,6 +48,9 @@ func (s *session) judge(ctx context.Context, err error) {
 	}
 	if t != nil {
 		s.err = t
+	}
+	if s.open != nil && t == nil && s.state.Met.IsZero() {
+		s.state.Met = now
 	}
 	struck := s.broke(ctx, t)
 	switch {
@@ -98,8 +105,8 @@ func (s *session) strike(ctx context.Context, o mail.Origin, t *mail.Trouble, oc
 	s.state.Suspects[o.UID] = x
 	if struck && x.Strikes >= strikes {
 		o.Maildrop, o.Account = s.drop.Name, s.drop.Account
-		why := fmt.Sprintf("could not be fetched %d times, when it was asked for alone", x.Strikes)
-		s.aside(ctx, o, why, nil, t, s.p.now().Add(daily))
+		s.aside(ctx, Aside{Origin: o, Kind: AsideBroken, Trouble: t, Next: s.p.now().Add(daily), Why: fmt.Sprintf(
+			"it could not be fetched %d times, when it was asked for alone", x.Strikes)})
 	}
 	return struck
 }
@@ -123,63 +130,66 @@ func (s *session) fault(ctx context.Context, m *mail.Message, err error) {
 	}
 	t := &mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.drop.Server, Alone: true, Err: err}
 	errors.As(err, &t)
+	a := Aside{
+		Origin: m.Origin, Kind: AsideEnvelope, Trouble: t,
+		Size: max(m.Content.Size(), 0), Next: s.p.now().Add(daily), Why: t.Error(),
+	}
 	switch t.Kind {
 	case mail.NoEnvelope:
-		header, _ := m.Content.Header(ctx) // it was read already; without it the note is shorter
-		s.aside(ctx, m.Origin, t.Err.Error(), header, t, s.p.now().Add(daily))
+		if t.Err != nil {
+			a.Why = t.Err.Error()
+		}
+		a.Header, _ = m.Content.Header(ctx) // it was read already; without it the note is shorter
 	case mail.Local: // too big for us, perhaps: that does not change by asking at each visit
-		s.aside(ctx, m.Origin, t.Error(), nil, t, s.p.now().Add(daily))
+		a.Kind = AsideRefused
 	default:
 		s.strike(ctx, m.Origin, t, 0, true)
+		return
 	}
+	s.aside(ctx, a)
 }
 
-// aside leaves a message upstream for a reason, and tells it. How often that was so for this message is
-// returned.
-func (s *session) aside(
-	ctx context.Context, o mail.Origin, why string, header []byte, t *mail.Trouble, next time.Time,
-) (tries int, first time.Time, err error) {
-	tries, first, err = s.p.Ledger.Aside(context.WithoutCancel(ctx), &s.drop, o, why, header, next)
-	e := mail.Event{Op: mail.OpAside, Origin: o, Messages: 1, Attempt: tries, Next: next, Text: why}
-	if t != nil {
-		e.Err, e.Reply = t, t.Reply
-	}
+// aside leaves a message upstream for a reason. Where that cannot be noted the session ends: it would be
+// fetched, or asked about, at each visit.
+func (s *session) aside(ctx context.Context, a Aside) (tries int, since time.Time, err error) {
+	tries, since, err = s.p.Ledger.Aside(context.WithoutCancel(ctx), &s.drop, a)
 	if err != nil {
 		s.refuse(err)
-		e = mail.Event{Op: mail.OpStore, Origin: o, Err: err, Alarm: true, Text: "a note cannot be written"}
 	}
-	s.p.observe(e)
-	return tries, first, err
+	return tries, since, err
 }
 
 // leave says whether a message may stay upstream after the MTA was asked about it.
 func (s *session) leave(ctx context.Context, m *mail.Message, why relay.Reason, r mail.Report) (bool, error) {
-	now := s.p.now()
-	next, text := now.Add(daily), "nobody may be told that it is refused"
-	switch why {
-	case relay.ReasonDeferred:
-		next, text = now, "the MTA asks to wait"
-	case relay.ReasonSender:
-		text = "the MTA refuses it for its sender; asked again tomorrow"
-	}
 	header, err := m.Content.Header(ctx)
 	if err != nil {
 		return false, err
 	}
-	said := r.Of(0)
-	t := &mail.Trouble{
-		Op: mail.OpProbe, Kind: mail.Local, Alone: true,
-		Server: said.RemoteMTA, Reply: said.Reply, Err: said.Err,
+	now, said := s.p.now(), r.Of(0)
+	a := Aside{
+		Origin: m.Origin, Header: header, Size: max(m.Content.Size(), 0), Next: now.Add(daily),
+		Trouble: &mail.Trouble{
+			Op: mail.OpProbe, Kind: mail.Local, Alone: true,
+			Server: said.RemoteMTA, Reply: said.Reply, Err: said.Err,
+		},
 	}
-	tries, first, err := s.aside(ctx, m.Origin, text, header, t, next)
+	switch why {
+	case relay.ReasonDeferred:
+		a.Kind, a.Why, a.Next = AsideDeferred, "the MTA asks to wait", now
+	case relay.ReasonSender:
+		a.Kind, a.Why = AsideSender, "the MTA refuses it for its sender; it is asked again tomorrow"
+	default:
+		a.Kind, a.Why = AsideMute, "the MTA refuses it, and nobody may be told"
+	}
+	tries, since, err := s.aside(ctx, a)
 	if err != nil {
 		return false, err
 	}
 	switch why {
 	case relay.ReasonDeferred:
-		return tries <= patienceTries && now.Sub(first) < patience, nil
+		return tries <= patienceTries && now.Sub(since) < patience, nil
 	case relay.ReasonSender:
-		return now.Sub(first) < orDefault(s.p.Expire, 5*24*time.Hour), nil
+		return now.Sub(since) < orDefault(s.p.Expire, 5*24*time.Hour), nil
 	}
 	return true, nil
 }
@@ -207,7 +217,9 @@ func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	if s.only != "" && s.err == nil {
 		return at, false
 	}
-	at = s.state.Next
+	if at = s.state.Next; s.again {
+		return now, true
+	}
 	if soon := now.Add(s.drop.every()); at.Before(now) || at.After(soon) && (s.looked || s.state.Kind == mail.Auth) {
 		at = soon
 	}

@@ -10,8 +10,8 @@ import (
 // State is what is remembered of a maildrop from one visit to the next, restarts included. The zero
 // value is a maildrop that was never visited.
 type State struct {
-	Account mail.Account `json:"account,omitempty"` // whose contents Met and Suspects speak of
-	Met     time.Time    `json:"met,omitzero"`      // first contact
+	Account mail.Account `json:"account,omitempty"` // whose contents the rest speaks of
+	Met     time.Time    `json:"met,omitzero"`      // it was listed first
 	Paused  bool         `json:"paused,omitempty"`
 
 	Failures int       `json:"failures,omitempty"` // in a row
@@ -23,7 +23,9 @@ type State struct {
 
 	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in the
 	// same session.
-	OneLogin bool                 `json:"one_login,omitempty"`
+	OneLogin bool `json:"one_login,omitempty"`
+	// Bare: it gives no headers before bodies, so nobody is asked before a body is fetched.
+	Bare     bool                 `json:"bare,omitempty"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
 }
 

@@ -276,11 +276,12 @@ func (p *Poller) Run(ctx context.Context) error {
 func (p *Poller) stopped() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.run = nil
 	for _, e := range p.drops {
 		p.answer(e.waiting, Visit{Name: e.drop.Name, Err: ErrStopped})
 		e.waiting, e.later = nil, nil
-		if e.session == nil {
+		if e.session != nil {
+			e.session.stop() // perhaps it began before Run did
+		} else {
 			p.answer(e.served, Visit{Name: e.drop.Name, Err: ErrStopped})
 			e.served = nil
 		}
@@ -290,6 +291,8 @@ func (p *Poller) stopped() {
 		<-p.poke
 		p.mu.Lock()
 	}
+	p.run = nil
+	p.dispatch() // for who asked meanwhile
 }
 
 func (p *Poller) init() {

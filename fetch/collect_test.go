@@ -1,0 +1,552 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// visit polls one maildrop without a Run.
+func (w *world) visit(name string) Visit {
+	w.t.Helper()
+	if w.p.drops[name] == nil {
+		w.p.Set(w.t.Context(), w.drops(name))
+	}
+	return w.p.Poll(w.t.Context(), name)[0]
+}
+
+// Small mail goes first and is let go of before the first large body, which comes in a session of its own.
+func TestSmallBeforeLarge(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("L", 3<<20)
+		b.put("s1", 5000)
+		b.put("M", 2<<20)
+		b.put("s2", 100)
+		var atLarge []mail.UID
+		b.msgs[2].slow = time.Second
+		b.w.p.Observe = mail.Observers{&w.events, mail.ObserverFunc(func(e mail.Event) {
+			if e.Op == mail.OpPoll && atLarge == nil {
+				atLarge = b.uids()
+			}
+		})}
+		v := w.visit("jaco")
+		if v.Err != nil || v.Tally.Messages != 4 || v.Sessions != 3 {
+			t.Errorf("%+v", v)
+		}
+		if !slices.Equal(atLarge, []mail.UID{"L", "M"}) {
+			t.Errorf("after the first session %v are left", atLarge)
+		}
+		if want := []mail.UID{"s2", "s1", "M", "L"}; !slices.Equal(b.bodies(), want) {
+			t.Errorf("asked for %v, want %v", b.bodies(), want)
+		}
+		list := w.events.of(mail.OpList)
+		if len(list) != 1 || list[0].Messages != 4 || list[0].Octets < 5<<20 ||
+			!strings.Contains(list[0].Text, "4 messages, 5.2 MB, will be collected") {
+			t.Errorf("the cost was told as %+v", list)
+		}
+	})
+}
+
+// Where only large mail waits, the first body needs no second login.
+func TestOnlyLarge(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("L", 3<<20)
+		b.put("M", 2<<20)
+		if v := w.visit("jaco"); v.Err != nil || v.Sessions != 2 || v.Tally.Messages != 2 {
+			t.Errorf("%+v", v)
+		}
+		if w.slots() != 0 {
+			t.Errorf("%d large slots are not given back", w.slots())
+		}
+	})
+}
+
+// Large bodies take few slots, and give way to small mail of others.
+func TestLargeSlots(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, name := range names(6) {
+			b := w.drop(name, name)
+			b.put(mail.UID(name+"/L"), 2<<20).slow = time.Hour
+		}
+		small := w.drop("small", "small")
+		w.p.Overall = 3
+		w.p.Set(t.Context(), w.drops(append(names(6), "small")...))
+		stop := w.run()
+		after(30 * time.Minute)
+		if w.live() != 2 || w.slots() != 2 {
+			t.Errorf("%d sessions with large bodies, %d slots", w.live(), w.slots())
+		}
+		small.put("s", 100)
+		after(5 * time.Minute)
+		if !w.queue.has("s") {
+			t.Error("small mail has to wait for large bodies")
+		}
+		after(4 * time.Hour)
+		if n := w.queue.count(); n != 7 {
+			t.Errorf("%d of 7 collected", n)
+		}
+		stop()
+	})
+}
+
+// A server that minds a second login gets one: from then on the large bodies come in the first session, last.
+func TestLoginDelay(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("L", 2<<20)
+		b.put("s1", 100)
+		b.refuse = func(n int) error {
+			if n > 1 && time.Since(b.opens[n-2]) < 15*time.Minute {
+				return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Busy, After: 15 * time.Minute}
+			}
+			return nil
+		}
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(time.Minute)
+		b.put("s2", 100)
+		after(16 * time.Minute)
+		if want := []mail.UID{"s1", "s2", "L"}; !slices.Equal(b.bodies(), want) {
+			t.Errorf("asked for %v, want %v", b.bodies(), want)
+		}
+		if n := b.logins(); n != 3 {
+			t.Errorf("%d logins", n)
+		}
+		stop()
+	})
+}
+
+// A message that breaks each session in which it is asked for stops nobody, and is set aside after three
+// times alone.
+func TestPoison(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("a", 1000)
+		b.put("bad", 1500).breaks = nonsense()
+		b.put("c", 2000)
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(11 * time.Minute) // broken at bad; then the others, and bad alone
+		if !w.queue.has("a") || !w.queue.has("c") {
+			t.Error("the others do not flow")
+		}
+		b.put("d", 100)
+		after(6 * time.Minute)
+		if !w.queue.has("d") {
+			t.Error("new mail does not flow")
+		}
+		after(time.Hour)
+		a := w.aside("bad")
+		if a == nil || a.Kind != AsideBroken || !strings.Contains(a.Why, "3 times") || a.Trouble == nil {
+			t.Fatalf("aside: %+v", a)
+		}
+		if d := a.Next.Sub(a.since); d != 24*time.Hour {
+			t.Errorf("tried again after %s", d)
+		}
+		count := func() (n int) {
+			for _, uid := range b.bodies() {
+				if uid == "bad" {
+					n++
+				}
+			}
+			return n
+		}
+		if n := count(); n != 4 {
+			t.Errorf("asked for %d times, want 1 and 3 alone", n)
+		}
+		b.put("e", 100)
+		after(24 * time.Hour)
+		if n := count(); n != 5 || w.aside("bad").tries != 2 {
+			t.Errorf("a day later asked for %d times, set aside %d times", n, w.aside("bad").tries)
+		}
+		if s := w.state("jaco"); s.Failures != 0 {
+			t.Errorf("the maildrop is well: %+v", s)
+		}
+		b.mu.Lock()
+		for _, l := range b.msgs {
+			l.breaks = nil
+		}
+		b.mu.Unlock()
+		after(24 * time.Hour)
+		if !w.queue.has("bad") || len(w.state("jaco").Suspects) != 0 {
+			t.Error("mended, and not collected")
+		}
+		stop()
+	})
+}
+
+// A line that is cut is no fault of the message at which it is cut.
+func TestCutLineIsNoPoison(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		l := b.put("big", 500_000)
+		l.grows, l.breaks = true, &mail.Trouble{Op: mail.OpFetch, Server: "isp", Err: io.ErrUnexpectedEOF}
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(10 * time.Hour)
+		if a := w.aside("big"); a != nil {
+			t.Errorf("set aside: %+v", a)
+		}
+		polls := w.events.of(mail.OpPoll)
+		if e := polls[0]; e.Wasted != 250_500 || kindOf(e.Err) != mail.Unreachable {
+			t.Errorf("the waste was told as %d, %v", e.Wasted, e.Err)
+		}
+		b.mu.Lock()
+		l.grows = false // a cut at the same place each time is none of the line
+		b.mu.Unlock()
+		after(24 * time.Hour)
+		if a := w.aside("big"); a == nil {
+			t.Error("not set aside")
+		}
+		stop()
+	})
+}
+
+// A reply that concerns one message only ends no session; after three of them it is set aside.
+func TestRefusedAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("odd", 100).breaks = &mail.Trouble{
+			Op: mail.OpFetch, Kind: mail.Protocol, Alone: true, Reply: "-ERR cannot"}
+		b.put("big", 100).breaks = &mail.Trouble{
+			Op: mail.OpFetch, Kind: mail.Local, Alone: true, Err: errors.New("too big")}
+		b.put("z", 200)
+		for i := range 4 {
+			if v := w.visit("jaco"); v.Err != nil {
+				t.Errorf("visit %d: %+v", i, v)
+			}
+		}
+		if !w.queue.has("z") {
+			t.Error("the other one does not flow")
+		}
+		if a := w.aside("odd"); a == nil || a.Trouble.Reply != "-ERR cannot" {
+			t.Errorf("odd: %+v", a)
+		}
+		if a := w.aside("big"); a == nil || a.tries != 1 || a.Kind != AsideRefused {
+			t.Errorf("big: %+v", a)
+		}
+	})
+}
+
+func TestFirstNew(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		full, empty := w.drop("full", "isp"), w.drop("empty", "isp")
+		for _, b := range []*box{full, empty} {
+			b.change = func(d *Drop) { d.First.New = true }
+		}
+		full.put("old", 100)
+		w.visit("full")
+		w.p.Set(t.Context(), w.drops("full", "empty"))
+		w.visit("empty")
+		full.put("f1", 100)
+		empty.put("e1", 100)
+		w.notes.m = map[string]string{} // what the poller remembers is lost: the marks know
+		w.p = w.poller()
+		w.p.Set(t.Context(), w.drops("full", "empty"))
+		w.p.Poll(t.Context())
+		if w.queue.has("old") || !w.queue.has("f1") || !w.queue.has("e1") {
+			t.Error("old mail was collected, or new mail was not")
+		}
+	})
+}
+
+func TestFirstWithin(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.change = func(d *Drop) { d.First.Within = 30 * 24 * time.Hour }
+		now := time.Now()
+		dated := func(uid mail.UID, days int, how string) {
+			l := b.put(uid, 500)
+			date := now.AddDate(0, 0, -days)
+			if how == "internal" {
+				l.date = date
+				return
+			}
+			l.data = append(fmt.Appendf(nil, how, date.Format("Mon, 2 Jan 2006 15:04:05 -0700")), l.data...)
+		}
+		dated("i-old", 31, "internal")
+		dated("i-young", 29, "internal")
+		dated("r-old", 31, "Received: by x;\r\n\t%s\r\nDate: Mon, 1 Jan 2035 00:00:00 +0000\r\n")
+		dated("r-young", 29, "Received: by x; %s\r\n")
+		dated("d-old", 31, "Date: %s\r\n")
+		dated("d-young", 29, "Date: %s\r\n")
+		dated("none", 400, "Date: %.0s\r\n")
+		b.put("headless", 100).header = &mail.Trouble{Alone: true, Kind: mail.Protocol}
+		v := w.visit("jaco")
+		for _, uid := range []mail.UID{"i-old", "r-old", "d-old"} {
+			if w.queue.has(uid) {
+				t.Errorf("%s was collected", uid)
+			}
+		}
+		for _, uid := range []mail.UID{"i-young", "r-young", "d-young", "none"} {
+			if !w.queue.has(uid) {
+				t.Errorf("%s was not collected: %+v", uid, v)
+			}
+		}
+		dated("i-late", 31, "internal") // moved in later: no first contact any more
+		w.visit("jaco")
+		if !w.queue.has("i-late") {
+			t.Error("what came after first contact was left")
+		}
+	})
+}
+
+// What is listed under an old UID but is another message is not deleted by the old one's mark.
+func TestR13_OtherMessageUnderSameUID(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("1", 500)
+		b.closed = &mail.Trouble{Op: mail.OpQuit, Err: io.ErrUnexpectedEOF}
+		w.visit("jaco")
+		b.closed, b.msgs = nil, nil
+		other := b.put("1", 700)
+		w.visit("jaco")
+		if got := w.queue.got["1"]; len(got) != len(other.data) {
+			t.Errorf("the other message was not collected: %d octets", len(got))
+		}
+	})
+}
+
+// What was taken, and whose deletion was lost with QUIT, is let go of later and crosses the line once.
+func TestR24_LostQuit(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		l := b.put("1", 500)
+		b.closed = &mail.Trouble{Op: mail.OpQuit, Err: io.ErrUnexpectedEOF}
+		v := w.visit("jaco")
+		if v.Err == nil || w.state("jaco").Failures != 0 {
+			t.Errorf("a cut with progress is no failure: %+v", v)
+		}
+		b.closed, b.msgs = nil, []*letter{l}
+		w.visit("jaco")
+		if len(b.bodies()) != 1 || len(b.uids()) != 0 {
+			t.Errorf("asked for %v, left %v", b.bodies(), b.uids())
+		}
+	})
+}
+
+func recipients(say func(from, to mail.Path) mail.Result) (*asker, func(*Drop)) {
+	a := &asker{say: say}
+	return a, func(d *Drop) {
+		d.Ask, d.BounceFrom = a, "mailer-daemon@kroon.co.za"
+		d.Check = []mail.Path{"jaco@kroon.co.za", "postmaster@kroon.co.za"}
+	}
+}
+
+// The table of the recipient check. Only a refusal whoever sends, with one code, stops collecting.
+func TestRecipientCheck(t *testing.T) {
+	result := func(o mail.Outcome, reply, enhanced string) mail.Result {
+		return mail.Result{Outcome: o, Reply: reply, Enhanced: enhanced, RemoteMTA: "localhost:25"}
+	}
+	ok, no := result(mail.Delivered, "250 ok", ""), result(mail.Failed, "550 unknown", "5.1.1")
+	away := mail.Result{Scope: mail.OfLane, Err: io.EOF}
+	for _, c := range []struct {
+		name        string
+		null, daemo mail.Result
+		refused     bool
+	}{
+		{"accepted", ok, ok, false},
+		{"unknown", no, no, true},
+		{"for the null sender only", no, ok, false},
+		{"with another code", no, result(mail.Failed, "554 unknown", "5.1.1"), false},
+		{"with another enhanced code", no, result(mail.Failed, "550 unknown", "5.7.1"), false},
+		{"later deferred", no, result(mail.Deferred, "450 later", ""), false},
+		{"deferred", result(mail.Deferred, "450 later", ""), no, false},
+		{"no answer", away, away, false},
+		{"refuses us", mail.Result{Outcome: mail.Failed, Scope: mail.OfLane, Reply: "554 go away"},
+			mail.Result{Outcome: mail.Failed, Scope: mail.OfLane, Reply: "554 go away"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				b := w.drop("jaco", "isp")
+				a, change := recipients(func(from, to mail.Path) mail.Result {
+					if to == "jaco@kroon.co.za" {
+						return ok
+					}
+					if from == "" {
+						return c.null
+					}
+					return c.daemo
+				})
+				b.change = change
+				if v := w.visit("jaco"); v.Err != nil || len(a.asked) != 0 {
+					t.Errorf("nothing to fetch, and %d were asked about: %+v", len(a.asked), v)
+				}
+				b.put("1", 100)
+				b.put("L", 2<<20)
+				v := w.visit("jaco")
+				if (kindOf(v.Err) == mail.NoRecipient) != c.refused {
+					t.Errorf("%+v", v)
+				}
+				if c.refused && (len(b.bodies()) != 0 || len(b.uids()) != 2 ||
+					!strings.Contains(v.Err.(*mail.Trouble).Hint, "postmaster@kroon.co.za")) {
+					t.Errorf("asked for %v, left %v", b.bodies(), b.uids())
+				}
+				if !c.refused && (w.queue.count() != 2 || len(a.asked) > 4) {
+					t.Errorf("collected %d, asked about %d", w.queue.count(), len(a.asked))
+				}
+			})
+		})
+	}
+}
+
+func TestRecipientCheckOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		a, change := recipients(func(mail.Path, mail.Path) mail.Result {
+			return mail.Result{Outcome: mail.Failed, Reply: "550 no"}
+		})
+		b.change = func(d *Drop) { change(d); d.Check = nil }
+		b.put("1", 100)
+		if v := w.visit("jaco"); v.Err != nil || len(a.asked) != 0 || w.queue.count() != 1 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// A message of which nobody knows who it is for stays, is named, and stops nobody.
+func TestNoEnvelope(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("catchall", "isp")
+		b.change = func(d *Drop) { d.Resolve = Multi{Field: "X-Envelope-To", Local: []string{"x"}}.Resolve }
+		b.put("odd", 200)
+		l := b.put("good", 300)
+		l.data = append([]byte("X-Envelope-To: a@x\r\n"), l.data...)
+		if v := w.visit("catchall"); v.Err != nil || v.Tally.Messages != 1 || v.Tally.Left != 1 {
+			t.Errorf("%+v", v)
+		}
+		a := w.aside("odd")
+		if a == nil || a.Kind != AsideEnvelope || a.Why != "it has no header field X-Envelope-To" ||
+			string(a.Header) != head || a.Trouble.Hint == "" {
+			t.Errorf("aside: %+v", a)
+		}
+		w.visit("catchall")
+		if n := len(b.bodies()); n != 1 {
+			t.Errorf("bodies asked for: %v", b.bodies())
+		}
+	})
+}
+
+// What the MTA says before a large body comes, and how long a message waits upstream for it.
+func TestLeave(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		say      mail.Result
+		kind     string
+		collects time.Duration // after which it is collected; 0: never
+	}{
+		{"deferred", mail.Result{Reply: "450 later"}, AsideDeferred, time.Hour},
+		{"sender", mail.Result{Outcome: mail.Failed, Reply: "550 spf", Enhanced: "5.7.23"}, AsideSender, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				b := w.drop("jaco", "isp")
+				a := &asker{say: func(mail.Path, mail.Path) mail.Result { return c.say }}
+				b.change = func(d *Drop) { d.Ask, d.Above = a, 32<<10 }
+				b.put("1", 100<<10)
+				w.p.Set(t.Context(), w.drops("jaco"))
+				stop := w.run()
+				after(time.Minute)
+				if x := w.aside("1"); x == nil || x.Kind != c.kind || x.Header == nil || len(b.bodies()) != 0 {
+					t.Errorf("aside %+v, asked for %v", x, b.bodies())
+				}
+				after(4 * time.Hour)
+				if got := w.queue.has("1"); got != (c.collects > 0) {
+					t.Errorf("after hours collected: %v", got)
+				}
+				after(6 * 24 * time.Hour)
+				if c.collects == 0 && (w.queue.refusals() != 1 || w.aside("1").tries != 6) {
+					t.Errorf("after days refused: %v, asked %d times", w.queue.refusals(), w.aside("1").tries)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// When the queue takes nothing, the session ends: the next message would cross the line for nothing.
+func TestR25_QueueFull(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		spoil  func(*world)
+		bodies int
+	}{
+		{"at Add", func(w *world) { w.queue.add = errors.New("no space left on device") }, 0},
+		{"at Commit", func(w *world) { w.queue.commit = errors.New("no space left on device") }, 150},
+		{"before", func(w *world) { w.p.Room = func(context.Context) error { return errors.New("disk reserve") } }, 0},
+		{"marks", func(w *world) { w.ledger.err = errors.New("the database") }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				b := w.drop("jaco", "isp")
+				for i := range 300 {
+					b.put(mail.UID(fmt.Sprint(i)), 100_000)
+				}
+				c.spoil(w)
+				v := w.visit("jaco")
+				if kindOf(v.Err) != mail.Local || len(b.uids()) != 300 {
+					t.Errorf("%+v, %d left", v, len(b.uids()))
+				}
+				if n := len(b.bodies()); n > c.bodies {
+					t.Errorf("%d bodies crossed the line", n)
+				}
+				if c.name == "before" && b.logins() != 0 {
+					t.Error("dialled for nothing")
+				}
+			})
+		})
+	}
+}
+
+// A panic is one maildrop's trouble, with an alarm, and leaves nothing open.
+func TestPanic(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b, other := w.drop("bad", "isp"), w.drop("good", "isp")
+		b.change = func(d *Drop) { d.Resolve = func(context.Context, *mail.Message) error { panic("at the disco") } }
+		b.put("1", 100)
+		other.put("2", 100)
+		w.p.Set(t.Context(), w.drops("bad", "good"))
+		v := w.p.Poll(t.Context())
+		if kindOf(v[0].Err) != mail.Protocol || v[1].Err != nil || !w.queue.has("2") {
+			t.Errorf("%+v", v)
+		}
+		alarms := w.events.of(mail.OpAlarm)
+		if len(alarms) != 1 || !alarms[0].Alarm || !strings.Contains(alarms[0].Err.Error(), "collect_test.go") {
+			t.Errorf("alarms: %+v", alarms)
+		}
+		if w.live() != 0 {
+			t.Error("the session is left open")
+		}
+	})
+}
+
+// The event at the end of a session tells what it cost.
+func TestTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		var up, down int64
+		b.change = func(d *Drop) {
+			d.Meter = func() (int64, int64) { up, down = up+100, down+1000; return up, down }
+		}
+		b.put("1", 500)
+		b.put("2", 600)
+		v := w.visit("jaco")
+		e := w.events.of(mail.OpPoll)[0]
+		if e.Messages != 2 || e.Octets != 1100 || e.Up != 100 || e.Down != 1000 || e.Err != nil || e.Wasted != 0 ||
+			e.Origin.Maildrop != "jaco" || !e.Next.Equal(time.Now().Add(5*time.Minute)) {
+			t.Errorf("%+v", e)
+		}
+		if v.Up != 100 || v.Down != 1000 || !v.Next.Equal(e.Next) {
+			t.Errorf("%+v", v)
+		}
+	})
+}

@@ -1,0 +1,575 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailretr/relay"
+	"mailretr/store/mail"
+)
+
+// world is a provider with maildrops, a queue with marks, and a poller, all in memory.
+type world struct {
+	t      *testing.T
+	p      *Poller
+	queue  *queue
+	ledger *ledger
+	notes  notes
+	events events
+
+	mu      sync.Mutex
+	boxes   map[string]*box
+	now     map[string]int // sessions by server
+	most    map[string]int
+	overall int
+	peak    int
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, boxes: map[string]*box{}, now: map[string]int{}, most: map[string]int{}}
+	w.queue = &queue{got: map[mail.UID][]byte{}}
+	w.ledger = &ledger{
+		met: map[mail.Account]bool{}, known: map[string]bool{}, asides: map[mail.UID]*aside{}, queue: w.queue,
+	}
+	w.notes = notes{m: map[string]string{}, mu: &sync.Mutex{}}
+	w.p = w.poller()
+	return w
+}
+
+func (w *world) poller() *Poller {
+	return &Poller{
+		Ledger: w.ledger, Notes: w.notes, Observe: &w.events,
+		Jitter: func(time.Duration) time.Duration { return 0 },
+	}
+}
+
+// live is how many sessions run.
+func (w *world) live() int { w.mu.Lock(); defer w.mu.Unlock(); return w.overall }
+
+// slots is how many large slots are taken.
+func (w *world) slots() int { w.p.mu.Lock(); defer w.p.mu.Unlock(); return w.p.large }
+
+// state is what the poller remembers of a maildrop.
+func (w *world) state(name string) State {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.p.drops[name].state.clone()
+}
+
+// aside is the note of a message; nil where there is none.
+func (w *world) aside(uid mail.UID) *aside {
+	w.ledger.mu.Lock()
+	defer w.ledger.mu.Unlock()
+	if a := w.ledger.asides[uid]; a != nil {
+		b := *a
+		return &b
+	}
+	return nil
+}
+
+// drop adds a maildrop at a server.
+func (w *world) drop(name, server string) *box {
+	b := &box{w: w, server: server, name: name}
+	w.boxes[name] = b
+	return b
+}
+
+// drops are the maildrops as the configuration has them.
+func (w *world) drops(names ...string) []Drop {
+	var all []Drop
+	for _, name := range names {
+		all = append(all, w.boxes[name].config())
+	}
+	return all
+}
+
+// run runs the poller until the test, or stop, ends it.
+func (w *world) run() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() { w.p.Run(ctx); close(done) }()
+	return func() { cancel(); <-done }
+}
+
+// box is one maildrop at the provider.
+type box struct {
+	w      *world
+	name   string
+	server string
+	change func(*Drop) // of the configuration
+
+	mu     sync.Mutex
+	msgs   []*letter
+	opens  []time.Time
+	refuse func(n int) error // of the nth login
+	last   time.Duration     // how long a login takes
+	closed error
+	live   int
+	asked  []mail.UID // bodies, in order
+	gone   []mail.UID
+}
+
+type letter struct {
+	uid    mail.UID
+	data   []byte
+	size   int64 // announced; 0: its own
+	date   time.Time
+	breaks error         // the body ends with it, after its half
+	slow   time.Duration // before the body comes
+	grows  bool          // with each time that it is asked for: it breaks somewhere else
+	header error
+}
+
+const head = "Return-Path: <a@example.org>\r\nSubject: x\r\n\r\n"
+
+func (b *box) put(uid mail.UID, size int) *letter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	data := []byte(head)
+	data = append(data, bytes.Repeat([]byte("x"), max(size-len(data), 0))...)
+	l := &letter{uid: uid, data: data}
+	b.msgs = append(b.msgs, l)
+	return l
+}
+
+func (b *box) config() Drop {
+	d := Drop{
+		Name: b.name, Account: mail.Account(b.name), Server: b.server, From: b, Queue: b.w.queue,
+		Resolve: Single{To: []mail.Path{"jaco@kroon.co.za"}}.Resolve, Every: 5 * time.Minute,
+	}
+	if b.change != nil {
+		b.change(&d)
+	}
+	return d
+}
+
+func (b *box) logins() int { b.mu.Lock(); defer b.mu.Unlock(); return len(b.opens) }
+
+// bodies are those that were asked for, in order.
+func (b *box) bodies() []mail.UID { b.mu.Lock(); defer b.mu.Unlock(); return slices.Clone(b.asked) }
+
+func (b *box) refuses(f func(n int) error) { b.mu.Lock(); defer b.mu.Unlock(); b.refuse = f }
+
+func (b *box) uids() (all []mail.UID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.msgs {
+		all = append(all, l.uid)
+	}
+	return all
+}
+
+func (b *box) Open(ctx context.Context) (mail.Maildrop, error) {
+	w := b.w
+	w.mu.Lock()
+	w.now[b.server]++
+	w.overall++
+	w.most[b.server] = max(w.most[b.server], w.now[b.server])
+	w.peak = max(w.peak, w.overall)
+	w.mu.Unlock()
+	b.mu.Lock()
+	b.opens = append(b.opens, time.Now())
+	n, refuse, last := len(b.opens), b.refuse, b.last
+	if b.live++; b.live > 1 {
+		w.t.Errorf("%s: two sessions at once", b.name)
+	}
+	b.mu.Unlock()
+	err := pause(ctx, last)
+	if err == nil && refuse != nil {
+		err = refuse(n)
+	}
+	if err != nil {
+		b.leave()
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return &dialogue{box: b, msgs: slices.Clone(b.msgs)}, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return &mail.Trouble{Op: mail.OpFetch, Err: ctx.Err()}
+	}
+}
+
+func (b *box) leave() {
+	b.mu.Lock()
+	b.live--
+	b.mu.Unlock()
+	b.w.mu.Lock()
+	b.w.now[b.server]--
+	b.w.overall--
+	b.w.mu.Unlock()
+}
+
+// dialogue is one session of a box; it deletes what is done when it is closed.
+type dialogue struct {
+	*box
+	msgs   []*letter
+	done   []mail.UID
+	broken bool
+	ended  bool
+}
+
+func (d *dialogue) List(context.Context) (uids []mail.UID, complete bool, err error) {
+	for _, l := range d.msgs {
+		uids = append(uids, l.uid)
+	}
+	return uids, true, nil
+}
+
+func (d *dialogue) Messages(_ context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
+	return func(yield func(*mail.Message, error) bool) {
+		for _, l := range d.msgs {
+			if want != nil && !slices.Contains(want, l.uid) {
+				continue
+			}
+			m := &mail.Message{
+				Origin:  mail.Origin{Maildrop: d.name, Account: mail.Account(d.name), UID: l.uid, Date: l.date},
+				Content: &body{d, l},
+			}
+			if !yield(m, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d *dialogue) Settle(_ context.Context, m *mail.Message, r mail.Report) error {
+	if r.Done(len(m.Envelope.Recipients)) {
+		d.done = append(d.done, m.Origin.UID)
+	}
+	return nil
+}
+
+func (d *dialogue) Release(_ context.Context, uids []mail.UID) error {
+	d.done = append(d.done, uids...)
+	return nil
+}
+
+func (d *dialogue) Close() error {
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	d.leave()
+	if d.broken {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.box.msgs = slices.DeleteFunc(d.box.msgs, func(l *letter) bool { return slices.Contains(d.done, l.uid) })
+	d.gone = append(d.gone, d.done...)
+	return d.closed
+}
+
+func (d *dialogue) Gone() []mail.UID {
+	if d.broken {
+		return nil
+	}
+	return d.done
+}
+
+type body struct {
+	d *dialogue
+	l *letter
+}
+
+func (b *body) Size() int64 {
+	if b.l.size != 0 {
+		return b.l.size
+	}
+	return int64(len(b.l.data))
+}
+
+func (b *body) Header(context.Context) ([]byte, error) {
+	if b.l.header != nil {
+		return nil, b.l.header
+	}
+	i := bytes.Index(b.l.data, []byte("\r\n\r\n"))
+	if i < 0 {
+		return b.l.data, nil
+	}
+	return b.l.data[:i+4], nil
+}
+
+func (b *body) Open(ctx context.Context) (io.ReadCloser, error) {
+	b.d.mu.Lock()
+	b.d.asked = append(b.d.asked, b.l.uid)
+	if b.l.grows {
+		b.l.data = append(b.l.data, make([]byte, 1000)...)
+	}
+	breaks := b.l.breaks
+	b.d.mu.Unlock()
+	if err := pause(ctx, b.l.slow); err != nil {
+		b.d.broken = true
+		return nil, err
+	}
+	if breaks == nil {
+		return io.NopCloser(bytes.NewReader(b.l.data)), nil
+	}
+	var t *mail.Trouble
+	if errors.As(breaks, &t) && t.Alone {
+		return nil, breaks
+	}
+	b.d.broken = true
+	return io.NopCloser(io.MultiReader(bytes.NewReader(b.l.data[:len(b.l.data)/2]), failing{breaks})), nil
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// queue is a Refuser in memory.
+type queue struct {
+	mu      sync.Mutex
+	got     map[mail.UID][]byte
+	twice   []mail.UID
+	rcpt    map[mail.UID]mail.Envelope
+	add     error // of the queue's own
+	commit  error
+	refused []mail.UID
+}
+
+func (q *queue) Batch() mail.Batch { return &pending{q: q} }
+
+func (q *queue) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	b := q.Batch()
+	if err := b.Add(ctx, m); err != nil {
+		return mail.Report{{Err: err}}
+	}
+	return b.Commit(ctx)[0]
+}
+
+func (q *queue) Refuse(_ context.Context, m *mail.Message, _ mail.Report) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = append(q.refused, m.Origin.UID)
+	return nil
+}
+
+func (q *queue) size(uid mail.UID) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b, ok := q.got[uid]; ok {
+		return int64(len(b))
+	}
+	return -1
+}
+
+func (q *queue) has(uid mail.UID) bool { return q.size(uid) >= 0 }
+
+func (q *queue) refusals() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.refused) }
+
+func (q *queue) count() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.got) }
+
+type pending struct {
+	q    *queue
+	in   []*mail.Message
+	data [][]byte
+}
+
+func (b *pending) Add(ctx context.Context, m *mail.Message) error {
+	if b.q.add != nil {
+		return b.q.add
+	}
+	r, err := m.Content.Open(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	b.in, b.data = append(b.in, m), append(b.data, data)
+	return nil
+}
+
+func (b *pending) Commit(context.Context) (all []mail.Report) {
+	b.q.mu.Lock()
+	defer b.q.mu.Unlock()
+	for i, m := range b.in {
+		if b.q.commit != nil {
+			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: b.q.commit}))
+			continue
+		}
+		if _, ok := b.q.got[m.Origin.UID]; ok {
+			b.q.twice = append(b.q.twice, m.Origin.UID)
+		}
+		b.q.got[m.Origin.UID] = b.data[i]
+		all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: mail.Delivered}))
+	}
+	b.in, b.data = nil, nil
+	return all
+}
+
+// ledger is a Ledger in memory: what the queue has is taken.
+type ledger struct {
+	mu     sync.Mutex
+	queue  *queue
+	met    map[mail.Account]bool
+	known  map[string]bool
+	asides map[mail.UID]*aside
+	gone   []mail.UID
+	err    error
+}
+
+type aside struct {
+	Aside
+	tries int
+	since time.Time
+}
+
+func key(d *Drop, uid mail.UID) string { return string(d.Account) + "/" + string(uid) }
+
+func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	met := l.met[d.Account]
+	for _, uid := range x.UIDs {
+		if !met && x.Old != nil && x.Old(uid) {
+			l.known[key(d, uid)] = true
+		}
+		size := l.queue.size(uid)
+		switch a := l.asides[uid]; {
+		case l.known[key(d, uid)]:
+		case size >= 0 && (x.Size == nil || x.Size(uid) < 0 || x.Size(uid) == size):
+			c.Release = append(c.Release, uid)
+		case a != nil && time.Now().Before(a.Next):
+		default:
+			c.Fetch = append(c.Fetch, uid)
+		}
+	}
+	l.met[d.Account] = true
+	return c, l.err
+}
+
+func (l *ledger) Confirm(context.Context) error { return nil }
+
+func (l *ledger) Gone(_ context.Context, _ *Drop, uids []mail.UID) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = append(l.gone, uids...)
+	return nil
+}
+
+func (l *ledger) Aside(_ context.Context, _ *Drop, a Aside) (int, time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.asides[a.Origin.UID]
+	if old == nil {
+		old = &aside{since: time.Now()}
+		l.asides[a.Origin.UID] = old
+	}
+	old.tries++
+	old.Aside = a
+	return old.tries, old.since, l.err
+}
+
+type notes struct {
+	mu *sync.Mutex
+	m  map[string]string
+}
+
+func (n notes) Load(_ context.Context, name string) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return []byte(n.m[name]), nil
+}
+
+func (n notes) Save(_ context.Context, name string, b []byte) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m[name] = string(b)
+	return nil
+}
+
+// events keeps what was told.
+type events struct {
+	mu  sync.Mutex
+	all []mail.Event
+}
+
+func (x *events) Observe(e mail.Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.all = append(x.all, e)
+}
+
+func (x *events) of(op mail.Op) (some []mail.Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.all {
+		if e.Op == op {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// asker is an MTA that is asked.
+type asker struct {
+	mu    sync.Mutex
+	asked []mail.Envelope
+	say   func(from, to mail.Path) mail.Result
+}
+
+func (a *asker) Probe(_ context.Context, m *mail.Message) (r mail.Report) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked = append(a.asked, m.Envelope)
+	for _, x := range m.Envelope.Recipients {
+		r = append(r, a.say(m.Envelope.Reverse, x.Forward))
+	}
+	return r
+}
+
+// inBubble runs a test with a clock of its own, and says of each goroutine that is left that it is one too
+// many: a bubble does not end before its goroutines do.
+func inBubble(t *testing.T, f func(t *testing.T, w *world)) {
+	synctest.Test(t, func(t *testing.T) { f(t, newWorld(t)) })
+}
+
+func after(d time.Duration) { <-time.After(d); synctest.Wait() }
+
+func refusedLogin(int) error {
+	return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Server: "isp:995", Reply: "-ERR [AUTH] no"}
+}
+
+func away(int) error {
+	return &mail.Trouble{Op: mail.OpDial, Server: "isp:995", Err: io.ErrUnexpectedEOF}
+}
+
+func nonsense() error {
+	return &mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: "isp:995", Err: errors.New("nonsense")}
+}
+
+func names(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprintf("drop%03d", i))
+	}
+	return all
+}
+
+var _ relay.Refuser = (*queue)(nil)
