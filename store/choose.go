@@ -118,12 +118,13 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 			return Chosen{}, local(err, "")
 		}
 	}
+	fresh := c.spaces(&l, q.now())
 	all, err := q.sort(ctx, &l, &c, marks)
 	if err != nil {
 		return Chosen{}, local(err, "")
 	}
 	all.Fresh = !known
-	if err := q.listed(ctx, &l, &c, marks); err != nil {
+	if err := q.listed(ctx, &l, &c, marks, fresh); err != nil {
 		return Chosen{}, local(err, "")
 	}
 	return all, nil
@@ -247,6 +248,16 @@ func (c *contact) space(s string, until time.Time) bool {
 	}
 	c.Spaces[s] = until
 	return true
+}
+
+// spaces notes each folder/uidvalidity of a listing that is new; they are doubted for a while.
+func (c *contact) spaces(l *Listing, now time.Time) (changed bool) {
+	for _, u := range l.UIDs {
+		if s := spaceOf(u, l.Folders); s != "" && c.space(s, now.Add(forgetAfter)) {
+			changed = true
+		}
+	}
+	return changed
 }
 
 // spaceOf returns folder/uidvalidity of an IMAP UID, or "".

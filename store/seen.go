@@ -154,16 +154,12 @@ func (q *Queue) touch(ctx context.Context, a mail.Account, f func(*contact)) err
 	return q.commit(ctx, &Batch{Notes: []Note{contactNote(a, &c)}})
 }
 
-// listed notes what a listing shows beside its messages: new spaces, and once a day which marks it did not name.
-func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen) error {
+// listed notes what a listing shows beside its messages: what of the contact has changed, once a day which marks it did
+// not name, and the aside notes that end.
+func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen, changed bool) error {
 	now := q.now()
-	changed := c.Maildrop != l.Maildrop
+	changed = changed || c.Maildrop != l.Maildrop
 	c.Maildrop = l.Maildrop
-	for _, u := range l.UIDs {
-		if s := spaceOf(u, l.Folders); s != "" && c.space(s, now.Add(forgetAfter)) {
-			changed = true
-		}
-	}
 	b := &Batch{}
 	if l.Complete && now.Sub(c.Listed) >= 24*time.Hour {
 		if err := q.sweep(ctx, l, marks, b); err != nil {
