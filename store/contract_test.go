@@ -1,0 +1,83 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"mailretr/fetch/fetchtest"
+	"mailretr/store"
+	"mailretr/store/badger"
+	"mailretr/store/mail"
+)
+
+// engines are what the queue is tried over.
+var engines = map[string]func(testing.TB) store.Engine{
+	"mem": func(testing.TB) store.Engine { return store.NewMem(time.Now) },
+	"badger": func(t testing.TB) store.Engine {
+		e, err := badger.Open(t.Context(), badger.Options{Dir: filepath.Join(t.TempDir(), "state"), Reserve: 1, Ballast: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		return e
+	},
+}
+
+// octets is a content in memory.
+type octets []byte
+
+func (o octets) Size() int64                            { return int64(len(o)) }
+func (o octets) Header(context.Context) ([]byte, error) { return o, nil }
+func (o octets) Open(context.Context) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(o)), nil
+}
+
+// The queue is a retriever like any other.
+func TestRetriever(t *testing.T) {
+	for name, engine := range engines {
+		t.Run(name, func(t *testing.T) {
+			fetchtest.Run(t, func(t *testing.T) fetchtest.Harness { return retriever(t, engine(t)) })
+		})
+	}
+}
+
+func retriever(t *testing.T, e store.Engine) fetchtest.Harness {
+	q := &store.Queue{Engine: e}
+	return fetchtest.Harness{
+		Can: fetchtest.Can{Deletes: true},
+		Put: func(all ...[]byte) {
+			for _, b := range all {
+				m := &mail.Message{Content: octets(b), Envelope: mail.Envelope{
+					Reverse:    "a@example.org",
+					Recipients: []mail.Recipient{{Forward: "a@example.net"}, {Forward: "b@example.net"}},
+				}}
+				if r := q.Deliver(t.Context(), m); !r.Done(2) {
+					t.Fatalf("not queued: %+v", r)
+				}
+			}
+		},
+		Retriever: func(*fetchtest.Line) mail.Retriever { return q.Lane("default") },
+		Left: func() (all [][]byte) {
+			for x, err := range q.Export(t.Context(), store.Filter{}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := x.Open(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := io.ReadAll(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Close()
+				all = append(all, b)
+			}
+			return all
+		},
+	}
+}
