@@ -60,7 +60,6 @@ func (a *app) root() *cobra.Command {
 		Short:         "Collect mail from POP3 and IMAP maildrops and see that it arrives",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			when, err := term.ParseWhen(a.color)
 			if err != nil {

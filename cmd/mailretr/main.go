@@ -30,7 +30,7 @@ func run(args []string) int {
 // verbs are the commands at the top, in the order of the help.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newCheck(a), newQueue(a), newMaildrop(a), newSeen(a), newReload(a), newConfig(a),
+		newServe(a), newInit(a), newCheck(a), newQueue(a), newMaildrop(a), newSeen(a), newReload(a), newConfig(a),
 		newVersion(a),
 	}
 }

@@ -20,11 +20,16 @@ const most = 2 << 20
 // that need more are kept; nil means that whole ids are to be shown.
 type shorts map[mail.ID]int
 
-// shortsOf compares all ids that there are, without their records.
+// shortsOf compares all ids that there are.
 func shortsOf(ctx context.Context, e store.Engine) (shorts, error) {
-	ids, err := e.Find(ctx, "", most)
-	if err != nil || len(ids) >= most {
-		return nil, err
+	var ids []mail.ID
+	for l, err := range e.List(ctx, store.Filter{}) {
+		if err != nil {
+			return nil, err
+		}
+		if ids = append(ids, l.Record.ID); len(ids) > most {
+			return nil, nil
+		}
 	}
 	return shorten(ids), nil
 }
