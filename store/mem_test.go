@@ -42,12 +42,13 @@ type disk struct {
 	bodies  map[BodyRef][]byte
 	done    map[[16]byte]bool
 	n       int
+	reports map[string]int // reports ever committed, by UID and recipient reported on
 }
 
 func newMem(now func() time.Time) *mem {
 	return (&disk{
 		records: map[mail.ID]Record{}, marks: map[mail.Account]map[mail.UID]Seen{}, notes: map[[3]string][]byte{},
-		bodies: map[BodyRef][]byte{}, done: map[[16]byte]bool{},
+		bodies: map[BodyRef][]byte{}, done: map[[16]byte]bool{}, reports: map[string]int{},
 	}).open(now)
 }
 
@@ -133,6 +134,9 @@ func (e *mem) apply(b *Batch) {
 		delete(e.leases, e.id(l.Key))
 	}
 	for _, r := range b.Put {
+		if _, old := e.disk.records[r.ID]; !old && !r.Parent.Zero() {
+			e.disk.reports[string(r.ParentOrigin.UID)+" "+failedOf(e.disk.bodies[r.Body])]++
+		}
 		r.Recipients = slices.Clone(r.Recipients)
 		e.disk.records[r.ID] = r
 	}
@@ -162,6 +166,20 @@ func (e *mem) apply(b *Batch) {
 			e.disk.notes[k] = bytes.Clone(n.Value)
 		}
 	}
+}
+
+// failedOf is the recipient that a report of the tests is on.
+func failedOf(b []byte) string {
+	s, _ := strings.CutPrefix(string(b), "Subject: failed ")
+	s, _, _ = strings.Cut(s, "\r\n")
+	return s
+}
+
+// told says whether a report was ever committed on a recipient of a message.
+func (e *mem) told(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.disk.reports[key] > 0
 }
 
 func spot(u mail.UID) [16]byte {

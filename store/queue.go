@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -128,17 +129,30 @@ func (q *Queue) commit(ctx context.Context, b *Batch) error {
 	if b.ID == [16]byte{} {
 		b.ID = q.newID()
 	}
-	pause := commitPause
+	pause, asked := commitPause, false
 	for try := 1; ; try++ {
 		err := q.Engine.Commit(ctx, b)
-		if !errors.Is(err, ErrUnknown) || try == commitTries {
+		if !errors.Is(err, ErrUnknown) {
+			return stillUnknown(asked, err)
+		}
+		if asked = true; try == commitTries {
 			return err
 		}
-		if err := q.wait(ctx, pause); err != nil {
-			return err
+		if e := q.wait(ctx, pause); e != nil {
+			return fmt.Errorf("%w; then %v", err, e)
 		}
 		pause = min(2*pause, 5*time.Second)
 	}
+}
+
+// stillUnknown judges the answer to a batch that was asked for again. An engine that has looked says whether the first
+// one was made; one that could not look, because it is closed or its disk is, leaves that open.
+func stillUnknown(asked bool, err error) error {
+	var seen *ErrSeen
+	if !asked || err == nil || errors.As(err, &seen) || errors.Is(err, ErrFenced) {
+		return err
+	}
+	return fmt.Errorf("%w; then %v", ErrUnknown, err)
 }
 
 func (q *Queue) now() time.Time {

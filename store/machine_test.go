@@ -1,0 +1,275 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"mailretr/store/mail"
+)
+
+// machine is a maildrop, a queue over an engine that lies and crashes, and an MTA that answers at random. Whatever
+// happens, each recipient of each message is served once, or told of once, or still waits; in one place.
+type machine struct {
+	w *world
+	t *rapid.T
+
+	upstream map[mail.UID]*mail.Message // what the maildrop still has
+	all      map[mail.UID]*mail.Message
+	served   map[string]int // uid/recipient
+	told     map[string]int
+	unsure   map[string]bool // a settlement was lost: the next attempt may serve twice
+	next     int
+	ask      func() int // 0..99
+}
+
+func newMachine(t *rapid.T, tt *testing.T) *machine {
+	m := &machine{
+		w: newWorld(tt), t: t, upstream: map[mail.UID]*mail.Message{}, all: map[mail.UID]*mail.Message{},
+		served: map[string]int{}, told: map[string]int{}, unsure: map[string]bool{},
+	}
+	m.w.Guard = Guard{Wait: 10 * time.Minute, Alike: 5}
+	m.w.Schedule = func(mail.Lane) Schedule { return Schedule{Retry: []time.Duration{time.Minute}, Expire: time.Hour} }
+	m.faults()
+	return m
+}
+
+// faults makes one commit in four fail, in all the ways that it may.
+func (m *machine) faults() {
+	m.ask = func() int { return rapid.IntRange(0, 99).Draw(m.t, "chance") }
+	m.w.mem.fault = func(int, *Batch) (error, bool) {
+		switch n := m.ask(); {
+		case n < 8:
+			return ErrUnknown, true
+		case n < 16:
+			return ErrUnknown, false
+		case n < 20:
+			return errors.New("disk"), false
+		}
+		return nil, false
+	}
+}
+
+func (m *machine) Arrive(*rapid.T) {
+	m.next++
+	u := mail.UID(fmt.Sprintf("%d", m.next))
+	sender := mail.Path(fmt.Sprintf("s%d@b.example", m.next))
+	msg := message(string(u), sender, "x@a.example", "y@a.example", "z@c.example")
+	m.upstream[u], m.all[u] = msg, msg
+}
+
+// Collect is one session: list, choose, batch, settle, let go; the answer of the server may be lost.
+func (m *machine) Collect(t *rapid.T) {
+	ctx := m.w.Context()
+	listed := slices.Sorted(maps.Keys(m.upstream))
+	c, err := m.w.Choose(ctx, Listing{Maildrop: "jaco", Account: "acc", UIDs: listed, Complete: true, Lets: true})
+	if err != nil {
+		return
+	}
+	var gone []mail.UID
+	b := m.w.Batch()
+	var in []mail.UID
+	for _, u := range c.Fetch {
+		if err := b.Add(ctx, m.upstream[u]); err == nil {
+			in = append(in, u)
+		}
+	}
+	for i, r := range b.Commit(ctx) {
+		if r.Done(3) {
+			gone = append(gone, in[i])
+		}
+	}
+	if len(c.Release) > 0 && m.w.Confirm(ctx) == nil {
+		gone = append(gone, c.Release...)
+	}
+	if rapid.Bool().Draw(t, "cut before the deletion") {
+		return
+	}
+	for _, u := range gone {
+		delete(m.upstream, u)
+	}
+	if !rapid.Bool().Draw(t, "confirmation lost") {
+		_ = m.w.Gone(ctx, "acc", gone)
+	}
+}
+
+// Attempt is one session of a lane.
+func (m *machine) Attempt(t *rapid.T) {
+	lane := rapid.SampledFrom([]mail.Lane{"main", "b.example", "c.example"}).Draw(t, "lane")
+	d, err := m.w.Lane(lane).Open(m.w.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	left := rapid.IntRange(1, 5).Draw(t, "messages")
+	for msg, err := range d.Messages(m.w.Context(), nil) {
+		if err != nil {
+			return
+		}
+		report := m.answer(t, msg)
+		if rapid.IntRange(0, 19).Draw(t, "dies") == 0 {
+			m.doubt(msg)
+			return // the answer was not committed
+		}
+		if err := d.Settle(m.w.Context(), msg, report); err != nil {
+			m.doubt(msg)
+			return
+		}
+		if left--; left == 0 {
+			return
+		}
+	}
+}
+
+// answer is what the MTA does and says.
+func (m *machine) answer(t *rapid.T, msg *mail.Message) mail.Report {
+	if !msg.Parent.Zero() {
+		return mail.Report{yes}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "away") == 0 {
+		return mail.Same(len(msg.Envelope.Recipients), away)
+	}
+	var r mail.Report
+	for _, x := range msg.Envelope.Recipients {
+		one := rapid.SampledFrom([]mail.Result{yes, yes, no, later, {}}).Draw(t, "answer")
+		if one.Outcome == mail.Delivered {
+			m.served[key(msg, x.Forward)]++
+		}
+		r = append(r, one)
+	}
+	if n := rapid.IntRange(0, 9).Draw(t, "short"); n == 0 {
+		for _, x := range msg.Envelope.Recipients[1:] { // the answer to these was not seen
+			m.unsure[key(msg, x.Forward)] = true
+		}
+		r = r[:1]
+	}
+	return r
+}
+
+func (m *machine) doubt(msg *mail.Message) {
+	for _, x := range msg.Envelope.Recipients {
+		m.unsure[key(msg, x.Forward)] = true
+	}
+}
+
+func key(msg *mail.Message, p mail.Path) string { return string(msg.Origin.UID) + " " + string(p) }
+
+func (m *machine) Later(t *rapid.T) {
+	m.w.clock.add(time.Duration(rapid.IntRange(1, 30).Draw(t, "minutes")) * time.Minute)
+}
+
+func (m *machine) Crash(*rapid.T) {
+	m.w.use(m.w.mem.reopen())
+	m.faults()
+}
+
+func (m *machine) Verb(t *rapid.T) {
+	all := m.w.records()
+	if len(all) == 0 {
+		t.Skip("nothing is queued")
+	}
+	id := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")].ID
+	ctx := m.w.Context()
+	switch rapid.IntRange(0, 3).Draw(t, "verb") {
+	case 0:
+		_ = m.w.Hold(ctx, id, "for now", nil)
+	case 1:
+		_ = m.w.Release(ctx, id, nil)
+	case 2:
+		_ = m.w.Retry(ctx, id, nil)
+	case 3:
+		_, _ = m.w.ReleaseAll(ctx, Filter{}, HoldAlike)
+	}
+}
+
+// Check holds after each step.
+func (m *machine) Check(t *rapid.T) {
+	waits := map[string]int{}
+	reports := map[string]int{}
+	for _, r := range m.w.records() {
+		if !r.Parent.Zero() {
+			reports[string(r.ParentOrigin.UID)]++
+			continue
+		}
+		if m.w.mem.disk.bodies[r.Body] == nil {
+			t.Fatalf("record %v has no body", r.ID)
+		}
+		for _, x := range r.Recipients {
+			waits[string(r.Origin.UID)+" "+string(x.Forward)]++
+		}
+	}
+	for u, msg := range m.all {
+		_, there := m.upstream[u]
+		for _, x := range msg.Envelope.Recipients {
+			k := key(msg, x.Forward)
+			if n := waits[k]; n > 1 {
+				t.Fatalf("%s is queued %d times", k, n)
+			}
+			if m.served[k] > 1 && !m.unsure[k] {
+				t.Fatalf("%s was served %d times", k, m.served[k])
+			}
+			if waits[k] == 0 && m.served[k] == 0 && !there && !m.reported(k) {
+				t.Fatalf("%s is lost: not upstream, not queued, not served, nobody told", k)
+			}
+			if m.reported(k) && m.served[k] > 0 && !m.unsure[k] {
+				t.Fatalf("%s was served, and reported as failed", k)
+			}
+		}
+	}
+}
+
+// reported says whether a report on this recipient was queued, by the commits that the engine has made.
+func (m *machine) reported(k string) bool { return m.w.mem.told(k) }
+
+func TestMachine(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := newMachine(rt, t)
+		rt.Repeat(rapid.StateMachineActions(m))
+		m.settleDown(rt)
+	})
+}
+
+// settleDown lets everything work again, and sees each recipient to an end.
+func (m *machine) settleDown(t *rapid.T) {
+	m.w.mem.fault = nil
+	for range 200 {
+		for _, r := range m.w.records() {
+			if r.Held() {
+				_ = m.w.Release(m.w.Context(), r.ID, nil)
+			}
+		}
+		c := m.w.choose(words(slices.Collect(maps.Keys(m.upstream))))
+		for _, u := range c.Fetch {
+			m.w.put(m.upstream[u])
+		}
+		for _, u := range append(c.Fetch, c.Release...) {
+			delete(m.upstream, u)
+		}
+		for _, l := range []mail.Lane{"main", "b.example", "c.example"} {
+			m.w.pass(l, func(msg *mail.Message) mail.Report {
+				for _, x := range msg.Envelope.Recipients {
+					m.served[key(msg, x.Forward)]++
+				}
+				return mail.Same(len(msg.Envelope.Recipients), yes)
+			})
+		}
+		if len(m.w.records()) == 0 && len(m.upstream) == 0 {
+			break
+		}
+		m.w.clock.add(10 * time.Minute)
+	}
+	if n := len(m.w.records()); n > 0 || len(m.upstream) > 0 {
+		t.Fatalf("%d records and %d messages upstream never end", n, len(m.upstream))
+	}
+	m.Check(t)
+	for k, n := range m.w.mem.disk.reports {
+		if n > 1 {
+			t.Fatalf("%d reports on %s", n, k)
+		}
+	}
+}
