@@ -135,7 +135,8 @@ func octets(t testing.TB, m *mail.Message) string {
 	return string(b)
 }
 
-// wellFormed checks the structure with the standard library: one From, three parts, no line too long, normal form.
+// wellFormed checks the structure with the standard library: one From, three parts, no line too long, normal
+// form.
 func wellFormed(t testing.TB, s string) (h netmail.Header, parts [3]string) {
 	t.Helper()
 	if strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\n") || strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\r") {
@@ -185,6 +186,10 @@ func wellFormed(t testing.TB, s string) (h netmail.Header, parts [3]string) {
 		b, err := io.ReadAll(p)
 		if err != nil {
 			t.Fatal(err)
+		}
+		// multipart.Part forgets the field when it decodes.
+		if n == 1 && p.Header.Get("Content-Transfer-Encoding") == "" {
+			t.Error("the fields for programs are encoded") // RFC 3464, 2.1
 		}
 		parts[n] = string(b)
 	}

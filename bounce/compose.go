@@ -21,8 +21,8 @@ const maxAddress = 900
 // A line is one field.
 type line struct{ name, value string }
 
-// head makes a section. Go-message puts each new field on top, so that they are added backwards; one without a
-// value is left out. They are added raw: it would write Reporting-Mta.
+// head makes a section. Go-message puts each new field on top, so that they are added backwards; one without
+// a value is left out. They are added raw: it would write Reporting-Mta.
 func head(lines ...line) textproto.Header {
 	var h textproto.Header
 	for _, l := range slices.Backward(lines) {
@@ -36,8 +36,8 @@ func head(lines ...line) textproto.Header {
 // preferred is the length at which fields are folded (RFC 5322, 2.1.1), with its CRLF.
 const preferred = 78
 
-// fold writes a field, broken before blanks where its lines would be too long. A line break in the value, which
-// whoever made it has to see to, becomes a blank all the same: it would be a new field.
+// fold writes a field, broken before blanks where its lines would be too long. A line break in the value,
+// which whoever made it has to see to, becomes a blank all the same: it would be a new field.
 func fold(name, value string) []byte {
 	value = strings.NewReplacer("\r", " ", "\n", " ").Replace(value)
 	b := []byte(name + ":")

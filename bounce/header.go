@@ -87,8 +87,8 @@ func subject(header []byte) string {
 const maxHeader = 64 << 10
 
 // normal returns the header section in normal form, without the empty line that ends it: CRLF line ends, a
-// bare CR made a blank. A header that was fetched by TOP has not been through the queue's door. What is longer
-// than maxHeader is cut at the end of a line.
+// bare CR made a blank. A header that was fetched by TOP has not been through the queue's door. What is
+// longer than maxHeader is cut at the end of a line.
 func normal(header []byte) []byte {
 	if len(header) > maxHeader {
 		header = header[:maxHeader]

@@ -12,10 +12,11 @@ import (
 var nasty = []string{
 	"a\r\nBcc: evil@example.org", "a\nFrom: evil@example.org", "a\r\n\r\nbody", "\r\n--=_x\r\n", "\x00\x01\x1b[2J",
 	"\xff\xfe\x80", "\u202e\u2028", "--boundary", "%s%n%d", `\r\n"`, strings.Repeat("x", 1<<20), strings.Repeat("x y", 1<<18),
-	strings.Repeat("ü", 1<<18), "=?utf-8?q?a=0D=0ABcc:_b@c?=", "ü", "(", `"`, "<>", ";", "\t\t \t", "", ".", "\r", "..\r\n.\r\n",
+	strings.Repeat("ü", 1<<18), strings.Repeat("\x00", 2000), strings.Repeat("\U0001f600", 300), strings.Repeat(`\`, 3000), "=?utf-8?q?a=0D=0ABcc:_b@c?=", "ü", "(", `"`, "<>", ";", "\t\t \t", "", ".", "\r", "..\r\n.\r\n",
 }
 
-// TestS10_Injection puts it into each place a stranger can write, and reads the report with the standard library.
+// TestS10_Injection puts it into each place a stranger can write, and reads the report with the standard
+// library.
 func TestS10_Injection(t *testing.T) {
 	for _, bad := range nasty {
 		for _, x := range []struct {
@@ -74,6 +75,37 @@ func TestS10_OneFoldedField(t *testing.T) {
 	}
 	if !strings.Contains(strings.ReplaceAll(parts[1], "\r\n ", " "), "Diagnostic-Code: smtp; "+reply) {
 		t.Error(parts[1])
+	}
+}
+
+// TestLongAddresses: addresses of the greatest length fit into their fields.
+func TestLongAddresses(t *testing.T) {
+	for _, local := range []string{strings.Repeat("x", 980), strings.Repeat("ü", 490), strings.Repeat("\U0001f600", 245)} {
+		for _, to := range []mail.Path{"j@kroon.co.za", mail.Path(local + "@kroon.co.za")} {
+			m := message(original1, to)
+			m.Envelope.Reverse = mail.Path(local + "@example.org")
+			if err := m.Envelope.Reverse.Check(); err != nil {
+				t.Fatal(err)
+			}
+			_, s := one(t, reporter(), m, mail.Report{refused("550 no", "")})
+			wellFormed(t, s)
+		}
+	}
+}
+
+// TestFold: a value is folded at its blanks, keeps its octets, and never begins a new field.
+func TestFold(t *testing.T) {
+	for value, want := range map[string]string{
+		"a":                      "X: a\r\n",
+		" a":                     "X: a\r\n",
+		"a\r\nB: c":              "X: a  B: c\r\n",
+		strings.Repeat("y", 100): "X:\r\n " + strings.Repeat("y", 100) + "\r\n",
+		strings.Repeat("y", 70) + " z  " + strings.Repeat("w", 70): "X: " + strings.Repeat("y", 70) + " z \r\n " +
+			strings.Repeat("w", 70) + "\r\n",
+	} {
+		if got := string(fold("X", value)); got != want {
+			t.Errorf("%q: %q", value, got)
+		}
 	}
 }
 

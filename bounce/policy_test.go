@@ -48,6 +48,7 @@ func TestS11_NoReport(t *testing.T) {
 		{"softfail", ar + "mx.isp.example; spf=softfail; dkim=fail", "a@b.example", ToSender, ""},
 		{"in a comment", ar + `mx.isp.example; spf=pass (x; spf=fail \) ; spf=fail)`, "a@b.example", ToSender, ""},
 		{"in quotes", ar + `mx.isp.example; spf=pass reason="; spf=fail \"; dmarc=fail"`, "a@b.example", ToSender, ""},
+		{"in quotes, later", ar + `mx.isp.example; spf=pass reason="x; spf=fail; y"`, "a@b.example", ToSender, ""},
 		{"another server", ar + "mx.evil.example; spf=fail", "a@b.example", ToSender, ""},
 		{"not the topmost", ar + "mx.isp.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example", ToSender, ""},
 		{"topmost of another", ar + "x.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example", ToSender, ""},

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mailretr/store/mail"
 )
@@ -131,10 +130,10 @@ func (r *Reporter) closing(f *failure) string {
 // width is the longest line of the part for people, where its words allow it.
 const width = 72
 
-// wrapText writes a paragraph.
+// wrapText writes a paragraph. A word that is longer than any line stays whole: quoted-printable carries it.
 func wrapText(b *strings.Builder, indent, s string) {
 	n := 0
-	for _, w := range words(s) {
+	for _, w := range strings.Fields(s) {
 		switch {
 		case n == 0:
 			b.WriteString(indent + w)
@@ -150,23 +149,4 @@ func wrapText(b *strings.Builder, indent, s string) {
 	if n > 0 {
 		b.WriteString("\r\n")
 	}
-}
-
-// maxWord is where a word is broken, in octets: addresses and links stay whole, but no reply makes a line too
-// long.
-const maxWord = 500
-
-// words returns the words of s, broken where they are too long.
-func words(s string) (list []string) {
-	for _, w := range strings.Fields(s) {
-		for len(w) > maxWord {
-			cut := maxWord
-			for cut > 1 && !utf8.RuneStart(w[cut]) {
-				cut--
-			}
-			list, w = append(list, w[:cut]), w[cut:]
-		}
-		list = append(list, w)
-	}
-	return list
 }

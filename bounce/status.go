@@ -45,13 +45,25 @@ func (r *Reporter) status(f *failure, global bool) ([]byte, error) {
 // section writes fields and an empty line.
 func section(b *bytes.Buffer, lines ...line) error { return textproto.WriteHeader(b, head(lines...)) }
 
+// maxField bounds a value after it was escaped, which makes up to six octets of one: it has to fit into a
+// line, for the fields for programs are always 7bit or 8bit (RFC 3464, 2.1).
+const maxField = 900
+
 // shown makes what a stranger wrote fit for a field: one line, bounded, ASCII unless global.
 func shown(s string, global bool) string {
 	s = mail.Printable(strings.Join(strings.Fields(s), " "), maxReply)
-	if global {
+	if !global {
+		s = ascii(s)
+	}
+	return bounded(s)
+}
+
+// bounded cuts what is too long for a field.
+func bounded(s string) string {
+	if len(s) <= maxField {
 		return s
 	}
-	return ascii(s)
+	return strings.ToValidUTF8(s[:maxField], "") + "..."
 }
 
 // ascii escapes what is beyond ASCII.
@@ -121,14 +133,10 @@ func date(t, now time.Time) string {
 // address returns an address with its type: rfc822, or utf-8 where it is beyond ASCII (RFC 6533, 3), for whom
 // has no SMTPUTF8 in its own ASCII form.
 func address(p mail.Path, global bool) string {
-	s := string(p)
-	if len(s) > maxAddress {
-		s = mail.Printable(s, maxAddress)
+	if p.ASCII() {
+		return "rfc822; " + bounded(strings.Trim(p.String(), "<>"))
 	}
-	if p.ASCII() && len(s) == len(p) {
-		return "rfc822; " + strings.Trim(p.String(), "<>")
-	}
-	return "utf-8; " + unitext(s, global)
+	return "utf-8; " + bounded(unitext(string(p), global))
 }
 
 // unitext writes an address as utf-8-addr-unitext, or utf-8-addr-xtext where only ASCII may be used (RFC
