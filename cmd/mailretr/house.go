@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
 	"mailretr/conf/yaml"
+	"mailretr/store/mail"
 )
 
 // An opener assembles the state of a configuration in this process. A state that another process has is a
@@ -113,6 +115,34 @@ func (a *app) local(ctx context.Context, l *loaded, f func(*control.Client) erro
 		err = fmt.Errorf("closing the state: %w", failed)
 	}
 	return true, err
+}
+
+// inProcess is the opener of the program. Alarms are told; nothing collects or delivers by itself.
+func (a *app) inProcess(ctx context.Context, c *conf.Config) (control.House, func() error, error) {
+	alarm := func(e mail.Event) {
+		if e.Alarm {
+			a.talk.Printf("mailretr: %s\n", mail.Printable(alarmed(e), 1000))
+		}
+	}
+	h, err := assemble(ctx, c, needs{
+		log: slog.New(slog.DiscardHandler), observe: mail.Observers{mail.ObserverFunc(alarm)}, fatal: func(error) {},
+	})
+	if err != nil {
+		return control.House{}, nil, err
+	}
+	h.poller.Set(ctx, h.drops())
+	return h.controlled(), h.close, nil
+}
+
+// alarmed says what an alarm is about.
+func alarmed(e mail.Event) string {
+	switch {
+	case e.Err == nil:
+		return e.Text
+	case e.Text == "":
+		return e.Err.Error()
+	}
+	return e.Text + ": " + e.Err.Error()
 }
 
 // problems shows mistakes, one per line.

@@ -24,7 +24,13 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	defer stop()
-	return newApp(os.Stdin, os.Stdout, os.Stderr).run(ctx, args)
+	return wired(newApp(os.Stdin, os.Stdout, os.Stderr)).run(ctx, args)
+}
+
+// wired gives the verbs what they need of the house.
+func wired(a *app) *app {
+	a.open = a.inProcess
+	return a
 }
 
 // verbs are the commands at the top, in the order of the help.
