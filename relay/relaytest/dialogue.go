@@ -3,6 +3,7 @@ package relaytest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -86,7 +87,7 @@ func (d *dialogue) said(s Step, right string) (string, error) {
 	if reply == "" && a.Raw == "" && !a.Cut && !a.Reset && !a.Hang {
 		reply = right
 	}
-	return reply, d.act(a, reply)
+	return cmp.Or(reply, a.Raw), d.act(a, reply)
 }
 
 func (d *dialogue) act(a Answer, reply string) error {

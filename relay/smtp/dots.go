@@ -8,8 +8,8 @@ import (
 // A dots writes message octets in the form of RFC 5321, 4.5.2, up to their last CRLF, which go-smtp's Close adds with the
 // final dot.
 //
-// It stands beside the writer of net/textproto because that one looks at each octet alone (3 s of CPU for a GB, against
-// 0.2 s here), and changes CRCRLF. Content in normal form passes as it is. What is not goes out as the
+// It stands beside the writer of net/textproto because that one looks at each octet alone (5 s of CPU for a GB, against
+// 0.7 s here), and changes CRCRLF. Content in normal form passes as it is. What is not goes out as the
 // queue would have mended it: a bare LF as CRLF, a bare CR as a blank, so that no receiver, however sloppy about line
 // ends, sees the end of a message, or a command, in the middle of it.
 type dots struct {

@@ -177,7 +177,8 @@ func (a *attempt) octets(s *session, w *gosmtp.DataCommand) *failure {
 	if s.buf == nil {
 		s.buf = make([]byte, 32<<10)
 	}
-	d := &dots{w: s.Conn}
+	d := &dots{w: s.Conn, out: s.out}
+	defer func() { s.out = d.out }()
 	for {
 		n, err := a.body.Read(s.buf)
 		a.read = a.read || n > 0

@@ -24,7 +24,7 @@ type session struct {
 
 	messages, resets int // so far
 	most, mostResets int
-	buf              []byte
+	buf, out         []byte // used by one message after the other
 }
 
 // A failure is what ended a step: a reply of the server, or its absence.

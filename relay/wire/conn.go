@@ -185,8 +185,8 @@ func (c *Conn) flush(reader bool) error {
 			return c.toldWriting(err)
 		}
 		c.wmu.Lock()
-		if c.out == nil && cap(b) <= 2*gathered && (c.data.Load() || cap(b) <= MaxLine) {
-			c.out = b[:0] // kept for the next one; a connection that waits keeps little
+		if c.out == nil && cap(b) <= 4*gathered {
+			c.out = b[:0]
 		}
 		c.wmu.Unlock()
 	}

@@ -1,0 +1,51 @@
+package smtp
+
+import (
+	"testing"
+
+	"mailretr/relay/relaytest"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+func TestContract(t *testing.T) {
+	for name, x := range map[string]struct {
+		lmtp, tls bool
+		greeting  string
+	}{
+		"SMTP": {}, "SMTP over TLS": {tls: true}, "LMTP": {lmtp: true}, "Exim": {greeting: "220 mx ESMTP Exim 4.96 now"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			relaytest.Run(t, func(t *testing.T) relaytest.Harness {
+				s := relaytest.Script{LMTP: x.lmtp, Greeting: x.greeting, Answer: relaytest.First(
+					relaytest.For("refused@y.example", "RCPT", relaytest.Answer{Reply: "550 5.1.1 no such user"}),
+					relaytest.For("later@y.example", "RCPT", relaytest.Answer{Reply: "451 4.3.0 later"}),
+				)}
+				security := wire.TLS{Mode: wire.Plain}
+				if x.tls {
+					security = wire.TLS{Name: "mail.test"}
+					security.Roots, s.TLS = relaytest.Certificate(t, "mail.test")
+				}
+				mta := relaytest.New(t, s)
+				return relaytest.Harness{
+					Can:     relaytest.Can{Many: true, Envelope: true, Null: true, Lane: true},
+					Refused: "refused@y.example", Later: "later@y.example",
+					Deliverer: func(t testing.TB) mail.Deliverer {
+						return client(t, func(o *Options) { o.LMTP, o.Dial[0].TLS = x.lmtp, security }, mta)
+					},
+					Arrived: func(testing.TB) (all []relaytest.Arrival) {
+						for _, m := range mta.Mails() {
+							a := relaytest.Arrival{From: m.From, Data: m.Data}
+							for _, r := range m.To {
+								a.To = append(a.To, r.Path)
+							}
+							all = append(all, a)
+						}
+						return all
+					},
+					Unreachable: func(testing.TB) { mta.Close() },
+				}
+			})
+		})
+	}
+}
