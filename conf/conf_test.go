@@ -322,6 +322,26 @@ func TestFind(t *testing.T) {
 	check("XDG_CONFIG_HOME", "", env(1000, "XDG_CONFIG_HOME", xdg), other)
 }
 
+func TestFingerprint(t *testing.T) {
+	a, b := good(t).Maildrops[0], good(t).Maildrops[0]
+	b.At = Where{Self: Pos{"elsewhere", 7, 7}}
+	b.TLS.At = b.At
+	if a.Fingerprint() != b.Fingerprint() {
+		t.Error("the place counts")
+	}
+	for _, change := range []func(*Maildrop){
+		func(m *Maildrop) { m.To = []string{"b@example.org"} },
+		func(m *Maildrop) { m.Password = SecretEnv("Y") },
+		func(m *Maildrop) { m.TLS.Pins = []string{"ab"} },
+		func(m *Maildrop) { m.Multidrop = &Multidrop{Nth: 2} },
+	} {
+		b := good(t).Maildrops[0]
+		if change(&b); a.Fingerprint() == b.Fingerprint() {
+			t.Errorf("not seen: %+v", b)
+		}
+	}
+}
+
 func TestDestinationTLS(t *testing.T) {
 	for address, want := range map[string]Mode{
 		"localhost:25": ModeNone, "127.0.0.1:25": ModeNone, "[::1]:25": ModeNone, "/run/x": ModeNone, "unix:/run/x": ModeNone,

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"crypto/sha256"
+	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
@@ -100,6 +102,22 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 	if m.Multidrop != nil && m.Multidrop.Nth == 0 {
 		m.Multidrop.Nth = 1
 	}
+}
+
+// Fingerprint is equal for two maildrops with the same settings, wherever they are written; what was put
+// aside for a setting is looked at again when it changes. It says where the password is found, and nothing of
+// the password.
+func (m *Maildrop) Fingerprint() [32]byte {
+	kind, where := m.Password.Form()
+	b, err := json.Marshal(struct {
+		Maildrop Maildrop
+		Kind     string
+		Where    []string
+	}{*m, kind, where})
+	if err != nil {
+		panic("conf: " + err.Error()) // plain data can be marshalled
+	}
+	return sha256.Sum256(b)
 }
 
 // Loopback says whether a host is this machine, by its name or literal alone; nothing is looked up.
