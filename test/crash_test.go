@@ -37,7 +37,7 @@ func TestCrash(t *testing.T) {
 			port := map[string]int{"pop3": d.POP3, "imap": d.IMAP}[protocol]
 			conf := fmt.Sprintf("deliver: {smtp: \"127.0.0.1:%d\", connections: %d}\n", sink.Port, connections) +
 				"bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}\n" +
-				"queue: {retry: [200ms]}\npoll: 500ms\nmaildrops:\n"
+				"queue: {retry: [1s]}\npoll: 1s\nmaildrops:\n"
 			const users = 4
 			total := number("MAILRETR_MESSAGES", 2000)
 			for u := range users {

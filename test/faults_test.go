@@ -64,7 +64,7 @@ func (b *bed) arrives(duplicates int) {
 func TestLineCutAtRandomOctets(t *testing.T) {
 	for _, protocol := range []string{"pop3", "imap"} {
 		t.Run(protocol, func(t *testing.T) {
-			b := newBed(t, protocol, nil, "queue: {retry: [200ms]}\n")
+			b := newBed(t, protocol, nil, "queue: {retry: [1s]}\n")
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			r := rand.New(rand.NewPCG(seed, 9))
@@ -102,7 +102,7 @@ func TestDiskFull(t *testing.T) {
 	for _, protocol := range []string{"pop3", "imap"} {
 		t.Run(protocol, func(t *testing.T) {
 			state := filepath.Join(dir, protocol)
-			b := newBed(t, protocol, nil, "queue: {retry: [200ms], reserve: 24M}\n")
+			b := newBed(t, protocol, nil, "queue: {retry: [1s], reserve: 24M}\n")
 			conf, err := os.ReadFile(b.p.conf)
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestDiskFull(t *testing.T) {
 
 // TestFewDescriptors lets the daemon have so few file descriptors that it runs out of them.
 func TestFewDescriptors(t *testing.T) {
-	b := newBed(t, "imap", nil, "queue: {retry: [200ms]}\n")
+	b := newBed(t, "imap", nil, "queue: {retry: [1s]}\n")
 	b.fillMore(b.d, "jaco", 300, 6)
 	b.p.serve()
 	eventually(t, time.Minute, "a beginning", func() bool { return b.missing() < 300 })
@@ -172,7 +172,7 @@ func TestMTADefersAfterDATA(t *testing.T) {
 				}
 				return b.take(m)
 			}
-			b = newBed(t, "pop3", take, "queue: {retry: [200ms]}\n")
+			b = newBed(t, "pop3", take, "queue: {retry: [1s]}\n")
 			b.fillMore(b.d, "jaco", 100, 8)
 			b.p.serve()
 			b.arrives(0)

@@ -14,7 +14,7 @@ import (
 const common = `
 deliver: {smtp: "localhost:%d"}
 bounce: {from: "Mail Delivery System <mailer-daemon@kroon.co.za>", postmaster: postmaster@kroon.co.za}
-queue: {retry: [200ms]}
+queue: {retry: [1s]}
 poll: 1s
 maildrops:
   - name: jaco

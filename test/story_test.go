@@ -25,7 +25,7 @@ func ways(t *testing.T, d *real.Dovecot, user string) []way {
 		l := real.StartLine(t, port, 0)
 		return way{name, fmt.Sprintf("%s://%s@localhost:%d", scheme, user, l.Port), extra, tls, l}
 	}
-	ca := "    ca: " + d.CAFile + "\n"
+	ca := "    tls: {ca: " + d.CAFile + "}\n"
 	return []way{
 		make("pop3 plain", "pop3", d.POP3, "    tls: none\n", false),
 		make("pop3 TLS", "pop3s", d.POP3S, ca, true),

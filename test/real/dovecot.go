@@ -115,6 +115,20 @@ func owner() (uid, gid int) { return 65534, 65534 }
 // User makes a user.
 func (d *Dovecot) User(name string) {
 	d.t.Helper()
+	d.account(name)
+	uid, gid := owner()
+	for _, sub := range []string{"", "/new", "/cur", "/tmp"} {
+		p := filepath.Join(d.Dir, "mail", name) + sub
+		if err := os.MkdirAll(p, 0o700); err != nil {
+			d.t.Fatalf("%v", err)
+		}
+		os.Chown(p, uid, gid)
+	}
+}
+
+// account adds a user to the password file, if it is not there.
+func (d *Dovecot) account(name string) {
+	d.t.Helper()
 	path := filepath.Join(d.Dir, "users")
 	if b, err := os.ReadFile(path); err == nil && strings.Contains("\n"+string(b), "\n"+name+":") {
 		return
@@ -125,14 +139,6 @@ func (d *Dovecot) User(name string) {
 	}
 	defer f.Close()
 	fmt.Fprintf(f, "%s:{PLAIN}secret\n", name)
-	uid, gid := owner()
-	for _, sub := range []string{"", "/new", "/cur", "/tmp"} {
-		p := filepath.Join(d.Dir, "mail", name) + sub
-		if err := os.MkdirAll(p, 0o700); err != nil {
-			d.t.Fatalf("%v", err)
-		}
-		os.Chown(p, uid, gid)
-	}
 }
 
 // Password changes a user's password.
