@@ -193,7 +193,7 @@ func (e *Engine) prepareSeen(r *request, b *store.Batch) error {
 		if s.Account != last || len(r.seen) == 0 {
 			last, account = s.Account, e.hash.account(s.Account)
 		}
-		o := seenOp{uid: s.UID, account: account, mark: markOf(s), fresh: s.New, forget: forget}
+		o := seenOp{uid: s.UID, account: account, mark: markOf(s), fresh: s.New && !forget, forget: forget}
 		switch {
 		case s.UID != "":
 			o.spot, o.folder = e.hash.spot(s.UID)

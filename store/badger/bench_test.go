@@ -1,0 +1,170 @@
+package badger
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// BenchmarkPut makes messages of 5 KB durable, each with a commit of its own, by 1, 8 and 32 writers.
+func BenchmarkPut(b *testing.B) {
+	for _, n := range []int{1, 8, 32} {
+		b.Run(fmt.Sprintf("writers=%d", n), func(b *testing.B) { benchPut(b, n, 1, false) })
+	}
+}
+
+// BenchmarkBatch does the same with a commit for each 128 messages, sealed side by side, as a session does it.
+func BenchmarkBatch(b *testing.B) {
+	for _, n := range []int{1, 4} {
+		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) { benchPut(b, n, 128, false) })
+	}
+}
+
+// BenchmarkThrough puts messages, leases them, reads them and removes them.
+func BenchmarkThrough(b *testing.B) {
+	for _, n := range []int{1, 128} {
+		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) { benchPut(b, 4, n, true) })
+	}
+}
+
+func benchPut(b *testing.B, writers, batch int, through bool) {
+	ctx := context.Background()
+	dir := b.TempDir()
+	if d := os.Getenv("BENCH_DIR"); d != "" { // a file system to be measured
+		var err error
+		if dir, err = os.MkdirTemp(d, ""); err != nil {
+			b.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+	}
+	e, err := Open(ctx, Options{Dir: dir + "/state"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	octets := []byte("Subject: bench\r\n\r\n" + strings.Repeat("0123456789012345678901234567890\r\n", 150))
+	var next atomic.Int64
+	before := cpu()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for {
+				last := next.Add(int64(batch))
+				n := batch - int(max(0, last-int64(b.N)))
+				if n <= 0 {
+					return
+				}
+				benchBatch(ctx, b, e, w, n, last, octets, through)
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	used := cpu() - before
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msgs/s")
+	b.ReportMetric(float64(used.Microseconds())/float64(b.N), "cpu-us/msg")
+	b.ReportMetric(float64(peakRSS())/(1<<20), "peak-MB")
+	b.ReportMetric(float64(systemCPU.Microseconds())/float64(b.N), "sys-us/msg")
+	if err := e.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchBatch(ctx context.Context, b *testing.B, e *Engine, w, n int, last int64, octets []byte, through bool) {
+	put := make([]store.Record, n)
+	seen := make([]store.Seen, n)
+	var wg sync.WaitGroup
+	for i := range put {
+		r := &put[i]
+		uid := mail.UID("INBOX/1714/" + strconv.FormatInt(last+int64(i)+1, 10))
+		*r = store.Record{
+			Lane: "mta", Queued: time.Now(), Due: time.Now(), Reverse: "somebody@example.org",
+			Origin:     mail.Origin{Maildrop: "jaco", Account: mail.Account("acc" + strconv.Itoa(w)), UID: uid},
+			Recipients: []store.Recipient{{Recipient: mail.Recipient{Forward: "jaco@kroon.co.za"}}},
+		}
+		seen[i] = store.Seen{Account: r.Origin.Account, UID: uid, Mark: store.Taken, Day: 20000, Size: 5000,
+			Key: [16]byte{byte(i), 1, byte(last), byte(last >> 8), byte(last >> 16)}, New: true}
+		body, err := e.Stage(ctx, r)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		body.Write(octets)
+		seal := func() {
+			var err error
+			if r.Body, r.SHA256, err = body.Seal(ctx); err != nil {
+				b.Error(err)
+			}
+			r.Size = body.Size()
+		}
+		if n == 1 {
+			seal()
+		} else {
+			wg.Go(seal)
+		}
+	}
+	wg.Wait()
+	if err := e.Commit(ctx, &store.Batch{Put: put, Seen: seen}); err != nil {
+		b.Error(err)
+	}
+	if through {
+		benchDrain(ctx, b, e, n)
+	}
+}
+
+func benchDrain(ctx context.Context, b *testing.B, e *Engine, n int) {
+	l, _, err := e.LeaseMessages(ctx, store.Filter{Lane: "mta"}, n, time.Minute)
+	if err != nil {
+		b.Error(err)
+	}
+	buf := make([]byte, 16<<10)
+	var wg sync.WaitGroup
+	for i := range l {
+		f, err := e.OpenBody(ctx, l[i].Record.Body)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		f.Read(buf)
+		f.Close()
+	}
+	for i := range l { // a commit for each, as deliveries end; they share syncs
+		wg.Go(func() {
+			x := &store.Batch{Remove: []mail.ID{l[i].Record.ID}, Fence: []store.Lease{l[i].Lease}}
+			if err := e.Commit(ctx, x); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+var systemCPU time.Duration
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	systemCPU = time.Duration(u.Stime.Nano())
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func peakRSS() int64 {
+	text, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmHWM:" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
