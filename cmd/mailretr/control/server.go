@@ -14,6 +14,7 @@ import (
 	"mailretr/fetch"
 	"mailretr/relay"
 	"mailretr/store"
+	"mailretr/store/status"
 )
 
 // A House is what a server answers for. Queue, Engine and Config are needed; what is nil otherwise is answered with an
@@ -22,9 +23,9 @@ type House struct {
 	Queue  *store.Queue
 	Engine store.Engine
 	Poller *fetch.Poller
-	Runner *relay.Runner // nil: nobody delivers, which is so where no daemon runs
-	Status Status
-	Events *Hub // for the progress of a poll; nil: only its end is told
+	Runner *relay.Runner  // nil: nobody delivers, which is so where no daemon runs
+	Status *status.Folder // nil: only an overview is given
+	Events *Hub           // for the progress of a poll; nil: only its end is told
 
 	Config  func() *conf.Config             // the one in use
 	Reload  func(context.Context) error     // reads it again; nil: there is no daemon that would need it
@@ -109,6 +110,7 @@ func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
 	for pattern, f := range map[string]func(*House, *stream, *http.Request) error{
 		"GET /v1/version":       version,
+		"GET /v1/status":        statusOf,
 		"POST /v1/reload":       reload,
 		"POST /v1/queue/list":   list,
 		"GET /v1/queue/{id}":    show,

@@ -2,15 +2,149 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
+	"net/http"
+	"os"
+	"time"
+
+	"mailretr/store/status"
 )
 
-// A Status knows how the maildrops are.
-type Status interface {
-	Maildrops(context.Context) iter.Seq2[Maildrop, error]
+// A Status is a line of the answer to a status request: first the Overview, then each lane, then each maildrop, both worst
+// first. One of its fields is set.
+type Status struct {
+	Overview *Overview
+	Lane     *status.Lane
+	Maildrop *status.Status
 }
 
-// A Maildrop is how one maildrop is.
-type Maildrop struct {
-	Name string `json:"maildrop"`
+// An Overview is how the whole is.
+type Overview struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started,omitzero"` // zero: no daemon runs
+	Config  string    `json:"config,omitempty"` // the file
+
+	Messages int       `json:"messages"` // in the queue
+	Held     int       `json:"held"`
+	Octets   int64     `json:"octets"`
+	Oldest   time.Time `json:"oldest,omitzero"`
+	Free     int64     `json:"free_octets"` // of the disk
+	Reserve  int64     `json:"reserve_octets"`
+
+	Maildrops int      `json:"maildrops"`
+	Unwell    int      `json:"unwell"`             // maildrops that need somebody
+	LeftOut   []string `json:"left_out,omitempty"` // maildrops left out for mistakes in their entries
+}
+
+// The values of message_type, the key by which lines are told apart.
+const (
+	typeOverview = "overview"
+	typeLane     = "lane"
+	typeMaildrop = "maildrop"
+)
+
+// On the wire a line is the object itself with its type beside its other keys. What Fold remembers for itself stays here: a
+// key of the outer object hides that of the inner one.
+type (
+	overviewLine struct {
+		Type string `json:"message_type"`
+		*Overview
+	}
+	laneLine struct {
+		Type string `json:"message_type"`
+		*status.Lane
+	}
+	maildropLine struct {
+		Type string `json:"message_type"`
+		*status.Status
+		Fold *struct{} `json:"folding,omitempty"`
+	}
+)
+
+// MarshalJSON writes the object with its type.
+func (s Status) MarshalJSON() ([]byte, error) {
+	switch {
+	case s.Overview != nil:
+		return json.Marshal(overviewLine{typeOverview, s.Overview})
+	case s.Lane != nil:
+		return json.Marshal(laneLine{typeLane, s.Lane})
+	}
+	return json.Marshal(maildropLine{Type: typeMaildrop, Status: s.Maildrop})
+}
+
+// UnmarshalJSON reads the object by its type; one of a later version leaves all fields empty.
+func (s *Status) UnmarshalJSON(b []byte) error {
+	var t struct {
+		Type string `json:"message_type"`
+	}
+	if err := json.Unmarshal(b, &t); err != nil {
+		return err
+	}
+	switch t.Type {
+	case typeOverview:
+		s.Overview = &Overview{}
+		return json.Unmarshal(b, s.Overview)
+	case typeLane:
+		s.Lane = &status.Lane{}
+		return json.Unmarshal(b, s.Lane)
+	case typeMaildrop:
+		s.Maildrop = &status.Status{}
+		return json.Unmarshal(b, s.Maildrop)
+	}
+	return nil
+}
+
+func statusOf(h *House, out *stream, r *http.Request) error {
+	var lanes []status.Lane
+	var drops []status.Status
+	if h.Status != nil {
+		lanes, drops = h.Status.Lanes(), h.Status.List()
+	}
+	o, err := h.overview(r.Context(), drops)
+	if err != nil {
+		return err
+	}
+	if err := out.item(Status{Overview: o}, false); err != nil {
+		return err
+	}
+	for i := range lanes {
+		if err := out.item(Status{Lane: &lanes[i]}, false); err != nil {
+			return err
+		}
+	}
+	for i := range drops {
+		if err := out.item(Status{Maildrop: &drops[i]}, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *House) overview(ctx context.Context, drops []status.Status) (*Overview, error) {
+	t, err := h.Engine.Totals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := h.Config()
+	o := &Overview{
+		Version: h.Version, PID: os.Getpid(), Started: h.Started, Config: c.At.Self.File,
+		Messages: t.Messages, Held: t.Held, Octets: t.Octets, Oldest: t.Oldest, Free: t.Free, Reserve: t.Reserve,
+		Maildrops: len(drops),
+	}
+	for i := range drops {
+		if !drops[i].State.Well() {
+			o.Unwell++
+		}
+	}
+	for _, b := range c.Bad {
+		o.LeftOut = append(o.LeftOut, b.Name)
+	}
+	return o, nil
+}
+
+// Status yields how everything is: the Overview first.
+func (c *Client) Status(ctx context.Context) iter.Seq2[Status, error] {
+	return many[Status](ctx, c, "/v1/status", nil)
 }

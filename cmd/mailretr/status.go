@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/term"
+	"mailretr/store/mail"
+	"mailretr/store/status"
+)
+
+// fewWell is how many maildrops that are well a terminal shows; those that are not are all shown.
+const fewWell = 10
+
+func newStatus(a *app) *cobra.Command {
+	var verbose, all bool
+	c := &cobra.Command{
+		Use:               "status [MAILDROP…]",
+		Short:             "Say how each maildrop and destination is, worst first",
+		ValidArgsFunction: a.completeMaildrops,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.house(c.Context(), func(d *control.Client) error {
+				v := &statusView{app: a, only: args, verbose: verbose, all: all || len(args) > 0 || !a.out.TTY}
+				return v.show(c.Context(), d)
+			})
+		},
+	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with what is wrong, what to do, and what is left in the maildrop")
+	c.Flags().BoolVar(&all, "all", false, "all that are well, too")
+	return c
+}
+
+// statusView shows the lines of a status as they come.
+type statusView struct {
+	*app
+	only         []string
+	verbose, all bool
+
+	table    *term.Table
+	overview control.Overview
+	well     int // that were shown
+	hidden   int // that were not
+	found    map[string]bool
+	first    string // the first one that needs somebody
+}
+
+func (v *statusView) show(ctx context.Context, d *control.Client) error {
+	v.table = v.out.Table("", "NAME", "STATE", "LAST MAIL", "CHECKED", "NEXT", "TODAY", "SAVED", "NOTE")
+	v.found = map[string]bool{}
+	for s, err := range d.Status(ctx) {
+		if err != nil {
+			v.table.Flush()
+			return err
+		}
+		if err := v.line(s); err != nil {
+			return err
+		}
+	}
+	if err := v.table.Flush(); err != nil {
+		return err
+	}
+	for _, name := range v.only {
+		if !v.found[name] {
+			return &control.Error{Code: control.NotFound, Text: fmt.Sprintf("there is no maildrop %q", name),
+				Hint: "see which there are with: mailretr status"}
+		}
+	}
+	if !v.json && v.out.TTY {
+		v.end()
+	}
+	return nil
+}
+
+func (v *statusView) line(s control.Status) error {
+	switch {
+	case s.Maildrop != nil && !v.wanted(s.Maildrop.Maildrop), s.Maildrop == nil && len(v.only) > 0:
+		return nil
+	case v.json:
+		return v.app.line(s)
+	case s.Overview != nil:
+		v.overview = *s.Overview
+		v.head()
+	case s.Lane != nil:
+		v.lane(s.Lane)
+	case s.Maildrop != nil:
+		v.maildrop(s.Maildrop)
+	}
+	return nil
+}
+
+func (v *statusView) wanted(name string) bool {
+	if len(v.only) == 0 {
+		return true
+	}
+	for _, n := range v.only {
+		if n == name {
+			v.found[n] = true
+			return true
+		}
+	}
+	return false
+}
+
+// head is what a person reads first.
+func (v *statusView) head() {
+	if !v.out.TTY {
+		return
+	}
+	o := &v.overview
+	run := "no daemon runs"
+	if !o.Started.IsZero() {
+		run = "up " + term.Age(o.Started, v.now())
+	}
+	v.out.Printf("mailretr %s  %s  config %s\n", mail.Printable(o.Version, 60), run, mail.Printable(o.Config, 200))
+	queue := "queue empty"
+	if o.Messages > 0 {
+		queue = fmt.Sprintf("queue %s, %s, oldest %s, %d held", term.Count(o.Messages, "message"), term.Size(o.Octets),
+			term.Age(o.Oldest, v.now()), o.Held)
+	}
+	v.out.Printf("%s  disk %s free\n", queue, term.Size(o.Free))
+	if o.Free < o.Reserve {
+		v.out.Printf("%s\n", v.out.Paint(term.Red, "✗ the disk is too full: nothing is collected until there is room"))
+	}
+	if len(o.LeftOut) > 0 {
+		v.out.Printf("%s %s; see: mailretr check\n", v.out.Paint(term.Red, "✗ left out for mistakes:"),
+			mail.Printable(strings.Join(o.LeftOut, ", "), 500))
+	}
+	v.out.Printf("\n")
+}
+
+// sign goes with a state, for who sees no colours.
+func sign(s status.State) (string, term.Colour) {
+	switch s {
+	case status.OK:
+		return "✓", term.Green
+	case status.Pause, status.Never:
+		return "-", ""
+	case status.Late, status.Busy, status.Connect:
+		return "!", term.Yellow
+	}
+	return "✗", term.Red
+}
+
+func (v *statusView) lane(l *status.Lane) {
+	mark, colour := sign(l.State)
+	if l.State == status.OK {
+		colour = ""
+	}
+	note := fmt.Sprintf("%d delivered, %d deferred, %d failed", l.Delivered, l.Deferred, l.Failed)
+	if l.Wrong != "" {
+		note = l.Wrong + said(l.Said)
+	}
+	v.table.Row(colour, mark, "→ "+l.Lane, string(l.State), term.Ago(l.LastDelivery, v.now()), term.Ago(l.LastAttempt, v.now()),
+		term.In(l.Next, v.now()), "-", "-", note)
+}
+
+func said(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " It said: " + s
+}
+
+func (v *statusView) maildrop(s *status.Status) {
+	if s.State.Well() && !v.all {
+		if v.well++; v.well > fewWell {
+			v.hidden++
+			return
+		}
+	}
+	if !s.State.Well() && v.first == "" {
+		v.first = s.Maildrop
+	}
+	mark, colour := sign(s.State)
+	if s.State == status.OK {
+		colour = ""
+	}
+	v.table.Row(colour, mark, s.Maildrop, string(s.State), term.Ago(s.LastMail, v.now()), term.Ago(s.LastAttempt, v.now()),
+		v.nextOf(s), fmt.Sprint(s.Today.Messages), term.Size(s.Total.Saved), v.note(s))
+	if v.verbose {
+		v.details(s)
+	}
+}
+
+func (v *statusView) nextOf(s *status.Status) string {
+	if s.State == status.Pause {
+		return "paused"
+	}
+	return term.In(s.Next, v.now())
+}
+
+// note is the last column: the server's own words where there are any.
+func (v *statusView) note(s *status.Status) string {
+	note := s.Wrong
+	if s.Said != "" {
+		note = s.Said
+	}
+	switch {
+	case note == "" && s.Waiting > 0:
+		return fmt.Sprintf("%s to be collected, %s", term.Count(s.Waiting, "message"), term.Size(s.WaitingOctets))
+	case note == "":
+		return ""
+	case s.Failures > 1:
+		return fmt.Sprintf("%s (since %s, %d times)", note, term.Clock(s.Since, v.now()), s.Failures)
+	}
+	return fmt.Sprintf("%s (since %s)", note, term.Clock(s.Since, v.now()))
+}
+
+func (v *statusView) details(s *status.Status) {
+	below := func(name, text string) {
+		if text != "" {
+			v.table.Below("%s%s", name, text)
+		}
+	}
+	below("", s.Wrong)
+	below("", s.Advice)
+	below("the server said: ", s.Said)
+	below("cause: ", s.Cause)
+	below("", v.counted(s))
+	for _, x := range s.Asides {
+		text := fmt.Sprintf("left in the maildrop: UID %s: %s", x.UID, x.Why)
+		if !x.Next.IsZero() {
+			text += " (tried again " + term.In(x.Next, v.now()) + ")"
+		}
+		below("", text)
+	}
+	if s.MoreAsides {
+		below("", "and others; see: mailretr seen list "+s.Maildrop)
+	}
+}
+
+// counted says what came and what it cost.
+func (v *statusView) counted(s *status.Status) string {
+	c := &s.Total
+	return fmt.Sprintf("collected %s, %s; on the line %s up, %s down; saved %s, wasted %s; last success %s",
+		term.Count(c.Messages, "message"), term.Size(c.Octets), term.Size(c.Up), term.Size(c.Down), term.Size(c.Saved),
+		term.Size(c.Wasted), term.Ago(s.LastSuccess, v.now()))
+}
+
+// end is what a person reads last.
+func (v *statusView) end() {
+	if v.hidden > 0 {
+		v.out.Printf("%s %d more are well (--all)\n", v.out.Paint(term.Green, "✓"), v.hidden)
+	}
+	o := &v.overview
+	switch {
+	case o.Unwell > 0 && !v.verbose:
+		v.out.Printf("%d of %s to be looked at: mailretr status -v %s\n", o.Unwell, term.Count(o.Maildrops, "maildrop"),
+			mail.Printable(v.first, 100))
+	case o.Unwell == 0 && len(v.only) == 0 && o.Maildrops > 0:
+		v.out.Printf("%s, all well\n", term.Count(o.Maildrops, "maildrop"))
+	}
+}
