@@ -176,18 +176,37 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 	if err != nil {
 		return c, err
 	}
+	s.contact(l, c)
 	if complete {
 		s.prune(uids)
 	}
 	if c.Fetch = s.mine(c.Fetch); s.only != "" {
 		c.Release = nil // the visit's first session has done it
 	}
-	if len(c.Fetch) > 0 && s.only == "" {
+	switch {
+	case s.only != "":
+	case len(c.Fetch) == 0:
+		s.wait(0, 0, "")
+	default:
 		if t := s.refused(ctx); t != nil {
 			return mail.Choice{}, t
 		}
 	}
 	return c, nil
+}
+
+// contact tells of the mail that stays where it is because it was there before us.
+func (s *session) contact(l Listing, c mail.Choice) {
+	stays := len(l.UIDs) - len(c.Fetch) - len(c.Release)
+	if l.Old == nil || stays <= 0 {
+		return
+	}
+	text := fmt.Sprintf("first contact: %d messages stay in the maildrop; what comes from now on is collected", stays)
+	if first := s.drop.First; first.Within > 0 {
+		text = fmt.Sprintf("first contact: %d messages are older than %s and stay in the maildrop", stays,
+			days(first.Within))
+	}
+	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: text})
 }
 
 // marks asks the ledger. Where something is to be let go of it is asked a second time, with sizes: a UID
@@ -296,21 +315,28 @@ func (s *session) plan(all []found) []found {
 	return now
 }
 
-// cost tells how much waits.
+// cost tells how much waits, before it costs it.
 func (s *session) cost(all []found) {
-	if len(all) == 0 {
-		return
-	}
-	e := mail.Event{Op: mail.OpList, Origin: s.origin(), Messages: len(all) + len(s.left)} // and suspects
+	n, size := len(all)+len(s.left), int64(0) // suspects are left already
 	for _, x := range all {
 		if x.err == nil {
-			e.Octets += max(x.m.Content.Size(), 0)
+			size += max(x.m.Content.Size(), 0)
 		}
 	}
+	text := ""
 	if s.first {
-		e.Text = fmt.Sprintf("first contact: %d messages, %s, will be collected", e.Messages, octets(e.Octets))
+		text = fmt.Sprintf("first contact: %d messages, %s, will be collected", n, octets(size))
 	}
-	s.p.observe(e)
+	s.wait(n, size, text)
+}
+
+// wait tells what waits to be collected. That still nothing does is not told again.
+func (s *session) wait(n int, size int64, text string) {
+	if n == 0 && s.waiting == 0 {
+		return
+	}
+	s.waiting = n
+	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Messages: n, Octets: size, Text: text})
 }
 
 // lendLarge takes a large slot for a session that runs.

@@ -25,6 +25,7 @@ type session struct {
 	first     bool     // contact
 	largeSlot bool     // it has a large slot, given back at its end
 	open      *listing // nil: it never was
+	waiting   int      // what was told last to wait; -1: nothing was
 	asked     int      // messages that it went for
 	octets    int64    // of the body that was read last
 	reading   mail.UID // the message whose body is under way, or broke

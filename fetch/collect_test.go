@@ -52,6 +52,11 @@ func TestSmallBeforeLarge(t *testing.T) {
 			!strings.Contains(list[0].Text, "4 messages, 5.2 MB, will be collected") {
 			t.Errorf("the cost was told as %+v", list)
 		}
+		w.visit("jaco")
+		w.visit("jaco")
+		if list = w.events.of(mail.OpList); len(list) != 2 || list[1].Messages != 0 || list[1].Text != "" {
+			t.Errorf("that nothing waits was told as %+v", list[1:])
+		}
 	})
 }
 
@@ -255,6 +260,9 @@ func TestFirstNew(t *testing.T) {
 		w.p.Poll(t.Context())
 		if w.queue.has("old") || !w.queue.has("f1") || !w.queue.has("e1") {
 			t.Error("old mail was collected, or new mail was not")
+		}
+		if e := w.events.of(mail.OpList)[0]; !strings.Contains(e.Text, "1 messages stay") {
+			t.Errorf("told: %+v", e)
 		}
 	})
 }

@@ -228,7 +228,7 @@ func (p *Poller) start(e *entry, one part) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	s := &session{
-		p: p, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
+		p: p, waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
 	}
@@ -248,7 +248,7 @@ func (p *Poller) start(e *entry, one part) {
 func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	p.mu.Lock()
 	s.state.Paused = e.state.Paused
-	e.state = s.state
+	e.state, e.told = s.state, s.waiting
 	p.mu.Unlock()
 	if err := p.save(ctx, e); err != nil {
 		p.observe(mail.Event{Op: mail.OpStore, Origin: s.origin(), Err: err, Alarm: true,

@@ -62,6 +62,7 @@ type entry struct {
 	more   bool       // in Poller.after
 
 	session *session   // that runs
+	told    int        // messages that were told last to wait; -1: none were
 	later   []part     // what the visit under way has left for sessions of their own
 	changed bool       // the drop was replaced while a session runs
 	gone    bool       // taken out of the configuration while a session runs
@@ -144,7 +145,7 @@ func (p *Poller) recall(ctx context.Context, name string) State {
 func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 	e := p.drops[d.Name]
 	if e == nil {
-		e = &entry{drop: d, state: states[d.Name], index: -1, due: now}
+		e = &entry{drop: d, state: states[d.Name], index: -1, told: -1, due: now}
 		p.drops[d.Name] = e
 		p.schedule(e)
 		return
