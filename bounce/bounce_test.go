@@ -75,7 +75,8 @@ func reporter() *Reporter {
 	}
 }
 
-const original1 = "Return-Path: <ann@example.org>\r\nReceived: from a by b; Thu, 5 Mar 2026 10:00:00 +0000\r\n" +
+const letter = "Return-Path: <ann@example.org>\r\n" +
+	"Received: from a by b; Thu, 5 Mar 2026 10:00:00 +0000\r\n" +
 	"From: Ann <ann@example.org>\r\nTo: jaco@kroon.co.za\r\nSubject: =?utf-8?q?Holiday_photos_=E2=98=80?=\r\n" +
 	"Message-ID: <1@example.org>\r\nDate: Thu, 5 Mar 2026 10:00:00 +0000\r\n\r\nsecret body\r\n"
 
@@ -94,7 +95,8 @@ func message(octets string, to ...mail.Path) *mail.Message {
 
 func refused(reply, enhanced string) mail.Result {
 	return mail.Result{
-		Outcome: mail.Failed, Reply: reply, Enhanced: enhanced, RemoteMTA: "localhost:25", At: noon.Add(-time.Second),
+		Outcome: mail.Failed, Reply: reply, Enhanced: enhanced, RemoteMTA: "localhost:25",
+		At: noon.Add(-time.Second),
 	}
 }
 
@@ -125,7 +127,8 @@ func octets(t testing.TB, m *mail.Message) string {
 	if int64(len(b)) != m.Content.Size() {
 		t.Errorf("size is %d, announced as %d", len(b), m.Content.Size())
 	}
-	if !m.Envelope.Reverse.Null() || len(m.Envelope.Recipients) != 1 || m.Envelope.Recipients[0].Forward.Check() != nil {
+	if !m.Envelope.Reverse.Null() || len(m.Envelope.Recipients) != 1 ||
+		m.Envelope.Recipients[0].Forward.Check() != nil {
 		t.Errorf("envelope %+v", m.Envelope)
 	}
 	h, err := m.Content.Header(context.Background())
@@ -139,7 +142,8 @@ func octets(t testing.TB, m *mail.Message) string {
 // form.
 func wellFormed(t testing.TB, s string) (h netmail.Header, parts [3]string) {
 	t.Helper()
-	if strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\n") || strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\r") {
+	if strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\n") || strings.Contains(strings.ReplaceAll(s,
+		"\r\n", ""), "\r") {
 		t.Error("there is a bare CR or LF")
 	}
 	if !strings.HasSuffix(s, "\r\n") {
@@ -154,7 +158,8 @@ func wellFormed(t testing.TB, s string) (h netmail.Header, parts [3]string) {
 	if err != nil {
 		t.Fatalf("%v in %q", err, s)
 	}
-	for _, name := range []string{"From", "To", "Date", "Subject", "Message-Id", "Auto-Submitted", "Content-Type"} {
+	for _, name := range []string{"From", "To", "Date", "Subject", "Message-Id", "Auto-Submitted",
+		"Content-Type"} {
 		if len(msg.Header[name]) != 1 {
 			t.Errorf("%d fields %s", len(msg.Header[name]), name)
 		}
@@ -213,28 +218,33 @@ func golden(t *testing.T, name, got string) {
 }
 
 func TestGolden(t *testing.T) {
-	expired := mail.Result{Reply: "451 4.3.0 Zip module failure", Enhanced: "4.3.0", RemoteMTA: "127.0.0.1:25", After: mail.OpDot}
+	expired := mail.Result{Reply: "451 4.3.0 Zip module failure", Enhanced: "4.3.0", RemoteMTA: "127.0.0.1:25",
+		After: mail.OpDot}
 	for name, x := range map[string]struct {
 		m   *mail.Message
 		rep mail.Report
 	}{
-		"refused": {message(original1, "jaco@kroon.co.za"), mail.Report{refused("550 5.1.1 User unknown", "5.1.1")}},
+		"refused": {message(letter, "jaco@kroon.co.za"), mail.Report{refused("550 5.1.1 User unknown",
+			"5.1.1")}},
 		"several": {
-			message(original1, "jaco@kroon.co.za", "piet@kroon.co.za", `"a b"@kroon.co.za`),
+			message(letter, "jaco@kroon.co.za", "piet@kroon.co.za", `"a b"@kroon.co.za`),
 			mail.Report{refused("550 5.1.1 User unknown", "5.1.1"), {}, refused("553 odd", "")},
 		},
-		"expired":    {old(message(original1, "jaco@kroon.co.za")), mail.Report{expired}},
-		"away":       {old(message(original1, "jaco@kroon.co.za")), mail.Report{{Err: errors.New("dial: refused"), After: mail.OpExpire}}},
-		"parameters": {withParameters(message(original1, "jaco@kroon.co.za")), mail.Report{refused("550 5.1.1 no", "5.1.1")}},
+		"expired": {old(message(letter, "jaco@kroon.co.za")), mail.Report{expired}},
+		"away": {old(message(letter, "jaco@kroon.co.za")), mail.Report{{Err: errors.New("dial: refused"),
+			After: mail.OpExpire}}},
+		"parameters": {withParameters(message(letter, "jaco@kroon.co.za")), mail.Report{refused("550 5.1.1 no",
+			"5.1.1")}},
 		"refused-by-probe": {
 			func() *mail.Message {
-				m := message(original1, "jaco@kroon.co.za")
+				m := message(letter, "jaco@kroon.co.za")
 				m.ID, m.Queued, m.Attempts = mail.ID{}, time.Time{}, 0
 				return m
 			}(),
 			mail.Report{refused("550 5.7.1 we do not take mail from you", "5.7.1")},
 		},
-		"utf8-recipient": {message(original1, "jürgen+x@kroon.co.za"), mail.Report{refused("550 5.1.1 <jürgen+x@kroon.co.za>: Benutzer unbekannt – tschüss", "5.1.1")}},
+		"utf8-recipient": {message(letter, "jürgen+x@kroon.co.za"),
+			mail.Report{refused("550 5.1.1 <jürgen+x@kroon.co.za>: Benutzer unbekannt – tschüss", "5.1.1")}},
 		"utf8-sender": {
 			func() *mail.Message {
 				m := message("From: Änne <änne@example.org>\r\nSubject: Grüße\r\n\r\nx\r\n", "jürgen@kroon.co.za")
@@ -244,12 +254,13 @@ func TestGolden(t *testing.T) {
 			mail.Report{refused("550 5.1.1 unbekannt: jürgen", "5.1.1")},
 		},
 		"hostile": {
-			message("X: "+strings.Repeat("y", 2000)+"\nno field\n\tfold\nBad\xff: \x00\rx\nSubject: =?utf-8?q?a=0D=0ABcc:_b?=\n\n", "jaco@kroon.co.za"),
+			message("X: "+strings.Repeat("y",
+				2000)+"\nno field\n\tfold\nBad\xff: \x00\rx\nSubject: =?utf-8?q?a=0D=0ABcc:_b?=\n\n", "jaco@kroon.co.za"),
 			mail.Report{refused("550 5.1.1 a\r\nBcc: evil@example.org\r\n\r\n--=_x\x00\x1b[2J \xff\u202e", "2.0.0")},
 		},
 		"postmaster": {
 			func() *mail.Message {
-				m := message(original1, "jaco@kroon.co.za")
+				m := message(letter, "jaco@kroon.co.za")
 				m.Envelope.Reverse = ""
 				return m
 			}(),
@@ -285,7 +296,7 @@ func withParameters(m *mail.Message) *mail.Message {
 // TestDoubleBounce: a report that fails goes to the postmaster once, whole, and ends there.
 func TestDoubleBounce(t *testing.T) {
 	r := reporter()
-	first, s := one(t, r, message(original1, "jaco@kroon.co.za"), mail.Report{refused("550 no", "")})
+	first, s := one(t, r, message(letter, "jaco@kroon.co.za"), mail.Report{refused("550 no", "")})
 	first.ID, first.Queued = mail.NewID(noon, endless(2)), noon
 	r.Random = endless(8)
 	second, whole := one(t, r, first, mail.Report{refused("550 no such sender", "5.1.1")})
@@ -298,18 +309,19 @@ func TestDoubleBounce(t *testing.T) {
 	}
 	golden(t, "double", whole)
 	second.ID = mail.NewID(noon, endless(3))
-	if list, err := r.Report(t.Context(), second, mail.Report{refused("550 no", "")}); len(list) != 0 || err != nil {
+	if list, err := r.Report(t.Context(), second, mail.Report{refused("550 no", "")}); len(list) != 0 ||
+		err != nil {
 		t.Errorf("%d reports on the report to the postmaster, %v", len(list), err)
 	}
 }
 
 // TestNobody: where nobody may be told there is no message and no error.
 func TestNobody(t *testing.T) {
-	null := message(original1, "jaco@kroon.co.za")
+	null := message(letter, "jaco@kroon.co.za")
 	null.Envelope.Reverse = ""
 	probed := *null
 	probed.ID = mail.ID{}
-	never := message(original1, "jaco@kroon.co.za")
+	never := message(letter, "jaco@kroon.co.za")
 	never.Envelope.Recipients[0].Notify = "NEVER"
 	noPostmaster := reporter()
 	noPostmaster.Postmaster = ""
@@ -320,7 +332,7 @@ func TestNobody(t *testing.T) {
 		"no postmaster": {noPostmaster, null},
 		"after a probe": {reporter(), &probed},
 		"NOTIFY=NEVER":  {reporter(), never},
-		"nobody failed": {reporter(), message(original1)},
+		"nobody failed": {reporter(), message(letter)},
 	} {
 		rep := mail.Report{refused("550 no", "")}
 		if list, err := x.r.Report(t.Context(), x.m, rep); len(list) != 0 || err != nil {
@@ -328,14 +340,15 @@ func TestNobody(t *testing.T) {
 		}
 	}
 	delivered := mail.Report{{Outcome: mail.Delivered}}
-	if list, _ := reporter().Report(t.Context(), message(original1, "jaco@kroon.co.za"), delivered); len(list) != 0 {
+	if list, _ := reporter().Report(t.Context(), message(letter, "jaco@kroon.co.za"),
+		delivered); len(list) != 0 {
 		t.Error("a delivered recipient is reported")
 	}
 }
 
 // TestNeverPerRecipient: those who asked for no report are not in it.
 func TestNeverPerRecipient(t *testing.T) {
-	m := message(original1, "a@kroon.co.za", "b@kroon.co.za", "c@kroon.co.za")
+	m := message(letter, "a@kroon.co.za", "b@kroon.co.za", "c@kroon.co.za")
 	m.Envelope.Recipients[0].Notify = "NEVER"
 	m.Envelope.Recipients[2].Notify = "delay"
 	_, s := one(t, reporter(), m, mail.Same(3, refused("550 no", "")))
@@ -345,9 +358,10 @@ func TestNeverPerRecipient(t *testing.T) {
 }
 
 func TestHeaderCannotBeRead(t *testing.T) {
-	m := message(original1, "jaco@kroon.co.za")
+	m := message(letter, "jaco@kroon.co.za")
 	m.Content = broken{&content{}}
-	if _, err := reporter().Report(t.Context(), m, mail.Report{refused("550 no", "")}); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := reporter().Report(t.Context(), m, mail.Report{refused("550 no", "")}); !errors.Is(err,
+		io.ErrUnexpectedEOF) {
 		t.Error(err)
 	}
 }
@@ -360,9 +374,9 @@ func (broken) Open(context.Context) (io.ReadCloser, error) { return nil, io.ErrU
 // TestWrappedSizeIsExact: a message that has not the announced size makes the report an error, not a lie.
 func TestWrappedSizeIsExact(t *testing.T) {
 	for size, ok := range map[int64]bool{
-		int64(len(original1)): true, int64(len(original1)) + 1: false, int64(len(original1)) - 1: false,
+		int64(len(letter)): true, int64(len(letter)) + 1: false, int64(len(letter)) - 1: false,
 	} {
-		m := message(original1, "jaco@kroon.co.za")
+		m := message(letter, "jaco@kroon.co.za")
 		m.Envelope.Reverse = ""
 		m.Content.(*content).size = size
 		list, err := reporter().Report(t.Context(), m, mail.Report{refused("550 no", "")})
@@ -380,11 +394,11 @@ func TestWrappedSizeIsExact(t *testing.T) {
 			}
 			n, err := io.Copy(io.Discard, src)
 			if (err == nil) != ok || ok && n != list[0].Content.Size() {
-				t.Errorf("announced %d of %d: %d octets, %v", size, len(original1), n, err)
+				t.Errorf("announced %d of %d: %d octets, %v", size, len(letter), n, err)
 			}
 		}
 	}
-	m := message(original1, "jaco@kroon.co.za")
+	m := message(letter, "jaco@kroon.co.za")
 	w := &wrapped{inner: broken{&content{}}}
 	if _, err := w.Open(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) || m == nil {
 		t.Error(err)
@@ -429,9 +443,10 @@ func (large) Open(context.Context) (io.ReadCloser, error) {
 }
 
 func TestManyRecipients(t *testing.T) {
-	m := message(original1)
+	m := message(letter)
 	for i := range 1000 {
-		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@kroon.co.za", i))})
+		m.Envelope.Recipients = append(m.Envelope.Recipients,
+			mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@kroon.co.za", i))})
 	}
 	_, s := one(t, reporter(), m, mail.Same(1000, refused("550 no", "")))
 	_, parts := wellFormed(t, s)

@@ -10,9 +10,13 @@ import (
 
 // nasty is what hostile servers and senders write.
 var nasty = []string{
-	"a\r\nBcc: evil@example.org", "a\nFrom: evil@example.org", "a\r\n\r\nbody", "\r\n--=_x\r\n", "\x00\x01\x1b[2J",
-	"\xff\xfe\x80", "\u202e\u2028", "--boundary", "%s%n%d", `\r\n"`, strings.Repeat("x", 1<<20), strings.Repeat("x y", 1<<18),
-	strings.Repeat("ü", 1<<18), strings.Repeat("\x00", 2000), strings.Repeat("\U0001f600", 300), strings.Repeat(`\`, 3000), "=?utf-8?q?a=0D=0ABcc:_b@c?=", "ü", "(", `"`, "<>", ";", "\t\t \t", "", ".", "\r", "..\r\n.\r\n",
+	"a\r\nBcc: evil@example.org", "a\nFrom: evil@example.org", "a\r\n\r\nbody", "\r\n--=_x\r\n",
+	"\x00\x01\x1b[2J",
+	"\xff\xfe\x80", "\u202e\u2028", "--boundary", "%s%n%d", `\r\n"`, strings.Repeat("x", 1<<20),
+	strings.Repeat("x y", 1<<18),
+	strings.Repeat("ü", 1<<18), strings.Repeat("\x00", 2000), strings.Repeat("\U0001f600", 300),
+	strings.Repeat(`\`, 3000), "=?utf-8?q?a=0D=0ABcc:_b@c?=", "ü", "(", `"`, "<>", ";", "\t\t \t", "", ".",
+	"\r", "..\r\n.\r\n",
 }
 
 // TestS10_Injection puts it into each place a stranger can write, and reads the report with the standard
@@ -31,17 +35,26 @@ func TestS10_Injection(t *testing.T) {
 				m.Envelope.Recipients[0].Forward = mail.Path(`"` + bad + `"@x.example`)
 			}},
 			{"original", func(m *mail.Message, _ *mail.Result) { m.Envelope.Recipients[0].Original = bad }},
-			{"original text", func(m *mail.Message, _ *mail.Result) { m.Envelope.Recipients[0].Original = "rfc822;" + bad }},
+			{"original text", func(m *mail.Message, _ *mail.Result) {
+				m.Envelope.Recipients[0].Original = "rfc822;" +
+					bad
+			}},
 			{"envelope id", func(m *mail.Message, _ *mail.Result) { m.Envelope.EnvID = bad }},
-			{"reverse", func(m *mail.Message, _ *mail.Result) { m.Envelope.Reverse = mail.Path(bad + "@example.org") }},
+			{"reverse", func(m *mail.Message, _ *mail.Result) {
+				m.Envelope.Reverse = mail.Path(bad +
+					"@example.org")
+			}},
 			{"maildrop", func(m *mail.Message, _ *mail.Result) { m.Origin.Maildrop, m.Envelope.Reverse = bad, "" }},
-			{"subject", func(m *mail.Message, _ *mail.Result) { m.Content = &content{octets: "Subject: " + bad + "\r\n\r\n"} }},
+			{"subject", func(m *mail.Message, _ *mail.Result) {
+				m.Content = &content{octets: "Subject: " + bad +
+					"\r\n\r\n"}
+			}},
 			{"message-id", func(m *mail.Message, _ *mail.Result) {
 				m.Content = &content{octets: "Message-ID: <" + bad + ">\r\n\r\n"}
 			}},
 			{"header", func(m *mail.Message, _ *mail.Result) { m.Content = &content{octets: bad + "\r\n\r\n"} }},
 		} {
-			m, r := message(original1, "jaco@kroon.co.za"), refused("550 no", "5.1.1")
+			m, r := message(letter, "jaco@kroon.co.za"), refused("550 no", "5.1.1")
 			x.put(m, &r)
 			got, s := one(t, reporter(), m, mail.Report{r})
 			if got.Content.Size() > 5<<20 {
@@ -52,7 +65,8 @@ func TestS10_Injection(t *testing.T) {
 				if h.Get("From") != "Mail Delivery System <mailer-daemon@kroon.co.za>" || h.Get("Bcc") != "" {
 					t.Errorf("%s %.40q: header %v", x.where, bad, h)
 				}
-				if n := strings.Count("\r\n"+parts[1], "\r\nFinal-Recipient:"); n != 1 || strings.Contains(parts[1], "\r\nBcc:") {
+				if n := strings.Count("\r\n"+parts[1], "\r\nFinal-Recipient:"); n != 1 || strings.Contains(parts[1],
+					"\r\nBcc:") {
 					t.Errorf("%s %.40q: status %q", x.where, bad, parts[1])
 				}
 			}
@@ -66,7 +80,7 @@ func TestS10_Injection(t *testing.T) {
 // TestS10_OneFoldedField: the reply is one field, folded, and reads as it was when it is unfolded.
 func TestS10_OneFoldedField(t *testing.T) {
 	reply := "550 5.7.1 " + strings.Repeat("too many words ", 20) + "end"
-	_, s := one(t, reporter(), message(original1, "jaco@kroon.co.za"), mail.Report{refused(reply, "5.7.1")})
+	_, s := one(t, reporter(), message(letter, "jaco@kroon.co.za"), mail.Report{refused(reply, "5.7.1")})
 	_, parts := wellFormed(t, s)
 	for _, l := range strings.Split(parts[1], "\r\n") {
 		if len(l) > 78 {
@@ -80,9 +94,10 @@ func TestS10_OneFoldedField(t *testing.T) {
 
 // TestLongAddresses: addresses of the greatest length fit into their fields.
 func TestLongAddresses(t *testing.T) {
-	for _, local := range []string{strings.Repeat("x", 988), strings.Repeat("ü", 494), strings.Repeat("\U0001f600", 247)} {
+	for _, local := range []string{strings.Repeat("x", 988), strings.Repeat("ü", 494),
+		strings.Repeat("\U0001f600", 247)} {
 		for _, to := range []mail.Path{"j@kroon.co.za", mail.Path(local + "@kroon.co.za")} {
-			m := message(original1, to)
+			m := message(letter, to)
 			m.Envelope.Reverse = mail.Path(local + "@example.org")
 			if err := m.Envelope.Reverse.Check(); err != nil {
 				t.Fatal(err)
@@ -125,16 +140,19 @@ func TestS12_HeaderOnly(t *testing.T) {
 // TestHeaderOctets: the header comes back octet for octet, in normal form.
 func TestHeaderOctets(t *testing.T) {
 	for _, h := range []string{
-		"A: b\r\n", "A: \xe4\xf6\r\n", "A: \x00=20 \r\n", "A: " + strings.Repeat("y", 5000) + "\r\n", "--=_\r\n", "no field\r\n",
+		"A: b\r\n", "A: \xe4\xf6\r\n", "A: \x00=20 \r\n", "A: " + strings.Repeat("y", 5000) + "\r\n", "--=_\r\n",
+		"no field\r\n",
 		"From x\r\n", ".\r\n", "A: trailing blank \r\nB: tab\t\r\n", "A: =\r\n", "",
 	} {
-		_, s := one(t, reporter(), message(h+"\r\nbody\r\n", "jaco@kroon.co.za"), mail.Report{refused("550 no", "")})
+		_, s := one(t, reporter(), message(h+"\r\nbody\r\n", "jaco@kroon.co.za"), mail.Report{refused("550 no",
+			"")})
 		if _, parts := wellFormed(t, s); parts[2] != h {
 			t.Errorf("%.60q came back as %.60q", h, parts[2])
 		}
 	}
 	for in, want := range map[string]string{
-		"A: b\nC: d\n\n": "A: b\r\nC: d\r\n", "A: b\rC: d\r\r\n\r\n": "A: b C: d \r\n", "A: b": "A: b\r\n", "\n\n": "", "\r\n\r\n": "",
+		"A: b\nC: d\n\n": "A: b\r\nC: d\r\n", "A: b\rC: d\r\r\n\r\n": "A: b C: d \r\n", "A: b": "A: b\r\n",
+		"\n\n": "", "\r\n\r\n": "",
 	} {
 		if got := string(normal([]byte(in))); got != want {
 			t.Errorf("%q: %q", in, got)
@@ -166,8 +184,9 @@ func TestStatus(t *testing.T) {
 
 func TestAge(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "less than a minute", 61 * time.Second: "one minute", 59 * time.Minute: "59 minutes", 90 * time.Minute: "one hour",
-		123 * time.Hour: "5 days",
+		0: "less than a minute", 61 * time.Second: "one minute", 59 * time.Minute: "59 minutes",
+		90 * time.Minute: "one hour",
+		123 * time.Hour:  "5 days",
 	} {
 		if got := age(d); got != want {
 			t.Errorf("%s: %s", d, got)
@@ -177,7 +196,7 @@ func TestAge(t *testing.T) {
 
 // FuzzReport: whatever the header and the reply, the report keeps its structure.
 func FuzzReport(f *testing.F) {
-	f.Add([]byte(original1), "550 5.1.1 no", "jaco@kroon.co.za", "rfc822;x")
+	f.Add([]byte(letter), "550 5.1.1 no", "jaco@kroon.co.za", "rfc822;x")
 	for _, bad := range nasty {
 		if len(bad) < 1000 {
 			f.Add([]byte("Subject: "+bad+"\r\nMessage-ID: <"+bad+">\r\n"+bad+"\r\n\r\n"), bad, bad, bad)

@@ -29,10 +29,12 @@ func TestS11_NoReport(t *testing.T) {
 		{"auto-generated", "Auto-Submitted: auto-generated", "a@b.example", ToPostmaster, "program"},
 		{"auto-replied", "Auto-Submitted: Auto-Replied (vacation); x=y", "a@b.example", ToPostmaster, "program"},
 		{"auto no", "auto-submitted: (a comment; auto-replied) NO", "a@b.example", ToSender, ""},
-		{"auto no, then yes", "Auto-Submitted: no\r\nAuto-Submitted: auto-replied", "a@b.example", ToPostmaster, "program"},
+		{"auto no, then yes", "Auto-Submitted: no\r\nAuto-Submitted: auto-replied", "a@b.example", ToPostmaster,
+			"program"},
 		{"folded", "Auto-Submitted:\r\n\tauto-replied", "a@b.example", ToPostmaster, "program"},
 		{"blank before the colon", "Auto-Submitted : auto-replied", "a@b.example", ToPostmaster, "program"},
-		{"behind nonsense", "From x\r\n\xff\xfe\r\nno field\r\nAuto-Submitted: auto-replied", "a@b.example", ToPostmaster, "program"},
+		{"behind nonsense", "From x\r\n\xff\xfe\r\nno field\r\nAuto-Submitted: auto-replied", "a@b.example",
+			ToPostmaster, "program"},
 		{"LF only", "A: b\nAuto-Submitted: auto-replied\n", "a@b.example", ToPostmaster, "program"},
 		{"in another field", "Subject: x\r\n Auto-Submitted: auto-replied", "a@b.example", ToSender, ""},
 		{"empty", "Auto-Submitted:", "a@b.example", ToSender, ""},
@@ -42,16 +44,22 @@ func TestS11_NoReport(t *testing.T) {
 		{"list", "Precedence: list\r\nList-Id: <x.example>", "x-bounces@b.example", ToSender, ""},
 		{"list without", "List-Id: <x.example>", "x-bounces@b.example", ToSender, ""},
 
-		{"spf fails", ar + "mx.isp.example; spf=fail smtp.mailfrom=b.example", "a@b.example", ToPostmaster, "spf=fail"},
-		{"dmarc fails", ar + "MX.isp.example 1; spf=pass; dmarc = fail (p=none)", "a@b.example", ToPostmaster, "dmarc=fail"},
-		{"comments", ar + "(x) mx.isp.example (y; z); (c) spf (d)/ 1 (e) = (f) fail (g)", "a@b.example", ToPostmaster, "spf=fail"},
+		{"spf fails", ar + "mx.isp.example; spf=fail smtp.mailfrom=b.example", "a@b.example", ToPostmaster,
+			"spf=fail"},
+		{"dmarc fails", ar + "MX.isp.example 1; spf=pass; dmarc = fail (p=none)", "a@b.example", ToPostmaster,
+			"dmarc=fail"},
+		{"comments", ar + "(x) mx.isp.example (y; z); (c) spf (d)/ 1 (e) = (f) fail (g)", "a@b.example",
+			ToPostmaster, "spf=fail"},
 		{"softfail", ar + "mx.isp.example; spf=softfail; dkim=fail", "a@b.example", ToSender, ""},
 		{"in a comment", ar + `mx.isp.example; spf=pass (x; spf=fail \) ; spf=fail)`, "a@b.example", ToSender, ""},
-		{"in quotes", ar + `mx.isp.example; spf=pass reason="; spf=fail \"; dmarc=fail"`, "a@b.example", ToSender, ""},
+		{"in quotes", ar + `mx.isp.example; spf=pass reason="; spf=fail \"; dmarc=fail"`, "a@b.example", ToSender,
+			""},
 		{"in quotes, later", ar + `mx.isp.example; spf=pass reason="x; spf=fail; y"`, "a@b.example", ToSender, ""},
 		{"another server", ar + "mx.evil.example; spf=fail", "a@b.example", ToSender, ""},
-		{"not the topmost", ar + "mx.isp.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example", ToSender, ""},
-		{"topmost of another", ar + "x.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example", ToSender, ""},
+		{"not the topmost", ar + "mx.isp.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example",
+			ToSender, ""},
+		{"topmost of another", ar + "x.example; spf=pass\r\n" + ar + "mx.isp.example; spf=fail", "a@b.example",
+			ToSender, ""},
 		{"none", ar + "mx.isp.example; none", "a@b.example", ToSender, ""},
 		{"nonsense", ar + "mx.isp.example", "a@b.example", ToSender, ""},
 	} {
@@ -71,9 +79,11 @@ func TestS11_NoReport(t *testing.T) {
 
 func TestDecideNotify(t *testing.T) {
 	for notify, want := range map[string]Decision{
-		"": ToSender, "FAILURE": ToSender, "success, failure": ToSender, "NEVER": ToNobody, "DELAY": ToNobody, "SUCCESS": ToNobody,
+		"": ToSender, "FAILURE": ToSender, "success, failure": ToSender, "NEVER": ToNobody, "DELAY": ToNobody,
+		"SUCCESS": ToNobody,
 	} {
-		e := mail.Envelope{Reverse: "a@b.example", Recipients: []mail.Recipient{{Forward: "j@k.example", Notify: notify}}}
+		e := mail.Envelope{Reverse: "a@b.example", Recipients: []mail.Recipient{{Forward: "j@k.example",
+			Notify: notify}}}
 		if d, _ := (Policy{}).Decide(nil, e); d != want {
 			t.Errorf("NOTIFY=%s: %s", notify, d)
 		}
@@ -84,13 +94,13 @@ func TestDecideNotify(t *testing.T) {
 func TestS11_Whole(t *testing.T) {
 	for _, header := range []string{"Auto-Submitted: auto-replied\r\n", "Precedence: bulk\r\n",
 		"Authentication-Results: mx.isp.example; dmarc=fail\r\n"} {
-		m := message(header+original1, "jaco@kroon.co.za")
+		m := message(header+letter, "jaco@kroon.co.za")
 		got, s := one(t, reporter(), m, mail.Report{refused("550 no", "")})
 		if to := got.Envelope.Recipients[0].Forward; to != "postmaster@kroon.co.za" {
 			t.Errorf("goes to %s", to)
 		}
 		_, parts := wellFormed(t, s)
-		if parts[2] != header+original1 {
+		if parts[2] != header+letter {
 			t.Errorf("the message inside is %q", parts[2])
 		}
 		if !strings.Contains(parts[0], "No report may go to the sender, because") {

@@ -106,8 +106,8 @@ func (r *Reporter) server(mta string) string {
 
 func (r *Reporter) closing(f *failure) string {
 	if f.why != "" {
-		s := fmt.Sprintf("No report may go to the sender, because %s. You get the message instead, and nobody else is "+
-			"told. It is attached as a whole.", f.why)
+		s := fmt.Sprintf("No report may go to the sender, because %s. You get the message instead, and nobody "+
+			"else is told. It is attached as a whole.", f.why)
 		if name := f.m.Origin.Maildrop; name != "" {
 			s += " It was collected from the maildrop " + mail.Printable(name, 100) + "."
 		}

@@ -103,7 +103,8 @@ func anyError(problems []Problem) bool {
 
 func TestSecretsWithControls(t *testing.T) {
 	for _, s := range []Secret{
-		SecretFile("a\nb"), SecretEnv("a\x00"), SecretCredential("a\r"), SecretCredential("../x"), SecretPlain("a\r\nb"),
+		SecretFile("a\nb"), SecretEnv("a\x00"), SecretCredential("a\r"), SecretCredential("../x"),
+		SecretPlain("a\r\nb"),
 		SecretPlain(""), SecretCommand(), SecretFile(""),
 	} {
 		c := good(t)
@@ -220,7 +221,8 @@ func TestDurationsAndSizes(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"0": 0, "30s": 30 * time.Second, "5m": 5 * time.Minute, "1h30m": 90 * time.Minute, "5d": 120 * time.Hour,
 		"2w": 336 * time.Hour, "1.5h": 90 * time.Minute, "500ms": 500 * time.Millisecond,
-		"": -1, "5": -1, "m": -1, "5x": -1, "5 m": -1, "-5m": -1, "1e9d": -1, "99999999999999w": -1, "5m5": -1, ".": -1,
+		"": -1, "5": -1, "m": -1, "5x": -1, "5 m": -1, "-5m": -1, "1e9d": -1, "99999999999999w": -1, "5m5": -1,
+		".":  -1,
 		"no": -1,
 	} {
 		got, err := ParseDuration(in)
@@ -234,8 +236,10 @@ func TestDurationsAndSizes(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]int64{
-		"0": 0, "10": 10, "32K": 32 << 10, "10M": 10 << 20, "1G": 1 << 30, "2T": 2 << 40, "10MB": 10 << 20, "10MiB": 10 << 20,
-		"10m": 10 << 20, "1000": 1000, "": -1, "K": -1, "-1": -1, "012": -1, "1_000": -1, "1.5M": -1, "9000000T": -1,
+		"0": 0, "10": 10, "32K": 32 << 10, "10M": 10 << 20, "1G": 1 << 30, "2T": 2 << 40, "10MB": 10 << 20,
+		"10MiB": 10 << 20,
+		"10m":   10 << 20, "1000": 1000, "": -1, "K": -1, "-1": -1, "012": -1, "1_000": -1, "1.5M": -1,
+		"9000000T":    -1,
 		"9999999999T": -1, "1e3": -1, "10 M": -1,
 	} {
 		got, err := ParseSize(in)
@@ -344,7 +348,8 @@ func TestFingerprint(t *testing.T) {
 
 func TestDestinationTLS(t *testing.T) {
 	for address, want := range map[string]Mode{
-		"localhost:25": ModeNone, "127.0.0.1:25": ModeNone, "[::1]:25": ModeNone, "/run/x": ModeNone, "unix:/run/x": ModeNone,
+		"localhost:25": ModeNone, "127.0.0.1:25": ModeNone, "[::1]:25": ModeNone, "/run/x": ModeNone,
+		"unix:/run/x":           ModeNone,
 		"[::ffff:127.0.0.1]:25": ModeNone, "mx.example.org": ModeStartTLS, "mx.example.org:587": ModeStartTLS,
 		"mx.example.org:465": ModeImplicit, "192.0.2.1:25": ModeStartTLS, "localhost.example.org:25": ModeStartTLS,
 	} {

@@ -28,7 +28,8 @@ func TestH3_SecretIsNeverPrinted(t *testing.T) {
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "s", s, "p", &s, "c", c, "in", inner{s})
 	all := log.String()
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		for _, v := range []any{s, &s, c, &c, []Secret{s}, map[string]Secret{"x": s}, inner{s}, &inner{s}, [1]inner{{s}}} {
+		for _, v := range []any{s, &s, c, &c, []Secret{s}, map[string]Secret{"x": s}, inner{s}, &inner{s},
+			[1]inner{{s}}} {
 			all += fmt.Sprintf(verb, v)
 		}
 	}
@@ -71,31 +72,34 @@ func TestSecretSources(t *testing.T) {
 		s          Secret
 		want, fail string
 	}{
-		"file":          {SecretFile(write("a", "sesame\n")), "sesame", ""},
-		"CRLF":          {SecretFile(write("b", "sesame\r\n")), "sesame", ""},
-		"no line end":   {SecretFile(write("c", "sesame")), "sesame", ""},
-		"two lines":     {SecretFile(write("d", "sesame\n\n")), "", "line break"},
-		"NUL":           {SecretFile(write("e", "ses\x00ame")), "", "NUL"},
-		"empty":         {SecretFile(write("f", "\n")), "", "empty"},
-		"longest":       {SecretFile(write("g", strings.Repeat("x", MaxSecret)+"\n")), strings.Repeat("x", MaxSecret), ""},
-		"too long":      {SecretFile(write("h", strings.Repeat("x", MaxSecret+1))), "", "larger"},
-		"missing":       {SecretFile(filepath.Join(dir, "none")), "", "no such file"},
-		"FIFO":          {SecretFile(fifo), "", "not a regular file"},
-		"directory":     {SecretFile(dir), "", "not a regular file"},
-		"env":           {SecretEnv("PASS"), " sesame ", ""},
-		"env lines":     {SecretEnv("LINES"), "", "line break"},
-		"env unset":     {SecretEnv("NONE_SUCH"), "", "not set"},
-		"credential":    {SecretCredential("cred"), "sesame", ""},
-		"command":       {SecretCommand("printf", "%s\\n", "$HOME;x"), "$HOME;x", ""},
-		"command fails": {SecretCommand("sh", "-c", "echo locked >&2; echo x; exit 3"), "", `exit status 3: "locked"`},
-		"no command":    {SecretCommand("/none/such"), "", "no such file"},
-		"endless":       {SecretCommand("head", "-c", "1000000", "/dev/zero"), "", "larger"},
-		"plain":         {SecretPlain("x y"), "x y", ""},
-		"none":          {Secret{}, "", "none is configured"},
+		"file":        {SecretFile(write("a", "sesame\n")), "sesame", ""},
+		"CRLF":        {SecretFile(write("b", "sesame\r\n")), "sesame", ""},
+		"no line end": {SecretFile(write("c", "sesame")), "sesame", ""},
+		"two lines":   {SecretFile(write("d", "sesame\n\n")), "", "line break"},
+		"NUL":         {SecretFile(write("e", "ses\x00ame")), "", "NUL"},
+		"empty":       {SecretFile(write("f", "\n")), "", "empty"},
+		"longest": {SecretFile(write("g", strings.Repeat("x", MaxSecret)+"\n")), strings.Repeat("x",
+			MaxSecret), ""},
+		"too long":   {SecretFile(write("h", strings.Repeat("x", MaxSecret+1))), "", "larger"},
+		"missing":    {SecretFile(filepath.Join(dir, "none")), "", "no such file"},
+		"FIFO":       {SecretFile(fifo), "", "not a regular file"},
+		"directory":  {SecretFile(dir), "", "not a regular file"},
+		"env":        {SecretEnv("PASS"), " sesame ", ""},
+		"env lines":  {SecretEnv("LINES"), "", "line break"},
+		"env unset":  {SecretEnv("NONE_SUCH"), "", "not set"},
+		"credential": {SecretCredential("cred"), "sesame", ""},
+		"command":    {SecretCommand("printf", "%s\\n", "$HOME;x"), "$HOME;x", ""},
+		"command fails": {SecretCommand("sh", "-c", "echo locked >&2; echo x; exit 3"), "",
+			`exit status 3: "locked"`},
+		"no command": {SecretCommand("/none/such"), "", "no such file"},
+		"endless":    {SecretCommand("head", "-c", "1000000", "/dev/zero"), "", "larger"},
+		"plain":      {SecretPlain("x y"), "x y", ""},
+		"none":       {Secret{}, "", "none is configured"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := x.s.Resolve(t.Context())
-			if got != x.want || (err == nil) != (x.fail == "") || err != nil && !strings.Contains(err.Error(), x.fail) {
+			if got != x.want || (err == nil) != (x.fail == "") || err != nil && !strings.Contains(err.Error(),
+				x.fail) {
 				t.Errorf("%q, %v", got[:min(len(got), 50)], err)
 			}
 			if err != nil && strings.Contains(err.Error(), "sesame") {

@@ -54,23 +54,24 @@ func TestH10_Mistakes(t *testing.T) {
 		"deep":            {head + "maildrops: " + deep, "not YAML"},
 		"tab":             {head + "limits:\n\tlarge: 2\n", "DIR/mailretr.yaml:5:1  error    this is not YAML"},
 		"NUL":             {head + "poll: \"5m\\0\"\n", "is no duration"},
-		"NUL in name":     {head + strings.Replace(drop, "name: a", `name: "a\0"`, 1), "control character (U+0000)"},
-		"raw NUL":         {head + "poll: 5\x00m\n", "not YAML"},
-		"list on top":     {"- a\n", "settings are wanted here, not a list"},
-		"text on top":     {"hello\n", `settings are wanted here, not "hello"`},
-		"empty value":     {head + "poll:\n", "poll: is empty"},
-		"null":            {head + "poll: ~\n", "poll: is empty"},
-		"binary tag":      {head + "poll: !!binary NW0=\n", "begins with ! is a tag"},
-		"complex key":     {head + "? [a, b]\n: c\n", "cannot be a key"},
-		"merge key":       {head + "<<: {poll: 5m}\n", "write the settings out"},
-		"negative":        {head + "limits: {large: -1}\n", "-1 is out of range; write 1 to 1000"},
-		"huge":            {head + "queue: {reserve: 99999999999999999999G}\n", "is no size"},
-		"too large":       {head + "queue: {reserve: 9999999999T}\n", "is too large"},
-		"float":           {head + "limits: {large: 1e3}\n", "is not a number"},
-		"sexagesimal":     {head + "limits: {large: 1:30}\n", "is not a number"},
-		"empty":           {"", "hostname is missing"},
-		"only a comment":  {"# nothing\n", "deliver is missing"},
-		"too many marks":  {head + "maildrops: [" + strings.Repeat("[],", 300000) + "]", "more than 100000 of"},
+		"NUL in name": {head + strings.Replace(drop, "name: a", `name: "a\0"`, 1),
+			"control character (U+0000)"},
+		"raw NUL":        {head + "poll: 5\x00m\n", "not YAML"},
+		"list on top":    {"- a\n", "settings are wanted here, not a list"},
+		"text on top":    {"hello\n", `settings are wanted here, not "hello"`},
+		"empty value":    {head + "poll:\n", "poll: is empty"},
+		"null":           {head + "poll: ~\n", "poll: is empty"},
+		"binary tag":     {head + "poll: !!binary NW0=\n", "begins with ! is a tag"},
+		"complex key":    {head + "? [a, b]\n: c\n", "cannot be a key"},
+		"merge key":      {head + "<<: {poll: 5m}\n", "write the settings out"},
+		"negative":       {head + "limits: {large: -1}\n", "-1 is out of range; write 1 to 1000"},
+		"huge":           {head + "queue: {reserve: 99999999999999999999G}\n", "is no size"},
+		"too large":      {head + "queue: {reserve: 9999999999T}\n", "is too large"},
+		"float":          {head + "limits: {large: 1e3}\n", "is not a number"},
+		"sexagesimal":    {head + "limits: {large: 1:30}\n", "is not a number"},
+		"empty":          {"", "hostname is missing"},
+		"only a comment": {"# nothing\n", "deliver is missing"},
+		"too many marks": {head + "maildrops: [" + strings.Repeat("[],", 300000) + "]", "more than 100000 of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -112,7 +113,8 @@ func TestH10_Size(t *testing.T) {
 func TestH3_PasswordsAreNotShown(t *testing.T) {
 	const canary = "hunter2xyz"
 	for _, password := range []string{
-		canary, `"` + canary + `\n"`, "{" + canary + "}", "[" + canary + "]", "*" + canary, "!" + canary, "&" + canary,
+		canary, `"` + canary + `\n"`, "{" + canary + "}", "[" + canary + "]", "*" + canary, "!" + canary, "&" +
+			canary,
 		"{plain: " + canary + "}", "{env: A, " + canary + ": x}", `"` + canary + "\x01\"",
 	} {
 		text := head + strings.Replace(drop, "{env: A}", password, 1)
@@ -132,7 +134,8 @@ func TestH3_PasswordsAreNotShown(t *testing.T) {
 		}
 	}
 	url := head + strings.Replace(drop, "imaps://a@", "imap5://a:"+canary+"@", 1)
-	if _, problems, _ := load(t, map[string]string{"mailretr.yaml": url}); strings.Contains(said("", problems), canary) {
+	if _, problems, _ := load(t, map[string]string{"mailretr.yaml": url}); strings.Contains(said("", problems),
+		canary) {
 		t.Error(said("", problems))
 	}
 }
@@ -145,7 +148,8 @@ func TestH2_Modes(t *testing.T) {
 		t.Errorf("mode 600: %v %v", err, problems)
 	}
 	c, problems, err = load(t, map[string]string{"mailretr.yaml!": plain})
-	if err != nil || len(c.Maildrops) != 0 || len(c.Bad) != 1 || !strings.Contains(said("", problems), "mode 0644") {
+	if err != nil || len(c.Maildrops) != 0 || len(c.Bad) != 1 || !strings.Contains(said("", problems),
+		"mode 0644") {
 		t.Errorf("mode 644: %v %v", err, problems)
 	}
 	dir := t.TempDir()

@@ -45,7 +45,8 @@ func TestSourceTwice(t *testing.T) {
 		"mailretr.yaml": head + drop + "sources: [{yaml: mailretr.yaml}, {yaml: gone.yaml}]\n",
 	})
 	got := said("", problems)
-	if err == nil || !strings.Contains(got, "is read twice") || !strings.Contains(got, "gone.yaml: no such file") {
+	if err == nil || !strings.Contains(got, "is read twice") || !strings.Contains(got,
+		"gone.yaml: no such file") {
 		t.Error(err, got)
 	}
 }
@@ -57,7 +58,8 @@ func TestMissingFile(t *testing.T) {
 }
 
 func TestDestinations(t *testing.T) {
-	c, problems, err := load(t, map[string]string{"mailretr.yaml": strings.Replace(head, `{smtp: "localhost:25"}`, `
+	c, problems, err := load(t, map[string]string{"mailretr.yaml": strings.Replace(head,
+		`{smtp: "localhost:25"}`, `
   local: {lmtp: "unix:/run/dovecot/lmtp", tls: none}
   isp: {smtp: "smtp.isp.example:465", user: me, password: {env: P}, tls: {pin: `+strings.Repeat("ab", 32)+`}}
   mx: {smtp: mx.example.org, retry: [1m, 2m], expire: 1d, hello: "[192.0.2.1]"}
@@ -150,7 +152,8 @@ func same(t *testing.T, text string, c conf.Config) {
 	c.Deliver = append([]conf.Destination(nil), c.Deliver...)
 	c.Maildrops = append([]conf.Maildrop(nil), c.Maildrops...)
 	c.Complete(paths("/d"))
-	opt := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().Type() == reflect.TypeFor[conf.Where]() }, cmp.Ignore())
+	opt := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().Type() == reflect.TypeFor[conf.Where]() },
+		cmp.Ignore())
 	if d := cmp.Diff(c, got, opt); d != "" {
 		t.Error(d)
 	}

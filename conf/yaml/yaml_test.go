@@ -137,7 +137,8 @@ func TestDescribeLoads(t *testing.T) {
 	}
 	_, problems, _ = load(t, map[string]string{"mailretr.yaml": strings.Join(all, "\n")})
 	for _, p := range problems {
-		if p.Severity == conf.Error && !strings.Contains(p.Text, "exclude") && !strings.Contains(p.Text, "already") &&
+		if p.Severity == conf.Error && !strings.Contains(p.Text, "exclude") && !strings.Contains(p.Text,
+			"already") &&
 			!strings.Contains(p.Text, "url has another") && !strings.Contains(p.Text, "contradicts") &&
 			!strings.Contains(p.Text, "more.yaml") {
 			t.Error(p)
