@@ -2,6 +2,7 @@ package bounce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,15 +11,16 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Reporter makes the reports of one configuration. Its fields are not changed once it is in use; it is then
-// safe for concurrent use if Random is.
+// A Reporter makes the reports of one configuration. Its fields are not changed once it is in use; it is
+// then safe for concurrent use if Random is.
 type Reporter struct {
 	Name       string    // display name of From
 	From       mail.Path // the address reports come from; it must exist
 	Postmaster mail.Path // who gets what the sender may not; "": nobody, the queue holds it
 	Host       string    // name of this machine: Reporting-MTA and Message-ID
 
-	// AuthServ returns the authserv-id of the provider of a maildrop; "" where none is known. nil: none is.
+	// AuthServ returns the authserv-id of the provider of a maildrop; "" where none is known. nil: none
+	// is.
 	AuthServ func(maildrop string) string
 
 	Now    func() time.Time // nil: time.Now
@@ -31,12 +33,14 @@ var _ mail.Reporter = (*Reporter)(nil)
 // sender, or what stands in for it: the whole message for the postmaster. The content of the latter reads
 // that of m when it is read, so that m has to be valid until then.
 //
-// A recipient counts as expired if its result is not Failed, comes After mail.OpExpire, or has the status
-// x.4.7; the reply is then that of the last attempt. Results that are Delivered are passed over.
+// A recipient counts as expired if its result has an error with a method Expired() bool that says so (the
+// queue's way), is not Failed, comes After mail.OpExpire, or has the status x.4.7; the reply is then that
+// of the last attempt. Results that are Delivered are passed over.
 //
-// No messages and no error mean that nobody may be told: there is no postmaster; or it was the postmaster who
-// could not be reached; or the sender wants no report of any recipient (NOTIFY); or the message has no ID, as
-// after a probe: it is still upstream and its body was never fetched, so that there is nothing to send whole.
+// No messages and no error mean that nobody may be told: there is no postmaster; or it was the postmaster
+// who could not be reached; or the sender wants no report of any recipient (NOTIFY); or the message has no
+// ID, as after a probe: it is still upstream and its body was never fetched, so that there is nothing to
+// send whole.
 func (r *Reporter) Report(ctx context.Context, m *mail.Message, rep mail.Report) ([]*mail.Message, error) {
 	f := failure{m: m, now: r.now()}
 	for i, to := range m.Envelope.Recipients {
@@ -80,7 +84,9 @@ type failed struct {
 
 // expired says whether time was up, as opposed to a refusal.
 func (f *failed) expired() bool {
-	return f.Outcome != mail.Failed || f.After == mail.OpExpire || strings.HasSuffix(f.Enhanced, ".4.7")
+	var e interface{ Expired() bool }
+	return f.Outcome != mail.Failed || f.After == mail.OpExpire || strings.HasSuffix(f.Enhanced, ".4.7") ||
+		errors.As(f.Err, &e) && e.Expired()
 }
 
 // envelope is that of the message with the failed recipients only.

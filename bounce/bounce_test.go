@@ -138,8 +138,8 @@ func octets(t testing.TB, m *mail.Message) string {
 	return string(b)
 }
 
-// wellFormed checks the structure with the standard library: one From, three parts, no line too long, normal
-// form.
+// wellFormed checks the structure with the standard library: one From, three parts, no line too long,
+// normal form.
 func wellFormed(t testing.TB, s string) (h netmail.Header, parts [3]string) {
 	t.Helper()
 	if strings.Contains(strings.ReplaceAll(s, "\r\n", ""), "\n") || strings.Contains(strings.ReplaceAll(s,

@@ -21,8 +21,8 @@ const maxAddress = 900
 // A line is one field.
 type line struct{ name, value string }
 
-// head makes a section. Go-message puts each new field on top, so that they are added backwards; one without
-// a value is left out. They are added raw: it would write Reporting-Mta.
+// head makes a section. Go-message puts each new field on top, so that they are added backwards; one
+// without a value is left out. They are added raw: it would write Reporting-Mta.
 func head(lines ...line) textproto.Header {
 	var h textproto.Header
 	for _, l := range slices.Backward(lines) {
@@ -62,8 +62,8 @@ func fold(name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// A report is being written: go-message's own Writer is one level too high, for it takes away the encoding of
-// a multipart.
+// A report is being written: go-message's own Writer is one level too high, for it takes away the encoding
+// of a multipart.
 type report struct {
 	bytes.Buffer
 	parts  *textproto.MultipartWriter

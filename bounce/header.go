@@ -9,9 +9,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// fields yields the fields of a header section: the name in lower case, the value unfolded. It goes on behind
-// lines that are no fields, because who hides "Auto-Submitted" behind a line of nonsense must not get a
-// report for it.
+// fields yields the fields of a header section: the name in lower case, the value unfolded. It goes on
+// behind lines that are no fields, because who hides "Auto-Submitted" behind a line of nonsense must not
+// get a report for it.
 func fields(header []byte) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for len(header) > 0 {

@@ -1,6 +1,7 @@
 package bounce
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +174,8 @@ func TestStatus(t *testing.T) {
 		{mail.Result{Outcome: mail.Failed, Enhanced: "5.1.1\r\nX: y"}, "5.0.0"},
 		{mail.Result{Outcome: mail.Failed, Enhanced: "5.4.7"}, "5.4.7"},
 		{mail.Result{Outcome: mail.Failed, Enhanced: "4.3.0", After: mail.OpExpire}, "4.4.7"},
+		{mail.Result{Outcome: mail.Failed, Enhanced: "4.3.0", Err: fmt.Errorf("x: %w", expiry(true))}, "4.4.7"},
+		{mail.Result{Outcome: mail.Failed, Enhanced: "4.3.0", Err: expiry(false)}, "5.3.0"},
 		{mail.Result{Enhanced: "4.3.0"}, "4.4.7"},
 		{mail.Result{}, "4.4.7"},
 	} {
@@ -181,6 +184,12 @@ func TestStatus(t *testing.T) {
 		}
 	}
 }
+
+// expiry is the error by which the queue says that time was up.
+type expiry bool
+
+func (expiry) Error() string   { return "not in time" }
+func (e expiry) Expired() bool { return bool(e) }
 
 func TestAge(t *testing.T) {
 	for d, want := range map[time.Duration]string{

@@ -25,15 +25,15 @@ func (d Decision) String() string {
 type Policy struct {
 	// Own is the address that reports come from. Mail that claims to come from it gets none.
 	Own mail.Path
-	// AuthServ is the authserv-id of the provider where the message was collected (RFC 8601, 2.5); "" means that
-	// nobody's Authentication-Results are believed.
+	// AuthServ is the authserv-id of the provider where the message was collected (RFC 8601, 2.5); ""
+	// means that nobody's Authentication-Results are believed.
 	AuthServ string
 }
 
-// Decide says who is told of the failure of a message with this header, and why not the sender if it is not.
-// why is a clause that completes "no report may go to the sender, because …". It is a pure function, and
-// judges by the envelope and by what automatic senders write of themselves (RFC 3834, 2 and 5.2): anything
-// that could answer a report, or was never sent by who seems to have sent it, gets none.
+// Decide says who is told of the failure of a message with this header, and why not the sender if it is
+// not. why is a clause that completes "no report may go to the sender, because …". It is a pure function,
+// and judges by the envelope and by what automatic senders write of themselves (RFC 3834, 2 and 5.2):
+// anything that could answer a report, or was never sent by who seems to have sent it, gets none.
 func (p Policy) Decide(header []byte, e mail.Envelope) (d Decision, why string) {
 	switch rev := e.Reverse; {
 	case len(wanting(e.Recipients)) == 0:

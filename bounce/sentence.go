@@ -130,7 +130,8 @@ func (r *Reporter) closing(f *failure) string {
 // width is the longest line of the part for people, where its words allow it.
 const width = 72
 
-// wrapText writes a paragraph. A word that is longer than any line stays whole: quoted-printable carries it.
+// wrapText writes a paragraph. A word that is longer than any line stays whole: quoted-printable carries
+// it.
 func wrapText(b *strings.Builder, indent, s string) {
 	n := 0
 	for _, w := range strings.Fields(s) {

@@ -75,8 +75,8 @@ func ascii(s string) string {
 // enhanced is a status code of RFC 3463, 2.
 var enhanced = regexp.MustCompile(`^[245](\.\d{1,3}\.\d{1,3})$`)
 
-// status returns the status of a failed recipient. It is one of failure, whatever the server wrote beside its
-// 5xx.
+// status returns the status of a failed recipient. It is one of failure, whatever the server wrote beside
+// its 5xx.
 func (f *failed) status() string {
 	m := enhanced.FindStringSubmatch(f.Enhanced)
 	switch {
@@ -130,8 +130,8 @@ func date(t, now time.Time) string {
 	return t.In(now.Location()).Format(time.RFC1123Z)
 }
 
-// address returns an address with its type: rfc822, or utf-8 where it is beyond ASCII (RFC 6533, 3), for whom
-// has no SMTPUTF8 in its own ASCII form.
+// address returns an address with its type: rfc822, or utf-8 where it is beyond ASCII (RFC 6533, 3), for
+// whom has no SMTPUTF8 in its own ASCII form.
 func address(p mail.Path, global bool) string {
 	if p.ASCII() {
 		return "rfc822; " + bounded(strings.Trim(p.String(), "<>"))
