@@ -62,8 +62,8 @@ func (ca *CA) newKey() *ecdsa.PrivateKey {
 	return k
 }
 
-// Server returns the configuration of a server with a certificate for host. change, where it is not nil, spoils the
-// certificate first.
+// Server returns the configuration of a server with a certificate for host. change, where it is not nil,
+// spoils the certificate first.
 func (ca *CA) Server(host string, change func(*x509.Certificate)) *tls.Config {
 	ca.n++
 	tmpl := template(ca.n)

@@ -14,12 +14,12 @@ type Harness struct {
 	// Clear removes what waits. Needed where there is a line.
 	Clear func()
 
-	// Retriever returns a retriever that reaches the maildrop over this line: it dials through [Line.Dialer].
-	// Where there is no line (the queue) it is not used. Called several times in a test.
+	// Retriever returns a retriever that reaches the maildrop over this line: it dials through
+	// [Line.Dialer]. Where there is no line (the queue) it is not used. Called several times in a test.
 	Retriever func(*Line) mail.Retriever
 
-	// Left returns the messages that still wait, in their order: asked at the maildrop itself, not through a
-	// retriever.
+	// Left returns the messages that still wait, in their order: asked at the maildrop itself, not
+	// through a retriever.
 	Left func() [][]byte
 
 	// Lie makes the maildrop announce this size for each message, from now on. nil: it cannot lie.

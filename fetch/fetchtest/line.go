@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// A Line is a network that fails on order. The zero value is a perfect one. Set its fields before it is dialled;
-// they hold for each connection anew.
+// A Line is a network that fails on order. The zero value is a perfect one. Set its fields before it is
+// dialled; they hold for each connection anew.
 type Line struct {
 	Cut   int64 // octets from the server after which the connection ends; 0: never
 	Reset bool  // the cut is an error rather than a clean end

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Pipe returns the two ends of a connection that holds up to size octets in each direction, as a socket does (net.Pipe
-// holds none, so that a client that pipelines would wait for itself). Octets arrive after latency, half a round trip. It
-// waits on a sync.Cond only, and so works under testing/synctest, where a latency costs no time. Closing one end
-// gives the other what was written, then io.EOF.
+// Pipe returns the two ends of a connection that holds up to size octets in each direction, as a socket
+// does (net.Pipe holds none, so that a client that pipelines would wait for itself). Octets arrive after
+// latency, half a round trip. It waits on a sync.Cond only, and so works under testing/synctest, where a
+// latency costs no time. Closing one end gives the other what was written, then io.EOF.
 func Pipe(size int, latency time.Duration) (a, b net.Conn) {
 	x, y := newHalf(size, latency), newHalf(size, latency)
 	return &pipeConn{in: x, out: y}, &pipeConn{in: y, out: x}

@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH PLAIN (RFC 5034). It keeps the
-// semantics of a maildrop: a session sees the messages that were there at its login, and deletions count at QUIT.
-// It answers one command after the other and reads the next only when its answer is written, as a server with little
-// memory does. Set the fields before the first connection; make it with [NewPOP3].
+// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH PLAIN (RFC 5034).
+// It keeps the semantics of a maildrop: a session sees the messages that were there at its login, and
+// deletions count at QUIT. It answers one command after the other and reads the next only when its answer
+// is written, as a server with little memory does. Set the fields before the first connection; make it with
+// [NewPOP3].
 type POP3 struct {
 	User, Password string   // "jaco" and "secret" unless changed
-	Caps           []string // lines of CAPA; nil: the server does not know CAPA. STLS goes once TLS is there
+	Caps           []string // lines of CAPA; nil: -ERR. STLS goes once TLS is there
 	Greeting       string   // text behind +OK; a timestamp makes APOP known
 	NoUIDL, NoTOP  bool
 	TLS            *tls.Config // for STLS, or from the first octet with Implicit
@@ -26,8 +27,8 @@ type POP3 struct {
 	Buffer         int           // octets that the connection holds in each direction; 0: 64 KiB
 	Latency        time.Duration // of each direction; for testing/synctest
 
-	// On replaces what a verb does (capitals; "CONNECT" is the greeting). It returns false to have the usual
-	// done after all. The functions run on the connection's goroutine.
+	// On replaces what a verb does (capitals; "CONNECT" is the greeting). It returns false to have the
+	// usual done after all. The functions run on the connection's goroutine.
 	On map[string]func(c *POP3Conn, arg string) bool
 
 	mu    sync.Mutex
@@ -47,14 +48,14 @@ type Mail struct {
 	Size   int64  // as announced; 0: the true one, with NoSize 0
 	NoSize bool
 	Refuse string // RETR and TOP answer with -ERR and this
-	Sent   string // what is sent after RETR's +OK, as it stands, instead of the stuffed octets and the end
+	Sent   string // what RETR sends behind +OK, as it stands; "": the octets, stuffed, and the end
 }
 
 // NewPOP3 returns a server that can what most can, PIPELINING included. It ends with the test.
 func NewPOP3(t testing.TB) *POP3 {
 	s := &POP3{
 		User: "jaco", Password: "secret",
-		Caps: []string{"TOP", "UIDL", "USER", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "SASL PLAIN"},
+		Caps: []string{"TOP", "UIDL", "USER", "RESP-CODES", "PIPELINING", "SASL PLAIN"},
 	}
 	t.Cleanup(s.Close)
 	return s
@@ -244,8 +245,8 @@ func (c *POP3Conn) Read() (string, bool) {
 	return strings.TrimRight(l, "\r\n"), err == nil
 }
 
-// Waiting returns what has arrived from the client and was not read, 4 KiB at most. Exact only in plain text under
-// testing/synctest, once everything else waits.
+// Waiting returns what has arrived from the client and was not read, 4 KiB at most. Exact only in plain
+// text under testing/synctest, once everything else waits.
 func (c *POP3Conn) Waiting() string {
 	for {
 		b, _ := c.r.Peek(c.r.Buffered())

@@ -195,8 +195,8 @@ func top(b []byte, n int) []byte {
 	return b[:end]
 }
 
-// Stuff returns a message as a multi-line reply has it (RFC 1939, 3): dots at line starts doubled, and the end. A last
-// line without CRLF gets one.
+// Stuff returns a message as a multi-line reply has it (RFC 1939, 3): dots at line starts doubled, and the
+// end. A last line without CRLF gets one.
 func Stuff(b []byte) string {
 	s := string(b)
 	if !strings.HasSuffix(s, "\r\n") && s != "" {

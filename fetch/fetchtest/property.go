@@ -141,7 +141,8 @@ func settled(t *testing.T, h Harness) {
 	ms := all(t, d, nil)
 	for _, m := range ms {
 		if len(m.Envelope.Recipients) == 1 { // a second recipient, so that a report can be short
-			m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: "b@example.org"})
+			second := mail.Recipient{Forward: "b@example.org"}
+			m.Envelope.Recipients = append(m.Envelope.Recipients, second)
 		}
 	}
 	failed, deferred := mail.Result{Outcome: mail.Failed}, mail.Result{}
@@ -216,7 +217,8 @@ func closeTwice(t *testing.T, h Harness) {
 	}
 }
 
-// sizes: what is announced is a hint (R8). A message that is announced as absurdly big may be refused by itself.
+// sizes: what is announced is a hint (R8). A message that is announced as absurdly big may be refused by
+// itself.
 func sizes(t *testing.T, h Harness) {
 	if h.Lie == nil {
 		t.Skip("the maildrop cannot lie")

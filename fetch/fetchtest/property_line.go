@@ -139,9 +139,10 @@ func release(t *testing.T, h Harness) {
 	}
 }
 
-// session reads and settles everything, as far as the line carries, and returns which contents were whole. tell says
-// whether the contents are announced.
-func session(t *testing.T, h Harness, ctx context.Context, l *Line, c [][]byte, tell bool) (whole []bool, err error) {
+// session reads and settles everything, as far as the line carries, and returns which contents were whole.
+// tell says whether the contents are announced.
+func session(ctx context.Context, t *testing.T, h Harness, l *Line, c [][]byte, tell bool) (whole []bool,
+	err error) {
 	t.Helper()
 	whole = make([]bool, len(c))
 	d, err := h.Retriever(l).Open(ctx)
@@ -187,19 +188,20 @@ func session(t *testing.T, h Harness, ctx context.Context, l *Line, c [][]byte, 
 	return whole, err
 }
 
-// cut ends the line at sampled octets: never io.EOF for a part, never a message let go of that was not whole.
+// cut ends the line at sampled octets: never io.EOF for a part, never a message let go of that was not
+// whole.
 func cut(t *testing.T, h Harness)      { everyCut(t, h, false) }
 func cutAhead(t *testing.T, h Harness) { everyCut(t, h, true) }
 
 func everyCut(t *testing.T, h Harness, tell bool) {
 	c := append(Corpus()[:4:4], Text(600, 2))
 	total, _ := measure(t, h, c, tell)
-	for n := int64(1); n < total; n += 1 + total/97 { // about a hundred places, in each phase of a session
+	for n := int64(1); n < total; n += 1 + total/97 { // a hundred places, in each phase
 		refill(h, c)
 		l := &Line{Cut: n, Reset: n%2 == 0}
 		var whole []bool
 		var err error
-		within(t, "a session on a cut line", func() { whole, err = session(t, h, t.Context(), l, c, tell) })
+		within(t, "a session on a cut line", func() { whole, err = session(t.Context(), t, h, l, c, tell) })
 		if open := l.Open(); open != 0 {
 			t.Fatalf("cut at %d: %d connections are open", n, open)
 		}
@@ -215,7 +217,7 @@ func measure(t *testing.T, h Harness, c [][]byte, tell bool) (total, open int64)
 	t.Helper()
 	refill(h, c)
 	l := &Line{}
-	if _, err := session(t, h, t.Context(), l, c, tell); err != nil {
+	if _, err := session(t.Context(), t, h, l, c, tell); err != nil {
 		t.Fatalf("on a good line: %v", err)
 	}
 	if h.Can.Deletes {
@@ -244,8 +246,8 @@ func lost(t *testing.T, h Harness, c [][]byte, whole []bool, n int64) {
 	}
 }
 
-// cancelled: a context that ends while nothing arrives ends every call; Close, which has a limit of its own, is quick
-// afterwards.
+// cancelled: a context that ends while nothing arrives ends every call; Close, which has a limit of its
+// own, is quick afterwards.
 func cancelled(t *testing.T, h Harness) {
 	c := append(Corpus()[:3:3], Text(600, 2))
 	_, total := measure(t, h, c, false)
@@ -263,7 +265,7 @@ func cancelled(t *testing.T, h Harness) {
 		}()
 		var whole []bool
 		var err error
-		within(t, "a cancelled session", func() { whole, err = session(t, h, ctx, l, c, false) })
+		within(t, "a cancelled session", func() { whole, err = session(ctx, t, h, l, c, false) })
 		cancel()
 		if err == nil {
 			t.Fatalf("hung at %d of %d and cancelled: no error", n, total)

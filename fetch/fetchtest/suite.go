@@ -14,7 +14,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Limit is how long a call may take that has to return at once; it is only there so that a hang fails the test.
+// Limit is how long a call may take that has to return at once; it is only there so that a hang fails the
+// test.
 const Limit = 20 * time.Second
 
 // Run tries the whole contract. fresh makes an empty maildrop; each property gets its own.
@@ -53,8 +54,8 @@ func Run(t *testing.T, fresh func(*testing.T) Harness) {
 	}
 }
 
-// Corpus is a set of messages in normal form that have hit readers of mail: dots, long lines, no header, no body, NUL,
-// 8-bit octets, text that looks like replies of a server.
+// Corpus is a set of messages in normal form that have hit readers of mail: dots, long lines, no header, no
+// body, NUL, 8-bit octets, text that looks like replies of a server.
 func Corpus() [][]byte {
 	long := bytes.Repeat([]byte("x"), 4095)
 	lines := []string{"From: a@example.org\r\nSubject: plain\r\n\r\nbody\r\n",
@@ -78,7 +79,8 @@ func Corpus() [][]byte {
 	return append(all, Text(70_000, 7))
 }
 
-// Raw is what only a byte-exact protocol passes: bare CR and bare LF. Each ends with CRLF, as POP3 cannot do without.
+// Raw is what only a byte-exact protocol passes: bare CR and bare LF. Each ends with CRLF, as POP3 cannot
+// do without.
 func Raw() [][]byte {
 	return [][]byte{
 		[]byte("Subject: bare\r\n\r\nlf\n.\nlf\n.\r\ncr\r.\rx\r\n"),

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// caps are the lines of CAPA (RFC 2449, 5), in capitals. nil: the server was not asked, or does not know CAPA.
+// caps are the lines of CAPA (RFC 2449, 5), in capitals. nil: the server was not asked, or does not know
+// CAPA.
 type caps []string
 
 const (
@@ -55,7 +56,8 @@ func readCaps(m *multi) (caps, error) {
 	}
 }
 
-// What is remembered of a server. It is believed for a week, and forgotten when a session fails before its listing.
+// What is remembered of a server. It is believed for a week, and forgotten when a session fails before its
+// listing.
 type known struct {
 	At     int64 // Unix time, in seconds
 	Secure bool  // it was learned under TLS
@@ -68,7 +70,8 @@ const believed = 7 * 24 * time.Hour
 
 func memoryKey(o *Options) string { return "pop3/" + string(o.Account) }
 
-// recall returns what is known of the server, if it may be believed in a session that is as secure as this one.
+// recall returns what is known of the server, if it may be believed in a session that is as secure as this
+// one.
 func (o *Options) recall(secure bool) *known {
 	if o.Memory == nil {
 		return nil

@@ -12,9 +12,10 @@ import (
 // closing is how long Close may take: servers rewrite a large mbox at QUIT.
 const closing = 3 * time.Minute
 
-// Close deletes what was settled and ends the session. Deletions count at QUIT (RFC 1939, 6), so that anything but +OK
-// to it is an error: what became of them is unknown. A single message that the server refuses to delete is only
-// missing from Gone, and comes again in the next session; when all are refused it is an error.
+// Close deletes what was settled and ends the session. Deletions count at QUIT (RFC 1939, 6), so that
+// anything but +OK to it is an error: what became of them is unknown. A single message that the server
+// refuses to delete is only missing from Gone, and comes again in the next session; when all are refused it
+// is an error.
 //
 // In a session that broke nothing is sent any more; where something was to be deleted, the error says so.
 func (s *session) Close() error {
@@ -39,7 +40,7 @@ func (s *session) quit() error {
 		return s.unknown(s.broken)
 	case len(s.letGo) == 0 && (s.cur != nil || len(s.flight.all) > 0):
 		return nil // nothing counts on QUIT, and reading what is on the line would cost it
-	case s.flight.octets > maxAhead:
+	case s.flight.octets > firstAhead:
 		return s.unknown(errors.New("the session was given up in the middle of a message"))
 	}
 	if err := s.silence(); err != nil {
@@ -58,7 +59,7 @@ func (s *session) quit() error {
 	}
 	s.gone = gone
 	if len(gone) == 0 && refusal != nil {
-		refusal.Hint = "The server does not let messages be deleted; set after: keep, or ask the provider."
+		refusal.Hint = "The server lets nothing be deleted; set after: keep, or ask the provider."
 		return refusal
 	}
 	return nil
@@ -72,8 +73,8 @@ func (s *session) unknown(err error) error {
 	return mail.TroubleOf(mail.OpQuit, s.server, err)
 }
 
-// silence brings the connection to where nothing is on the line, and looks whether the server speaks out of turn: DELE
-// to a server that is out of step could mean any message.
+// silence brings the connection to where nothing is on the line, and looks whether the server speaks out of
+// turn: DELE to a server that is out of step could mean any message.
 func (s *session) silence() error {
 	if err := s.finishCurrent(); err != nil {
 		return err
@@ -86,9 +87,10 @@ func (s *session) silence() error {
 	return s.conn.Alive()
 }
 
-// deletions sends DELE for all that was let go of, and QUIT behind the last one; the reply to QUIT is not read. It
-// returns what was confirmed, and the last refusal. Where the server pipelines everything is one turn: a goroutine writes
-// while this one reads, so that no number of commands and no size of buffers makes the two ends wait for each other.
+// deletions sends DELE for all that was let go of, and QUIT behind the last one; the reply to QUIT is not
+// read. It returns what was confirmed, and the last refusal. Where the server pipelines everything is one
+// turn: a goroutine writes while this one reads, so that no number of commands and no size of buffers makes
+// the two ends wait for each other.
 func (s *session) deletions() (gone []mail.UID, refusal *mail.Trouble, err error) {
 	sent := make(chan error, 1)
 	if s.pipelining {

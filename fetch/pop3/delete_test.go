@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A server that forgets to double dots ends a message early. It is found out by what comes behind, and then nothing
-// is deleted, nor is the message taken for whole where that can be known.
+// A server that forgets to double dots ends a message early. It is found out by what comes behind, and then
+// nothing is deleted, nor is the message taken for whole where that can be known.
 func TestR15_ForgedEnd(t *testing.T) {
 	forged := "Subject: x\r\n\r\nbegin\r\n.\r\n"
 	for name, rest := range map[string]string{

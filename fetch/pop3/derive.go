@@ -16,8 +16,8 @@ import (
 // topAhead is how many TOP leave before the first answer is read, when identities are derived.
 const topAhead = 32
 
-// identify gives an identity to each message whose unique-id is none: "=", a hash of header section and size, and an
-// ordinal among equal ones. It costs a header each, so only these pay it, once a session.
+// identify gives an identity to each message whose unique-id is none: "=", a hash of header section and
+// size, and an ordinal among equal ones. It costs a header each, so only these pay it, once a session.
 func (s *session) identify(ctx context.Context) error {
 	switch {
 	case s.broken != nil:
@@ -108,14 +108,15 @@ func (s *session) learnNoTop() {
 	s.opts.remember(s.known)
 }
 
-// nameless refuses what can only go wrong: a message without any identity that stays upstream would be collected at
-// each poll. Where it is deleted afterwards, a name for this session is enough; it may come twice after a cut.
+// nameless refuses what can only go wrong: a message without any identity that stays upstream would be
+// collected at each poll. Where it is deleted afterwards, a name for this session is enough; it may come
+// twice after a cut.
 func (s *session) nameless() error {
 	if s.opts.After == Delete {
 		return nil
 	}
 	return &mail.Trouble{Op: mail.OpList, Kind: mail.Protocol, Server: s.server,
-		Err:  errors.New("the server has neither usable unique-ids (UIDL) nor TOP: messages cannot be told apart"),
+		Err:  errors.New("messages cannot be told apart: the server has neither UIDL nor TOP"),
 		Hint: "Such a maildrop can only be emptied: set after: delete, or use IMAP."}
 }
 

@@ -196,8 +196,8 @@ func TestR6_EndlessLine(t *testing.T) {
 }
 
 func TestR6_EndlessHeader(t *testing.T) {
-	for name, verb := range map[string]string{"TOP": "TOP", "RETR": "RETR"} {
-		t.Run(name, func(t *testing.T) {
+	for verb, most := range map[string]int64{"TOP": 5 << 20, "RETR": 2 << 20} {
+		t.Run(verb, func(t *testing.T) {
 			var n atomic.Int64
 			s := fetchtest.NewPOP3(t)
 			s.Put(fetchtest.Corpus()[0])
@@ -219,7 +219,7 @@ func TestR6_EndlessHeader(t *testing.T) {
 			}
 			d.Close()
 			s.Close()
-			if n.Load() > 10<<20 {
+			if n.Load() > most {
 				t.Errorf("%d octets were taken", n.Load())
 			}
 		})
@@ -382,7 +382,8 @@ func TestR25_LongerThanAllowed(t *testing.T) {
 	d.Close()
 }
 
-// The reader goes away in the middle, as when the disk is full: nothing is deleted, and the line is not drained.
+// The reader goes away in the middle, as when the disk is full: nothing is deleted, and the line is not
+// drained.
 func TestR25_GivenUp(t *testing.T) {
 	s := fetchtest.NewPOP3(t)
 	s.Put(fetchtest.Text(1000, 1), fetchtest.Text(5<<20, 2))
@@ -407,7 +408,32 @@ func TestR25_GivenUp(t *testing.T) {
 	if _, down := l.Octets(); down > 512<<10 {
 		t.Errorf("%d octets came down", down)
 	}
+	if s.Count("QUIT") > 0 {
+		t.Error("the rest of the message was read, so that QUIT could be sent")
+	}
 	if len(s.Left()) != 2 {
 		t.Errorf("%d messages are left", len(s.Left()))
+	}
+}
+
+// What was asked for ahead and is not wanted any more is not read where nothing was settled.
+func TestGivenUpAhead(t *testing.T) {
+	s := fetchtest.NewPOP3(t)
+	for i := range 20 {
+		s.Put(fetchtest.Text(5000, i))
+	}
+	d := open(t, options(s, nil))
+	var ms []*mail.Message
+	for m := range d.Messages(t.Context(), nil) {
+		ms = append(ms, m)
+	}
+	if err := d.(mail.Aheader).Ahead(t.Context(), mail.Whole, ms); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := octets(t.Context(), ms[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil || s.Count("QUIT") > 0 {
+		t.Errorf("%v: %q", err, s.Log())
 	}
 }

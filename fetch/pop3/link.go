@@ -19,8 +19,8 @@ type link struct {
 	tap  *tap
 }
 
-// A tap lies between the library and our connection. It keeps the status line, because the library takes an empty line
-// for success and cannot tell a refusal from a broken line.
+// A tap lies between the library and our connection. It keeps the status line, because the library takes an
+// empty line for success and cannot tell a refusal from a broken line.
 type tap struct {
 	*wire.Conn
 	line []byte
@@ -36,7 +36,8 @@ func (t *tap) Read(p []byte) (int, error) {
 // Dial hands the library the connection that is already there.
 func (t *tap) Dial(string, string) (net.Conn, error) { return t, nil }
 
-// newLink gives the connection to the library. greeting is the line that was read already; the library wants to see it.
+// newLink gives the connection to the library. greeting is the line that was read already; the library
+// wants to see it.
 func newLink(conn *wire.Conn, greeting []byte) (*link, error) {
 	t := &tap{Conn: conn}
 	conn.Gate(wire.Lines)
@@ -66,7 +67,8 @@ type status struct {
 	size int    // octets, with the line end
 }
 
-// status reads a status line. Errors are those of the line, or nonsense: what became of the command is unknown then.
+// status reads a status line. Errors are those of the line, or nonsense: what became of the command is
+// unknown then.
 func (l *link) status() (status, error) {
 	l.tap.line = l.tap.line[:0]
 	_, err := l.lib.ReadOne()

@@ -3,7 +3,6 @@ package pop3
 import (
 	"bytes"
 	"cmp"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -19,11 +18,12 @@ type item struct {
 	gone bool     // to be deleted, or deleted
 }
 
-// maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70; a longer one than this is none.
+// maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70; a longer one than this is
+// none.
 const maxUID = 128
 
-// listing returns the turns of the snapshot. In an empty maildrop only STAT is asked, unless all leave together, which
-// costs less than finding out.
+// listing returns the turns of the snapshot. In an empty maildrop only STAT is asked, unless all leave
+// together, which costs less than finding out.
 func (s *session) listing(k *known) []turn {
 	empty := func() bool { return s.count == 0 }
 	var turns []turn
@@ -56,8 +56,8 @@ func (s *session) stat() error {
 	if len(fields) == 2 {
 		if s.count, err = number(fields[0]); err == nil {
 			if s.count > s.opts.maxMessages() {
-				return &nonsense{fmt.Sprintf("STAT counts %d messages, more than the %d that are allowed", s.count,
-					s.opts.maxMessages())}
+				return nonsensef("STAT counts %d messages, more than the %d that are allowed", s.count,
+					s.opts.maxMessages())
 			}
 			return nil
 		}
@@ -68,14 +68,14 @@ func (s *session) stat() error {
 // number reads digits and nothing else.
 func number(s string) (int, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
-	if err != nil || s[0] == '+' {
+	if err != nil {
 		return 0, &nonsense{"not a number: " + s}
 	}
 	return int(n), nil
 }
 
-// list reads numbers and sizes. One malformed line and the listing is worth nothing: a short one must never mean that
-// messages are gone.
+// list reads numbers and sizes. One malformed line and the listing is worth nothing: a short one must never
+// mean that messages are gone.
 func (s *session) list() error {
 	s.op = mail.OpList
 	st, err := s.link.status()
@@ -94,7 +94,7 @@ func (s *session) list() error {
 			return err
 		}
 		if n > s.count {
-			return &nonsense{fmt.Sprintf("LIST names message %d of %d", n, s.count)}
+			return nonsensef("LIST names message %d of %d", n, s.count)
 		}
 		if len(s.items) >= s.count { // more lines than messages: some number twice
 			return &nonsense{"LIST has more lines than STAT counts"}
@@ -111,15 +111,15 @@ func (s *session) list() error {
 	}
 	for i := range s.items[min(1, len(s.items)):] {
 		if s.items[i].num == s.items[i+1].num {
-			return &nonsense{fmt.Sprintf("LIST names message %d twice", s.items[i].num)}
+			return nonsensef("LIST names message %d twice", s.items[i].num)
 		}
 	}
 	s.complete = len(s.items) == s.count
 	return nil
 }
 
-// parseList reads a scan listing (RFC 1939, 5, LIST): a number and a size, and behind a blank whatever the server
-// likes to add.
+// parseList reads a scan listing (RFC 1939, 5, LIST): a number and a size, and behind a blank whatever the
+// server likes to add.
 func parseList(l []byte) (n int, size int64, err error) {
 	num, rest, ok := bytes.Cut(l, []byte(" "))
 	word, _, _ := bytes.Cut(rest, []byte(" "))
@@ -135,11 +135,11 @@ func parseList(l []byte) (n int, size int64, err error) {
 }
 
 func malformed(verb string, l []byte) error {
-	return &nonsense{fmt.Sprintf("malformed line of %s: %s", verb, mail.Printable(string(l), 100))}
+	return nonsensef("malformed line of %s: %s", verb, mail.Printable(string(l), 100))
 }
 
-// uidl reads the unique-ids. What is no identity (empty, too long, odd octets, twice) is left out; it is derived
-// from the content when somebody asks. A server that does not know UIDL leaves out all.
+// uidl reads the unique-ids. What is no identity (empty, too long, odd octets, twice) is left out; it is
+// derived from the content when somebody asks. A server that does not know UIDL leaves out all.
 func (s *session) uidl() error {
 	s.op = mail.OpList
 	st, err := s.link.status()
@@ -157,7 +157,7 @@ func (s *session) uidl() error {
 			byNum := func(x item, n int) int { return cmp.Compare(x.num, n) }
 			i, found := slices.BinarySearchFunc(s.items, n, byNum)
 			if !found {
-				return &nonsense{fmt.Sprintf("UIDL names message %d, which LIST does not", n)}
+				return nonsensef("UIDL names message %d, which LIST does not", n)
 			}
 			next = i
 		}
@@ -176,7 +176,7 @@ func (s *session) uidl() error {
 // identity sets the unique-id of an item. Where two have the same, neither keeps it.
 func (s *session) identity(x *item, uid mail.UID) error {
 	if x.seen {
-		return &nonsense{fmt.Sprintf("UIDL names message %d twice", x.num)}
+		return nonsensef("UIDL names message %d twice", x.num)
 	}
 	x.seen = true
 	if uid == "" {
@@ -190,8 +190,8 @@ func (s *session) identity(x *item, uid mail.UID) error {
 	return nil
 }
 
-// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where it is none that can be used. One that begins like
-// ours (see mail.UID) is not used either.
+// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where it is none that can be used. One that
+// begins like ours (see mail.UID) is not used either.
 func parseUIDL(l []byte) (n int, uid mail.UID, err error) {
 	num, rest, _ := bytes.Cut(l, []byte(" "))
 	if n, err = number(string(num)); err != nil || n == 0 {

@@ -11,7 +11,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A turn is one command and what is done with its reply. skip is asked only where the turns before it have been answered.
+// A turn is one command and what is done with its reply. skip is asked only where the turns before it have
+// been answered.
 type turn struct {
 	command string
 	secret  bool
@@ -50,8 +51,8 @@ func (s *session) take(pipe bool, turns ...turn) error {
 	return nil
 }
 
-// login authenticates and takes the listing. What the server can is remembered from an earlier session, or asked first;
-// then login, STAT, LIST and UIDL leave in one write if it pipelines.
+// login authenticates and takes the listing. What the server can is remembered from an earlier session, or
+// asked first; then login, STAT, LIST and UIDL leave in one write if it pipelines.
 func (s *session) login(greeting []byte, password string) error {
 	k := s.opts.recall(s.conn.Secure())
 	fresh := k == nil
@@ -118,19 +119,24 @@ func (s *session) auth(k *known, greeting []byte, password string) ([]turn, erro
 		stamp, err := timestamp(greeting)
 		if err != nil {
 			return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Protocol, Server: s.server, Err: err,
-				Hint: "Without a proper timestamp APOP gives the password away; choose another login and TLS."}
+				Hint: "Without a proper timestamp APOP gives the password away; choose TLS."}
 		}
 		sum := md5.Sum([]byte(stamp + password))
-		return []turn{{"APOP " + o.User + " " + hex.EncodeToString(sum[:]), true, s.accepted, nil}}, nil
+		command := "APOP " + o.User + " " + hex.EncodeToString(sum[:])
+		return []turn{{command, true, s.accepted, nil}}, nil
 	case Plain:
 		secret := base64.StdEncoding.EncodeToString([]byte("\x00" + o.User + "\x00" + password))
 		read := func() error { return s.continued(secret) }
-		if command := "AUTH PLAIN " + secret; len(command) < 254 { // RFC 2449, 4: a command has 255 octets
+		// RFC 2449, 4: a command has at most 255 octets.
+		if command := "AUTH PLAIN " + secret; len(command) <= 253 {
 			return []turn{{command, true, read, nil}}, nil
 		}
 		return []turn{{"AUTH PLAIN", false, read, nil}}, nil
 	}
-	return []turn{{"USER " + o.User, false, s.accepted, nil}, {"PASS " + password, true, s.accepted, nil}}, nil
+	return []turn{
+		{"USER " + o.User, false, s.accepted, nil},
+		{"PASS " + password, true, s.accepted, nil},
+	}, nil
 }
 
 // accepted reads the reply to a step of the login.
@@ -148,7 +154,8 @@ func (s *session) accepted() error {
 	return nil
 }
 
-// continued reads the reply to AUTH PLAIN; a server that wants the secret on a line of its own gets it (RFC 5034, 4).
+// continued reads the reply to AUTH PLAIN; a server that wants the secret on a line of its own gets it (RFC
+// 5034, 4).
 func (s *session) continued(secret string) error {
 	st, err := s.link.status()
 	switch {
@@ -167,8 +174,9 @@ func (s *session) continued(secret string) error {
 	return s.accepted()
 }
 
-// timestamp returns the msg-id in a greeting (RFC 1939, 7, APOP). It must be one of RFC 822 to the letter: a server in
-// the middle that chooses other octets finds out the password by collisions of MD5 (CVE-2007-1558).
+// timestamp returns the msg-id in a greeting (RFC 1939, 7, APOP). It must be one of RFC 822 to the letter:
+// a server in the middle that chooses other octets finds out the password by collisions of MD5
+// (CVE-2007-1558).
 func timestamp(greeting []byte) (string, error) {
 	_, rest, ok := strings.Cut(string(greeting), "<")
 	id, _, closed := strings.Cut(rest, ">")
@@ -179,7 +187,7 @@ func timestamp(greeting []byte) (string, error) {
 	for i := 0; i < len(id); i++ {
 		switch c := id[i]; {
 		case c <= ' ' || c >= 0x7f || strings.IndexByte(`()<>,;:\"[]`, c) >= 0:
-			return "", errors.New("the timestamp of the greeting has octets that no message id has")
+			return "", errors.New("the timestamp of the greeting is no message id")
 		case c == '@':
 			at++
 		}

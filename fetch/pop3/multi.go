@@ -4,13 +4,15 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"mailretr/relay/wire"
 )
 
-// A multi reads the lines of one reply of many lines, behind its status line, up to the line that is a single dot (RFC
-// 1939, 3). Only CRLF.CRLF ends it, and a dot is taken away only behind CRLF: bare CR and bare LF are text.
+// A multi reads the lines of one reply of many lines, behind its status line, up to the line that is a
+// single dot (RFC 1939, 3). Only CRLF.CRLF ends it, and a dot is taken away only behind CRLF: bare CR and
+// bare LF are text.
 type multi struct {
 	r     *bufio.Reader
 	inner bool  // not at the start of a line
@@ -19,9 +21,9 @@ type multi struct {
 	raw   int64 // octets on the line, stuffing included
 }
 
-// next returns the next line with its end, un-stuffed, or a piece of a line that does not fit into the buffer. It is
-// valid until the next call. io.EOF means that the reply is whole; an end of the connection before that is
-// io.ErrUnexpectedEOF.
+// next returns the next line with its end, un-stuffed, or a piece of a line that does not fit into the
+// buffer. It is valid until the next call. io.EOF means that the reply is whole; an end of the connection
+// before that is io.ErrUnexpectedEOF.
 func (m *multi) next() ([]byte, error) {
 	if m.ended {
 		return nil, io.EOF
@@ -44,8 +46,8 @@ func (m *multi) next() ([]byte, error) {
 	return b, nil
 }
 
-// line returns the next line without its end, which is CRLF or LF; one that is longer than [wire.MaxLine] breaks the
-// limit of the protocol.
+// line returns the next line without its end, which is CRLF or LF; one that is longer than [wire.MaxLine]
+// breaks the limit of the protocol.
 func (m *multi) line() ([]byte, error) {
 	b, err := m.next()
 	if err != nil {
@@ -67,7 +69,8 @@ func unexpected(err error) error {
 
 var errEnded = cutShort{}
 
-// cutShort is the end of the connection in the middle of something. It is io.ErrUnexpectedEOF, and never io.EOF.
+// cutShort is the end of the connection in the middle of something. It is io.ErrUnexpectedEOF, and never
+// io.EOF.
 type cutShort struct{}
 
 func (cutShort) Error() string        { return "the server closed the connection" }
@@ -75,6 +78,8 @@ func (cutShort) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
 // nonsense is a reply that breaks the protocol or a limit.
 type nonsense struct{ text string }
+
+func nonsensef(format string, a ...any) error { return &nonsense{fmt.Sprintf(format, a...)} }
 
 func (n *nonsense) Error() string  { return n.text }
 func (n *nonsense) Protocol() bool { return true }

@@ -9,20 +9,19 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Retriever opens sessions of one maildrop. Safe for concurrent use as far as Password and Memory are; servers mostly
-// allow one session at a time.
+// A Retriever opens sessions of one maildrop. Safe for concurrent use as far as Password and Memory are;
+// servers mostly allow one session at a time.
 type Retriever struct{ Options }
 
-// Open dials, secures the connection, logs in and reads the listing: as few turns as the server is known to allow. The
-// error is a *mail.Trouble.
+// Open dials, secures the connection, logs in and reads the listing: as few turns as the server is known to
+// allow. The error is a *mail.Trouble.
 func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	o := r.Options
 	server := o.Dial.Address
 	password, err := o.credentials(ctx)
 	if err != nil {
-		t := own(mail.OpLogin, server, err.Error(), "Look at user and password of this maildrop in the configuration.")
-		t.Err = err
-		return nil, t
+		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Server: server, Err: err,
+			Hint: "Look at user and password of this maildrop in the configuration."}
 	}
 	conn, err := wire.Dial(ctx, o.Dial)
 	if err != nil {
@@ -58,7 +57,8 @@ func (s *session) begin(ctx context.Context, password string) error {
 		}
 	}
 	if !s.conn.Secure() && s.opts.Dial.TLS.Mode != wire.Plain {
-		return insecure(s.server, errors.New("the connection is not encrypted")) // cannot happen; if it does, not a word
+		// Cannot happen; if it does, no word of a password.
+		return insecure(s.server, errors.New("the connection is not encrypted"))
 	}
 	if s.link, err = newLink(s.conn, greeting); err != nil {
 		return mail.TroubleOf(mail.OpGreeting, s.server, unexpected(err))
@@ -86,8 +86,8 @@ func (s *session) greet() ([]byte, error) {
 	return line, nil
 }
 
-// stls secures a plain connection (RFC 2595, 4). CAPA is not asked first: the answer could not be trusted, and costs a
-// turn.
+// stls secures a plain connection (RFC 2595, 4). CAPA is not asked first: the answer could not be trusted,
+// and costs a turn.
 func (s *session) stls(ctx context.Context) error {
 	if s.conn.Reader().Buffered() > 0 {
 		return insecure(s.server, errors.New("the server spoke out of turn before STLS"))
@@ -117,5 +117,5 @@ func (s *session) stls(ctx context.Context) error {
 
 func insecure(server string, err error) *mail.Trouble {
 	return &mail.Trouble{Op: mail.OpTLS, Kind: mail.Insecure, Server: server, Err: err,
-		Hint: "The server offers no encryption here, so no password was sent. Try pop3s, or ask the provider."}
+		Hint: "The server does not encrypt here, so no password was sent. Try pop3s."}
 }

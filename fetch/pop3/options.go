@@ -28,14 +28,14 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// An Auth is a way to log in. There is no falling back from one to another in a session: a refused login counts
-// against us at the server.
+// An Auth is a way to log in. There is no falling back from one to another in a session: a refused login
+// counts against us at the server.
 type Auth uint8
 
 const (
 	Auto     Auth = iota // USER and PASS; AUTH PLAIN where the server says that it has only that
 	UserPass             // USER and PASS
-	APOP                 // a digest of the password: for servers without TLS. MD5, so never chosen by itself
+	APOP                 // a digest of the password (MD5); never chosen by itself
 	Plain                // AUTH PLAIN
 )
 
@@ -47,8 +47,8 @@ const (
 	Delete              // it is deleted
 )
 
-// A Memory keeps small facts between sessions, by key. Losing them costs turns, never mail. Safe for concurrent use if
-// several maildrops share it.
+// A Memory keeps small facts between sessions, by key. Losing them costs turns, never mail. Safe for
+// concurrent use if several maildrops share it.
 type Memory interface {
 	Load(key string) (value []byte, ok bool)
 	Save(key string, value []byte) // an empty value forgets
@@ -88,8 +88,8 @@ func (o *Options) now() time.Time {
 	return time.Now()
 }
 
-// credentials resolves the password and checks what will be written into commands: a line end in it would begin a
-// command of its own.
+// credentials resolves the password and checks what will be written into commands: a line end in it would
+// begin a command of its own.
 func (o *Options) credentials(ctx context.Context) (password string, err error) {
 	if o.Password == nil {
 		return "", errors.New("no password is configured")

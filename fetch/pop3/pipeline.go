@@ -4,19 +4,52 @@ import (
 	"context"
 	"io"
 	"strconv"
+	"time"
 
 	"mailretr/store/mail"
 )
 
-// Limits of what is asked for and not answered. The commands must fit into the smallest socket buffers, or a server that
-// answers before it reads on, and we, would wait for each other. The octets are what is paid for when the session
-// breaks, and have to fill a round trip.
+// Limits of what is asked for and not answered. The commands must fit into the smallest socket buffers, or
+// a server that answers before it reads on, and we, would wait for each other: 1 KiB is a fortieth of what
+// went well with buffers of 4 KiB. The octets are what is paid for when the session breaks, and have to
+// fill a round trip: what the line brings in a second, between the two limits.
 const (
-	maxFlight   = 64
+	maxFlight   = 96
 	maxCommands = 1 << 10
-	maxAhead    = 256 << 10
+	firstAhead  = 256 << 10
+	leastAhead  = 64 << 10
+	mostAhead   = 1 << 20
 	headerGuess = 4 << 10 // expected octets of an answer to TOP
 )
+
+// A meter measures what the line brings.
+type meter struct {
+	since  time.Time
+	octets int64
+	ahead  int64 // octets that may be asked for; 0: not measured yet
+}
+
+// came books octets that arrived by now. What is long past counts half every ten seconds.
+func (m *meter) came(n int64, now time.Time) {
+	m.octets += n
+	took := now.Sub(m.since)
+	if took <= 0 {
+		return
+	}
+	rate := float64(m.octets) / took.Seconds()
+	m.ahead = int64(min(max(rate, leastAhead), mostAhead))
+	if took > 10*time.Second {
+		m.since, m.octets = now.Add(-took/2), m.octets/2
+	}
+}
+
+// window is how many octets may be asked for.
+func (s *session) window() int64 {
+	if s.meter.ahead == 0 {
+		return firstAhead
+	}
+	return s.meter.ahead
+}
 
 // A request is a command whose answer has not been read.
 type request struct {
@@ -63,29 +96,34 @@ func (f *flight) index(x *item, top bool) int {
 	return -1
 }
 
-// Ahead takes note of what will be read next. It sends nothing itself. Without TOP, headers are refused with ErrNoTop.
+// Ahead takes note of what will be read next. It sends nothing itself. Without TOP, headers are refused
+// with ErrNoTop.
 func (s *session) Ahead(_ context.Context, part mail.Part, ms []*mail.Message) error {
 	top := part == mail.Header
 	if s.broken != nil {
 		return s.broken
 	}
 	if top && s.known.NoTop {
-		return alone(&mail.Trouble{Op: mail.OpHeader, Kind: mail.Protocol, Server: s.server, Err: ErrNoTop})
+		return &mail.Trouble{Op: mail.OpHeader, Kind: mail.Protocol, Server: s.server, Alone: true, Err: ErrNoTop}
 	}
-	s.plan, s.planTop = nil, top
-	onLine := s.flight.all
-	for _, m := range ms {
-		x := s.byUID[m.Origin.UID]
-		if x == nil {
-			return own(mail.OpFetch, s.server, "this session has no message "+string(m.Origin.UID), "")
+	plan := make([]*item, len(ms))
+	for i, m := range ms {
+		if plan[i] = s.byUID[m.Origin.UID]; plan[i] == nil {
+			return s.stranger(mail.OpFetch, m.Origin.UID)
 		}
-		if len(onLine) > 0 && len(s.plan) == 0 && onLine[0].item == x && onLine[0].top == top {
-			onLine = onLine[1:] // asked for already
-			continue
-		}
-		s.plan = append(s.plan, x)
 	}
+	for _, r := range s.flight.all { // what is on the line already is not asked for again
+		if len(plan) > 0 && r.item == plan[0] && r.top == top && !s.begun(r) {
+			plan = plan[1:]
+		}
+	}
+	s.plan, s.planTop = plan, top
 	return nil
+}
+
+// begun says whether the answer to r is being read, and was opened: who wants it again has to ask again.
+func (s *session) begun(r request) bool {
+	return s.cur != nil && s.cur.item == r.item && !r.top && s.cur.opened
 }
 
 // announced says whether the whole of x will be read, or is on the line.
@@ -144,14 +182,17 @@ func (s *session) ask(x *item, top bool) error {
 	if err := s.link.send(command); err != nil {
 		return err
 	}
+	if s.meter.since.IsZero() {
+		s.meter.since = s.opts.now()
+	}
 	s.flight.add(r)
 	return nil
 }
 
 // fill asks ahead, in portions of at least a quarter of the window, so that commands share segments.
 func (s *session) fill() error {
-	f := &s.flight
-	if !s.pipelining || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > maxAhead*3/4 {
+	f, window := &s.flight, s.window()
+	if !s.pipelining || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > window*3/4 {
 		return nil
 	}
 	if s.cur != nil { // these are commands in the middle of message octets
@@ -160,7 +201,7 @@ func (s *session) fill() error {
 	}
 	for len(s.plan) > 0 && len(f.all) < maxFlight && f.commands <= maxCommands-20 {
 		x := s.plan[0]
-		if len(f.all) > 0 && f.octets+x.size > maxAhead {
+		if len(f.all) > 0 && f.octets+x.size > window {
 			break
 		}
 		if s.plan = s.plan[1:]; x.gone {
@@ -205,8 +246,8 @@ func (s *session) discard(m *multi) error {
 	}
 }
 
-// inTurn says whether what has arrived behind the end of an answer can be another one. A server that forgets to double
-// the dots ends a message early, and the rest of it comes here.
+// inTurn says whether what has arrived behind the end of an answer can be another one. A server that
+// forgets to double the dots ends a message early, and the rest of it comes here.
 func (s *session) inTurn() error {
 	r := s.conn.Reader()
 	b, _ := r.Peek(min(r.Buffered(), 4))

@@ -375,6 +375,21 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// What was learned in plain text is not believed under TLS.
+func TestMemoryOfPlainText(t *testing.T) {
+	s, o := secured(t)
+	o.Memory = &memory{}
+	o.Dial.TLS.Mode = wire.Plain
+	for i, mode := range []wire.Mode{wire.Plain, wire.StartTLS, wire.StartTLS, wire.Plain} {
+		s.Forget()
+		o.Dial.TLS.Mode = mode
+		open(t, o).Close()
+		if asked := s.Count("CAPA") > 0; asked != (i != 2) {
+			t.Errorf("session %d: CAPA was asked: %v", i, asked)
+		}
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	o := options(fetchtest.NewPOP3(t), nil)
 	refusedErr := errors.New("connection refused")

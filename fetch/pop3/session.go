@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A session is one login: a snapshot, and what was settled so far. It is a mail.Maildrop, Aheader, Releaser and
-// Confirmed.
+// A session is one login: a snapshot, and what was settled so far. It is a mail.Maildrop, Aheader, Releaser
+// and Confirmed.
 type session struct {
 	opts   *Options
 	server string
@@ -29,6 +29,7 @@ type session struct {
 	plan    []*item // what will be asked for next, in order
 	planTop bool    // by TOP; else by RETR
 	flight  flight
+	meter   meter
 	cur     *stream // being read, or to be read to its end
 
 	letGo  []*item
@@ -59,7 +60,8 @@ func (s *session) List(ctx context.Context) ([]mail.UID, bool, error) {
 	return uids, s.complete || s.count == 0, nil
 }
 
-// Messages yields the wanted messages in the server's order. One that is announced as too big comes with an error.
+// Messages yields the wanted messages in the server's order. One that is announced as too big comes with an
+// error.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
 		if err := s.identify(ctx); err != nil {
@@ -95,9 +97,10 @@ func (s *session) tooBig(x *item) error {
 	if x.size <= s.opts.maxOctets() {
 		return nil
 	}
-	return alone(own(mail.OpFetch, s.server,
-		fmt.Sprintf("the message is announced with %d octets, more than the %d that are allowed", x.size, s.opts.maxOctets()),
-		"Raise the limit, or remove the message at the provider."))
+	return &mail.Trouble{Op: mail.OpFetch, Kind: mail.Local, Server: s.server, Alone: true,
+		Err: fmt.Errorf("it is announced with %d octets, more than the %d that are allowed",
+			x.size, s.opts.maxOctets()),
+		Hint: "Raise the limit, or remove the message at the provider."}
 }
 
 // Settle gathers what is Done for Close, where the configuration says delete.
@@ -107,7 +110,7 @@ func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) erro
 	}
 	x := s.byUID[m.Origin.UID]
 	if x == nil {
-		return own(mail.OpSettle, s.server, "this session has no message "+string(m.Origin.UID), "")
+		return s.stranger(mail.OpSettle, m.Origin.UID)
 	}
 	s.gather(x)
 	return nil
@@ -124,6 +127,12 @@ func (s *session) Release(ctx context.Context, uids []mail.UID) error {
 		}
 	}
 	return nil
+}
+
+// stranger is the error of a caller that names a message of another session.
+func (s *session) stranger(op mail.Op, uid mail.UID) error {
+	return &mail.Trouble{Op: op, Kind: mail.Local, Server: s.server, Alone: true,
+		Err: fmt.Errorf("this session has no message %s", mail.Printable(string(uid), 100))}
 }
 
 func (s *session) gather(x *item) {

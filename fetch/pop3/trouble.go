@@ -1,7 +1,6 @@
 package pop3
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -9,8 +8,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// ErrNoTop is what Ahead says of headers on a server without TOP: the beginning of a message costs the whole of it, so
-// that whoever wants headers first asks for whole messages instead. It answers NoHeaders.
+// ErrNoTop is what Ahead says of headers on a server without TOP: the beginning of a message costs the
+// whole of it, so that whoever wants headers first asks for whole messages instead. It answers NoHeaders.
 var ErrNoTop error = noTop{}
 
 type noTop struct{}
@@ -18,10 +17,12 @@ type noTop struct{}
 func (noTop) Error() string   { return "the server has no TOP: headers cannot be had before bodies" }
 func (noTop) NoHeaders() bool { return true }
 
-// refused makes a trouble of -ERR. The response codes of RFC 2449 and RFC 3206 decide where the server has them; the
-// words do where it has not, and only at the login (a lock held by another session is no wrong password).
+// refused makes a trouble of -ERR. The response codes of RFC 2449 and RFC 3206 decide where the server has
+// them; the words do where it has not, and only at the login (a lock held by another session is no wrong
+// password).
 func refused(op mail.Op, server string, s status, caps caps) *mail.Trouble {
-	t := &mail.Trouble{Op: op, Kind: mail.Protocol, Server: server, Reply: strings.TrimSpace("-ERR " + s.text)}
+	t := &mail.Trouble{Op: op, Kind: mail.Protocol, Server: server,
+		Reply: strings.TrimSpace("-ERR " + s.text)}
 	code, arg := respCode(s.text)
 	switch {
 	case code == "AUTH":
@@ -34,7 +35,7 @@ func refused(op mail.Op, server string, s status, caps caps) *mail.Trouble {
 			t.After = caps.delay()
 		}
 	case code == "SYS/PERM":
-		t.Kind, t.Hint = mail.Busy, "The provider has to repair this maildrop; a new password will not help."
+		t.Kind, t.Hint = mail.Busy, "Only the provider can repair this maildrop."
 	case op == mail.OpGreeting:
 		t.Kind = mail.Busy
 	case op == mail.OpLogin && waits(s.text):
@@ -71,12 +72,13 @@ func seconds(s string) time.Duration {
 	return min(time.Duration(n)*time.Second, 24*time.Hour)
 }
 
-// waits says whether a refusal without a code speaks of the maildrop being held, and not of the credentials. "account
-// locked" is a lock-out, which trying again makes worse.
+// waits says whether a refusal without a code speaks of the maildrop being held, and not of the
+// credentials. "account locked" is a lock-out, which trying again makes worse.
 func waits(text string) bool {
 	text = strings.ToLower(text)
 	for _, s := range []string{"in use", "busy", "try again", "try later", "temporar", "another session",
-		"another process", "unavailable", "minimum interval", "login delay", "too many connections", "overload"} {
+		"another process", "unavailable", "minimum interval", "login delay", "too many connections",
+		"overload"} {
 		if strings.Contains(text, s) {
 			return true
 		}
@@ -94,8 +96,3 @@ func waits(text string) bool {
 
 // alone marks a trouble as that of one message.
 func alone(t *mail.Trouble) *mail.Trouble { t.Alone = true; return t }
-
-// own returns a trouble that is ours.
-func own(op mail.Op, server, text, hint string) *mail.Trouble {
-	return &mail.Trouble{Op: op, Kind: mail.Local, Server: server, Err: errors.New(text), Hint: hint}
-}

@@ -1,0 +1,131 @@
+package pop3
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"mailretr/fetch/fetchtest"
+	"mailretr/store/mail"
+)
+
+// unstuff is the reader of multi.go said in another way: over the whole text, with no buffer.
+func unstuff(b []byte) (text []byte, whole bool, rest []byte) {
+	start := true
+	for i := 0; i < len(b); i++ {
+		if start && b[i] == '.' {
+			if bytes.HasPrefix(b[i:], []byte(".\r\n")) {
+				return text, true, b[i+3:]
+			}
+			start = false
+			continue // the dot that was doubled
+		}
+		text = append(text, b[i])
+		start = b[i] == '\n' && i > 0 && b[i-1] == '\r'
+	}
+	return text, false, nil
+}
+
+func readMulti(r *bufio.Reader) ([]byte, error) {
+	m := &multi{r: r}
+	var text []byte
+	for {
+		b, err := m.next()
+		if err != nil {
+			return text, err
+		}
+		text = append(text, b...)
+	}
+}
+
+func FuzzMulti(f *testing.F) {
+	for _, c := range append(fetchtest.Corpus(), fetchtest.Raw()...) {
+		f.Add([]byte(fetchtest.Stuff(c)))
+	}
+	for _, s := range []string{".\r\n", "", ".", ".\r", "..\r\n.\r\n", "a\n.\r\nb\r\n.\r\n+OK\r\n", "a\r\n.\nb\r\n.\r\n",
+		".\r.\r\n.\r\n", "\r\n.\r\n", "x\r\r\n.\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		text, whole, rest := unstuff(in)
+		for _, r := range []*bufio.Reader{
+			bufio.NewReaderSize(bytes.NewReader(in), 16),
+			bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(in)), 4096),
+		} {
+			got, err := readMulti(r)
+			if whole != (err == io.EOF) || !whole && !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Fatalf("%q: %v, want whole %v", in, err, whole)
+			}
+			if !whole {
+				continue
+			}
+			if !bytes.Equal(got, text) {
+				t.Fatalf("%q: %q, want %q", in, got, text)
+			}
+			if left, _ := io.ReadAll(r); !bytes.Equal(left, rest) {
+				t.Fatalf("%q: %q is left, want %q", in, left, rest)
+			}
+		}
+	})
+}
+
+// FuzzListing gives LIST and UIDL any text: it is refused, or each message has one number and an identity
+// of its own.
+func FuzzListing(f *testing.F) {
+	f.Add("1 10\r\n2 20\r\n3 30\r\n", "1 a\r\n2 b\r\n3 c\r\n")
+	f.Add("3 10\r\n1 20\r\n", "1 a\r\n3 a\r\n")
+	f.Add("1 10 x\r\n2 9223372036854775807\r\n", "1 \r\n2\r\n")
+	f.Add("1 10\r\n", "1 =a\r\n")
+	f.Add("", "2 b\r\n2 b\r\n")
+	f.Add("1 -1\r\n", "0 a\r\n")
+	f.Fuzz(func(t *testing.T, list, uidl string) {
+		s := fetchtest.NewPOP3(t)
+		for i := range 3 {
+			s.Put(fetchtest.Text(100, i%2))
+		}
+		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{
+			"LIST": says("+OK\r\n" + list + ".\r\n"), "UIDL": says("+OK\r\n" + uidl + ".\r\n")}
+		d, err := (&Retriever{options(s, nil)}).Open(t.Context())
+		if err != nil {
+			var tr *mail.Trouble
+			if !errors.As(err, &tr) {
+				t.Fatalf("%T: %v", err, err)
+			}
+			return
+		}
+		defer d.Close()
+		uids, complete, err := d.List(t.Context())
+		if err != nil {
+			return // the texts may hold ends of replies of their own
+		}
+		nums, have := map[int]bool{}, map[mail.UID]bool{}
+		for i, u := range uids {
+			x := d.(*session).items[i]
+			if u == "" || have[u] || nums[x.num] || x.num < 1 || x.num > 3 || x.size < 0 {
+				t.Fatalf("%q, %q: %q, %+v", list, uidl, uids, x)
+			}
+			have[u], nums[x.num] = true, true
+		}
+		if complete != (len(uids) == 3) {
+			t.Fatalf("%d of 3, complete %v", len(uids), complete)
+		}
+	})
+}
+
+func FuzzStatus(f *testing.F) {
+	for _, s := range []string{"+OK\r\n", "+OK [X] y\r\n", "-ERR [LOGIN-DELAY 9] z\n", "+ \r\n", "\r\n", "+OK <a@b>\r\n",
+		"-ERR [AUTH\r\n", "-ERR [] x\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		st, err := parseStatus(line)
+		if err == nil && st.ok && !bytes.HasPrefix(line, []byte("+OK")) {
+			t.Fatalf("%q is taken for success", line)
+		}
+		refused(mail.OpLogin, "s", st, nil)
+		timestamp(line)
+	})
+}
