@@ -74,7 +74,7 @@ func (s *settling) outcomes() {
 		if x.Outcome == mail.Delivered {
 			s.success = s.success || s.j.Parent.Zero()
 		}
-		if x.After == mail.OpDot && x.Outcome == mail.Deferred {
+		if x.After == mail.OpDot && x.Outcome == mail.Deferred && x.Reply == "" {
 			e.Text = "the line broke after the message was sent: it may have been delivered"
 		}
 		s.events = append(s.events, e)

@@ -13,6 +13,8 @@ type Line struct {
 	Port     int
 	Up, Down atomic.Int64 // octets towards the server, and back
 
+	starts []int64 // octets when each connection began; guarded by mu
+
 	delay time.Duration // one way
 	cut   atomic.Int64  // octets down until the connection is cut; 0: never
 	to    string
@@ -61,6 +63,16 @@ func (x *Line) CutNow() {
 // Octets returns what has crossed in both directions.
 func (x *Line) Octets() int64 { return x.Up.Load() + x.Down.Load() }
 
+// OfSessions returns what the first n connections have carried; ok is false as long as there is no later one.
+func (x *Line) OfSessions(n int) (octets int64, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.starts) <= n {
+		return 0, false
+	}
+	return x.starts[n], true
+}
+
 func (x *Line) serve(client net.Conn) {
 	server, err := net.Dial("tcp", x.to)
 	if err != nil {
@@ -69,6 +81,7 @@ func (x *Line) serve(client net.Conn) {
 	}
 	x.mu.Lock()
 	x.conns[client], x.conns[server] = true, true
+	x.starts = append(x.starts, x.Octets())
 	x.mu.Unlock()
 	var both sync.WaitGroup
 	both.Go(func() { x.carry(server, client, &x.Up, nil) })

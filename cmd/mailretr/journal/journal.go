@@ -96,7 +96,7 @@ func outcome(e mail.Event) (a []slog.Attr) {
 	if e.Reply != "" {
 		a = append(a, slog.String("reply", mail.Printable(e.Reply, widest)))
 	}
-	if e.Err != nil {
+	if e.Err != nil && e.Err.Error() != e.Reply {
 		a = append(a, slog.String("error", mail.Printable(e.Err.Error(), widest)))
 		var t *mail.Trouble
 		if errors.As(e.Err, &t) {
