@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/store/mail"
@@ -47,6 +49,31 @@ func TestR15_ForgedReply(t *testing.T) {
 	_, err := collect(t.Context(), options(s, nil), true)
 	if err == nil || s.Count("DELE") > 0 || len(s.Left()) != 3 {
 		t.Errorf("%d left, %v: %q", len(s.Left()), err, s.Log())
+	}
+}
+
+// After a reply that is none the session is over, at once: what the server is at is not known, and not asked.
+func TestR15_Nonsense(t *testing.T) {
+	for _, reply := range []string{"what", "", "+OKAY", "+ go on", "* OK"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := fetchtest.NewPOP3(t)
+			s.Put(fetchtest.Corpus()[:2]...)
+			s.On = on("RETR", func(c *fetchtest.POP3Conn, arg string) bool {
+				if arg == "2" {
+					c.Say(reply)
+				}
+				return arg == "2"
+			})
+			began := time.Now()
+			whole, err := collect(t.Context(), options(s, nil), true)
+			if err == nil || len(whole) != 1 || time.Since(began) > 0 {
+				t.Errorf("%q: %d whole after %v, %v", reply, len(whole), time.Since(began), err)
+			}
+			if s.Count("DELE") > 0 || s.Count("QUIT") > 0 || len(s.Left()) != 2 {
+				t.Errorf("%q: %q", reply, s.Log())
+			}
+			s.Close()
+		})
 	}
 }
 
