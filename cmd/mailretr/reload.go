@@ -21,11 +21,13 @@ func newReload(a *app) *cobra.Command {
 			if l.err != nil && !errors.Is(l.err, yaml.ErrConfig) {
 				return l.err
 			}
-			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error {
-				a.problems(l.problems)
-				return d.Reload(c.Context())
-			})
-			if err == nil && !found {
+			a.problems(l.problems)
+			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error { return d.Reload(c.Context()) })
+			switch {
+			case err != nil || found:
+			case l.err != nil: // then it is not even known where a daemon would answer
+				err = l.err
+			default:
 				err = &control.Error{Code: control.Unavailable, Text: "no daemon answers on " + l.socket(),
 					Hint: "start one with: mailretr serve"}
 			}

@@ -45,8 +45,7 @@ const (
 	typeMaildrop = "maildrop"
 )
 
-// On the wire a line is the object itself with its type beside its other keys. What Fold remembers for itself stays here: a
-// key of the outer object hides that of the inner one.
+// On the wire a line is the object itself with its type beside its other keys.
 type (
 	overviewLine struct {
 		Type string `json:"message_type"`
@@ -59,7 +58,6 @@ type (
 	maildropLine struct {
 		Type string `json:"message_type"`
 		*status.Status
-		Fold *struct{} `json:"folding,omitempty"`
 	}
 )
 
@@ -71,7 +69,7 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	case s.Lane != nil:
 		return json.Marshal(laneLine{typeLane, s.Lane})
 	}
-	return json.Marshal(maildropLine{Type: typeMaildrop, Status: s.Maildrop})
+	return json.Marshal(maildropLine{typeMaildrop, s.Maildrop})
 }
 
 // UnmarshalJSON reads the object by its type; one of a later version leaves all fields empty.
