@@ -66,7 +66,7 @@ func TestR15_Nonsense(t *testing.T) {
 			})
 			began := time.Now()
 			whole, err := collect(t.Context(), options(s, nil), true)
-			if err == nil || len(whole) != 1 || time.Since(began) > 0 {
+			if err == nil || len(whole) > 1 || time.Since(began) > 0 {
 				t.Errorf("%q: %d whole after %v, %v", reply, len(whole), time.Since(began), err)
 			}
 			if s.Count("DELE") > 0 || s.Count("QUIT") > 0 || len(s.Left()) != 2 {
