@@ -76,3 +76,16 @@ func checkDir(path string) error {
 	}
 	return nil
 }
+
+// fewFiles is the number of files below which an admin is warned: Badger needs two for each table and ends the
+// process when a memory table cannot be made, and every connection needs one.
+const fewFiles = 256
+
+// openFiles returns how many files this process may have open.
+func openFiles() (n uint64, ok bool) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return 0, false
+	}
+	return uint64(l.Cur), true
+}

@@ -153,10 +153,15 @@ func (s *shards) close() {
 
 // names returns the IDs that have a file in a directory, and what lies there and is no body of ours.
 func (s *shards) names(n byte) (ids []mail.ID, strange []string, err error) {
-	f, err := s.root.Open(fmt.Sprintf("%02x", n))
+	shard := fmt.Sprintf("%02x", n)
+	err = checkDir(filepath.Join(s.path, shard))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := s.root.Open(shard)
 	if err != nil {
 		return nil, nil, err
 	}

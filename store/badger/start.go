@@ -49,6 +49,10 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err := e.openDir(); err != nil {
 		return err
 	}
+	if n, ok := openFiles(); ok && n < fewFiles {
+		e.alarm(mail.OpStore, fmt.Sprintf("this process may have only %d files open (ulimit -n); the database needs "+
+			"some dozens and ends the process when it gets none: allow %d or more", n, fewFiles), nil)
+	}
 	known, err := e.readFormat()
 	if err != nil {
 		return err
@@ -183,7 +187,7 @@ func (e *Engine) inspect() (why string) {
 	case manifest && e.diedOpening() >= diedTooOften:
 		return "the process died each time it was opened"
 	case manifest:
-		return ""
+		return e.checkTables()
 	case tables:
 		return "its MANIFEST is missing"
 	case e.wasUsed():
