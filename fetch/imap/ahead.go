@@ -290,7 +290,7 @@ func (s *session) send(a *ask) {
 	}
 	s.inflight++
 	s.mu.Unlock()
-	done := s.line.begin(int64(len(a.parts))<<10 + 64<<10)
+	done := s.line.begin(int64(len(a.parts))<<10 + chatter)
 	cmd := s.c.Fetch(set, &goimap.FetchOptions{UID: true,
 		BodySection: []*goimap.FetchItemBodySection{{Specifier: a.section, Peek: true}}})
 	s.wg.Go(func() {

@@ -48,7 +48,7 @@ type listing struct {
 // ask sends a SELECT. The SEARCH goes with it if the server is known to answer in ranges and the folder to be small: it
 // then costs a few octets and saves a round trip.
 func (s *session) ask(f *folder, m *Memory) *listing {
-	l := &listing{s: s, f: f, done: s.line.begin(320 << 10)}
+	l := &listing{s: s, f: f, done: s.line.begin(16*searchChunk + chatter)}
 	l.sel = s.c.Select(f.name, &goimap.SelectOptions{ReadOnly: s.o.After == Keep})
 	if m == nil {
 		return l
@@ -208,7 +208,7 @@ func (s *session) enter(f *folder) error {
 	if s.selected == f { // only this goroutine changes it
 		return nil
 	}
-	defer s.line.begin(64 << 10)()
+	defer s.line.begin(chatter)()
 	s.choose(nil)
 	data, err := s.c.Select(f.name, &goimap.SelectOptions{ReadOnly: s.o.After == Keep}).Wait()
 	if err != nil {

@@ -14,6 +14,10 @@ import (
 // autologout is how long a connection may rest while nothing is asked: servers give half an hour (RFC 9051, 5.4).
 const autologout = 29 * time.Minute
 
+// chatter is what an answer may have in octets beside what was asked for: capabilities, flags that others change, the
+// texts of status responses. Real ones stay below 4 KiB.
+const chatter = 32 << 10
+
 var errAllowance = errors.New("the server sent more than was asked for")
 
 // A line is what the library reads and writes. The library reads all the time, also when nothing is asked and the caller is

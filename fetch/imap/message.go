@@ -87,7 +87,7 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	s.mu.Lock()
 	f.infos = map[goimap.UID]info{}
 	s.mu.Unlock()
-	defer s.line.begin(int64(len(uids))<<10 + 64<<10)()
+	defer s.line.begin(int64(len(uids))<<10 + chatter)()
 	err := s.askSizes(uids)
 	if err != nil && !status(err) { // NO: some are gone, the others came (RFC 9051, 7.1 on NO to FETCH)
 		return nil, s.fail(mail.OpList, err)

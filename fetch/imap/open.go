@@ -54,7 +54,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	}
 	s.line = newLine(conn, s.o.Dial.Idle)
 	s.line.Replay([]byte(greeting))
-	done := s.line.begin(256 << 10)
+	done := s.line.begin(chatter)
 	s.c = imapclient.New(s.line, &imapclient.Options{
 		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }},
 	})
@@ -76,7 +76,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 
 // capabilities returns what the server can do, asking it if it did not say so by itself.
 func (s *session) capabilities(op mail.Op) (goimap.CapSet, error) {
-	defer s.line.begin(64 << 10)()
+	defer s.line.begin(chatter)()
 	if caps := s.c.Caps(); caps != nil {
 		return caps, nil
 	}
@@ -104,7 +104,7 @@ func (s *session) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.line.begin(64 << 10)()
+	defer s.line.begin(chatter)()
 	if way == Plain {
 		s.line.Mask(true)
 		err = s.c.Authenticate(sasl.NewPlainClient("", s.o.User, password))

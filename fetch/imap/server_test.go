@@ -20,10 +20,11 @@ import (
 
 // A server is a small IMAP server inside the process that gives every octet as it is, and misbehaves on order.
 type server struct {
-	t    testing.TB
-	caps string      // after login; "" means what a good server has
-	tls  *tls.Config // offers STARTTLS, or speaks TLS from the start where the client does
-	size func(*letter) int64
+	t        testing.TB
+	caps     string      // after login; "" means what a good server has
+	tls      *tls.Config // offers STARTTLS, or speaks TLS from the start where the client does
+	size     func(*letter) int64
+	implicit bool
 
 	// on is asked before each command; true means that it has dealt with it.
 	on func(c *client, tag, verb, args string) bool
@@ -125,6 +126,9 @@ type client struct {
 func (s *server) serve(conn net.Conn) {
 	defer conn.Close()
 	c := &client{server: s, conn: conn, r: bufio.NewReader(conn), w: bufio.NewWriter(conn)}
+	if s.implicit && !c.handshake() {
+		return
+	}
 	greeting := s.greeting
 	if greeting == "" {
 		greeting = "* OK [CAPABILITY " + c.capabilities() + "] ready\r\n"

@@ -111,7 +111,7 @@ func (s *session) broken() bool {
 
 // logout waits for the answer. A server that says BYE and closes without one is forgiven.
 func (s *session) logout() error {
-	defer s.line.begin(64 << 10)()
+	defer s.line.begin(chatter)()
 	err := s.c.Logout().Wait()
 	if err == nil || status(err) {
 		return nil
@@ -148,7 +148,7 @@ func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error)
 	for set := range sets(uids) {
 		r := &removal{}
 		all = append(all, r)
-		done := s.line.begin(int64(len(uids))*64 + 64<<10)
+		done := s.line.begin(int64(len(uids))*64 + chatter)
 		store := s.c.Store(set, deleted, nil)
 		expunge := s.c.UIDExpunge(set)
 		wg.Go(func() {
@@ -209,7 +209,7 @@ var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: 
 // it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in the next session.
 func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	for set := range sets(uids) {
-		done := s.line.begin(int64(len(uids))*64 + 64<<10)
+		done := s.line.begin(int64(len(uids))*64 + chatter)
 		err := s.c.Store(set, deleted, nil).Close()
 		done()
 		if err != nil {
@@ -229,7 +229,7 @@ func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 		}
 		return nil, nil
 	}
-	done := s.line.begin(int64(len(flagged))*64 + 64<<10)
+	done := s.line.begin(int64(len(flagged))*64 + chatter)
 	defer done()
 	cmd := s.c.Expunge()
 	n := 0

@@ -1,0 +1,395 @@
+package imap
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mailretr/fetch/fetchtest"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// fetches returns the commands that asked for contents.
+func (s *server) fetches() (all []string) {
+	for _, c := range s.said() {
+		if strings.HasPrefix(c, "UID FETCH") && strings.Contains(c, "BODY") {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (s *server) count(prefix string) (n int) {
+	for _, c := range s.said() {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func announce(t *testing.T, d mail.Maildrop, which mail.Part, ms []*mail.Message) {
+	t.Helper()
+	if err := d.(mail.Aheader).Ahead(t.Context(), which, ms); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingIsMarkedAsRead: every content is asked for with PEEK, and a kept maildrop is only looked at.
+func TestNothingIsMarkedAsRead(t *testing.T) {
+	s := newServer(t)
+	s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"))
+	r := s.retriever(nil)
+	r.After = Keep
+	d := open(t, r)
+	ms := messages(t, d)
+	if _, err := ms[0].Content.Header(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range ms {
+		if _, err := read(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Settle(t.Context(), m, done(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kind(t, "Release under keep", d.(mail.Releaser).Release(t.Context(), []mail.UID{ms[0].Origin.UID}), mail.Local)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left", len(s.left("INBOX")), 2)
+	for _, c := range s.fetches() {
+		if !strings.Contains(c, "BODY.PEEK[") {
+			t.Errorf("%q marks as read", c)
+		}
+	}
+	if s.saw("SELECT") || s.saw("UID STORE") || !s.saw("EXAMINE") {
+		t.Errorf("a kept folder was opened for writing: %q", s.said())
+	}
+}
+
+// TestHeaderIsPaidOnce: the header by itself, then the rest by itself, announced or not.
+func TestHeaderIsPaidOnce(t *testing.T) {
+	for _, ahead := range []bool{false, true} {
+		s := newServer(t)
+		b := fetchtest.Text(50_000, 1)
+		s.put("INBOX", b, b)
+		l := &fetchtest.Line{}
+		d := open(t, s.retriever(l))
+		ms := messages(t, d)
+		if ahead {
+			announce(t, d, mail.Header, ms)
+		}
+		for _, m := range ms {
+			if _, err := m.Content.Header(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ahead {
+			announce(t, d, mail.Whole, ms)
+		}
+		for _, m := range ms {
+			if got, err := read(t.Context(), m); err != nil || got != string(b) {
+				t.Fatalf("%d octets, %v", len(got), err)
+			}
+			equal(t, "Line", m.Line, int64(len(b)))
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, down := l.Octets(); down > 103_000 {
+			t.Errorf("%d octets crossed the line for 100 kB", down)
+		}
+		equal(t, fmt.Sprintf("commands, announced %v", ahead), len(s.fetches()), map[bool]int{false: 4, true: 2}[ahead])
+	}
+}
+
+// TestOneMissingOfMany: where an answer to a set lacks a message, it is asked for alone before it is given up.
+func TestOneMissingOfMany(t *testing.T) {
+	s := newServer(t)
+	s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"), letterOf(3, "three"))
+	s.on = atBody(func(c *client, tag, args string) {
+		if strings.HasPrefix(args, "1:3 ") {
+			c.fetch(strings.Replace(args, "1:3", "1,3", 1))
+			c.say("%s NO [SERVERBUG] some of it\r\n", tag)
+			return
+		}
+		c.command(tag, "UID FETCH", args)
+	})
+	x, err := collect(t.Context(), s.retriever(nil))
+	if err != nil || len(x.octets) != 3 || x.octets["INBOX/1714/2"] != string(letterOf(2, "two")) {
+		t.Errorf("%d messages, %v, %v", len(x.octets), x.faults, err)
+	}
+}
+
+// TestVanished: mail that somebody else removes meanwhile is a trouble of its own; the others flow.
+func TestVanished(t *testing.T) {
+	s := newServer(t)
+	s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"), letterOf(3, "three"))
+	s.on = atBody(func(c *client, tag, args string) {
+		s.mu.Lock()
+		c.box.letters = slices.DeleteFunc(c.box.letters, func(l *letter) bool { return l.uid == 2 })
+		s.mu.Unlock()
+		c.command(tag, "UID FETCH", args)
+	})
+	x, err := collect(t.Context(), s.retriever(nil))
+	if err != nil || len(x.octets) != 2 || len(x.faults) != 1 || !x.faults[0].Alone {
+		t.Errorf("%d messages, %v, %v", len(x.octets), x.faults, err)
+	}
+	equal(t, "left", len(s.left("INBOX")), 0)
+}
+
+// TestFolderMissing: it is named, nothing is concluded from the listing, the others flow; only when none is there it is
+// the session's end.
+func TestFolderMissing(t *testing.T) {
+	s := newServer(t)
+	s.put("INBOX", letterOf(1, "one"))
+	var told []error
+	r := s.retriever(nil)
+	r.Folders = []string{"Nowhere", "INBOX"}
+	r.Observe = mail.ObserverFunc(func(e mail.Event) { told = append(told, e.Err) })
+	x, err := collect(t.Context(), r)
+	if err != nil || len(x.octets) != 1 || x.whole || len(x.gone) != 1 {
+		t.Errorf("%d messages, complete %v, %v", len(x.octets), x.whole, err)
+	}
+	if len(told) != 1 {
+		t.Fatalf("told: %v", told)
+	}
+	if k := kind(t, "the folder", told[0], mail.Local); !strings.Contains(k.Err.Error(), "Nowhere") {
+		t.Errorf("the trouble does not name the folder: %v", k.Err)
+	}
+	r.Folders = []string{"Nowhere"}
+	_, err = collect(t.Context(), r)
+	kind(t, "no folder at all", err, mail.Local)
+}
+
+// TestFoldersInTurn: messages of two folders, announced in turn, are asked for folder by folder and read in turn.
+func TestFoldersInTurn(t *testing.T) {
+	s := newServer(t)
+	r := s.retriever(nil)
+	r.Folders = []string{"a", "b"}
+	for i := range 40 {
+		s.put([]string{"a", "b"}[i%2], letterOf(i, "x"))
+	}
+	d := open(t, r)
+	ms := messages(t, d)
+	slices.SortStableFunc(ms, func(a, b *mail.Message) int { // a/1, b/1, a/2 …
+		return strings.Compare(fmt.Sprintf("%10s", a.Origin.UID[4:]), fmt.Sprintf("%10s", b.Origin.UID[4:]))
+	})
+	announce(t, d, mail.Whole, ms)
+	for i, m := range ms {
+		if got, err := read(t.Context(), m); err != nil || !strings.Contains(got, "Subject: "+number(uint32(i))+"\r") {
+			t.Fatalf("%d, %v: %q, %v", i, m.Origin.UID, got, err)
+		}
+		d.Settle(t.Context(), m, done(m))
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left", len(s.left("a"))+len(s.left("b")), 0)
+	if n := s.count("SELECT"); n > 8 { // listing, sizes, contents, deletions
+		t.Errorf("%d times SELECT", n)
+	}
+}
+
+// TestMergingServer: Dovecot sends the data of the next command before the end of the one before it.
+func TestMergingServer(t *testing.T) {
+	s := newServer(t)
+	for i := range 6 {
+		s.put("INBOX", fetchtest.Text(300_000, i)) // each its own command
+	}
+	held := ""
+	s.on = atBody(func(c *client, tag, args string) {
+		c.mu.Lock()
+		c.fetch(args)
+		c.mu.Unlock()
+		c.say("%s", held)
+		if held = tag + " OK done\r\n"; strings.HasPrefix(args, "6 ") || c.r.Buffered() == 0 {
+			c.say("%s", held)
+			held = ""
+		}
+	})
+	x, err := collect(t.Context(), s.retriever(nil))
+	if err != nil || len(x.octets) != 6 {
+		t.Errorf("%d messages, %v", len(x.octets), err)
+	}
+}
+
+// TestUnaskedBodies: a little is thrown away, much ends the session.
+func TestUnaskedBodies(t *testing.T) {
+	for size, ends := range map[int]bool{60_000: false, 2 << 20: true} {
+		s := newServer(t)
+		s.put("INBOX", letterOf(1, "one"))
+		s.on = atBody(func(c *client, tag, args string) {
+			c.say("* 9 FETCH (UID 9 BODY[] ")
+			c.literal(make([]byte, size))
+			c.say(")\r\n")
+			c.command(tag, "UID FETCH", args)
+		})
+		_, err := collect(t.Context(), s.retriever(nil))
+		if (err != nil) != ends {
+			t.Errorf("%d octets: %v", size, err)
+		}
+	}
+}
+
+// TestByeIsTold: what the server says before it hangs up is what the owner reads.
+func TestByeIsTold(t *testing.T) {
+	s := newServer(t)
+	s.put("INBOX", letterOf(1, "one"))
+	s.on = atBody(func(c *client, tag, args string) {
+		c.say("* BYE [UNAVAILABLE] restart in a minute\r\n")
+		c.w.Flush()
+		c.conn.Close()
+	})
+	_, err := collect(t.Context(), s.retriever(nil))
+	if x := kind(t, "BYE", err, mail.Busy); !strings.Contains(x.Reply, "restart in a minute") {
+		t.Errorf("reply is %q", x.Reply)
+	}
+}
+
+// TestPreauthInPlain: where no TLS is wanted a server may skip the login.
+func TestPreauthInPlain(t *testing.T) {
+	s := newServer(t)
+	s.greeting = "* PREAUTH [CAPABILITY IMAP4rev1 UIDPLUS] welcome\r\n"
+	s.put("INBOX", letterOf(1, "one"))
+	x, err := collect(t.Context(), s.retriever(nil)) // Plain was said out loud
+	if err != nil || len(x.gone) != 1 || s.heard() {
+		t.Errorf("%v, %v, %q", x.gone, err, s.said())
+	}
+}
+
+// far makes the server half a round trip away, with room for a megabyte on the line.
+func (s *server) far(latency time.Duration) fetchtest.DialFunc {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := fetchtest.Pipe(1<<20, latency)
+		s.wg.Go(func() { s.serve(theirs) })
+		return ours, nil
+	}
+}
+
+// TestRoundTrips: a remembered server takes one for login and listing, one for the sizes, one for contents and one for
+// each of deletion and goodbye.
+func TestRoundTrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip = 50 * time.Millisecond
+		s := newServer(t)
+		r := s.retriever(nil)
+		r.Dial.DialContext = s.far(trip / 2)
+		r.Memory = &Memory{}
+		trips := func() float64 {
+			s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"))
+			began := time.Now()
+			if x, err := collect(t.Context(), r); err != nil || len(x.gone) != 2 {
+				t.Fatal(x.gone, err)
+			}
+			return float64(time.Since(began)) / float64(trip)
+		}
+		equal(t, "round trips of the first session", trips(), 0.5+7) // greeting; LOGIN, SELECT, SEARCH, sizes, contents, EXPUNGE, LOGOUT
+		equal(t, "round trips of the second", trips(), 0.5+5)
+	})
+}
+
+// TestTheLineIsFull: 500 messages of 5 kB at 50 ms, in the server's order and in another, take a few round trips, and
+// the session knows them by heart.
+func TestTheLineIsFull(t *testing.T) {
+	for _, shuffled := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(t)
+			for i := range 500 {
+				s.put("INBOX", fetchtest.Text(5000, i))
+			}
+			r := s.retriever(nil)
+			r.Dial.DialContext = s.far(25 * time.Millisecond)
+			d := open(t, r)
+			ms := messages(t, d)
+			if shuffled {
+				for i := range ms {
+					j := i * 7919 % len(ms)
+					ms[i], ms[j] = ms[j], ms[i]
+				}
+			}
+			began := time.Now()
+			announce(t, d, mail.Whole, ms)
+			for _, m := range ms {
+				if _, err := read(t.Context(), m); err != nil {
+					t.Fatal(err)
+				}
+				d.Settle(t.Context(), m, done(m))
+			}
+			if took := time.Since(began); took > 400*time.Millisecond {
+				t.Errorf("shuffled %v: it took %v", shuffled, took)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(s.fetches()); n > 12 {
+				t.Errorf("shuffled %v: %d commands", shuffled, n)
+			}
+		})
+	}
+}
+
+// TestLargeInARow: the next large message is on its way before the one before it was read.
+func TestLargeInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		for i := range 12 {
+			s.put("INBOX", fetchtest.Text(300_000, i))
+		}
+		r := s.retriever(nil)
+		r.Dial.DialContext = s.far(25 * time.Millisecond)
+		d := open(t, r)
+		ms := messages(t, d)
+		began := time.Now()
+		announce(t, d, mail.Whole, ms)
+		for i, m := range ms {
+			if b, err := read(t.Context(), m); err != nil || b != string(fetchtest.Text(300_000, i)) {
+				t.Fatal(i, err)
+			}
+		}
+		if took := time.Since(began); took > 350*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// TestWindowFollowsTheLine: quick use doubles it, slow use halves it, within its bounds.
+func TestWindowFollowsTheLine(t *testing.T) {
+	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	s := newSession(&Options{Now: func() time.Time { return now }})
+	s.measure()
+	equal(t, "first", s.window, firstWindow)
+	for range 5 {
+		now = now.Add(100 * time.Millisecond)
+		s.measure()
+	}
+	equal(t, "quick", s.window, 1<<20)
+	now = now.Add(time.Second)
+	s.measure()
+	equal(t, "neither", s.window, 1<<20)
+	for range 9 {
+		now = now.Add(10 * time.Second)
+		s.measure()
+	}
+	equal(t, "slow", s.window, leastWindow)
+}
+
+// TestImplicitTLS collects over TLS from the first octet.
+func TestImplicitTLS(t *testing.T) {
+	ca := fetchtest.NewCA(t)
+	s := newServer(t)
+	s.tls, s.implicit = ca.Server("mail.example", nil), true
+	s.put("INBOX", letterOf(1, "one"))
+	x, err := collect(t.Context(), s.over(wire.Implicit, ca))
+	if err != nil || len(x.gone) != 1 || s.saw("STARTTLS") {
+		t.Errorf("%v, %v", x.gone, err)
+	}
+}
