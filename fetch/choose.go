@@ -201,12 +201,12 @@ func (s *session) contact(l Listing, c mail.Choice) {
 	if l.Old == nil || stays <= 0 {
 		return
 	}
-	text := fmt.Sprintf("first contact: %d messages stay in the maildrop; what comes from now on is collected", stays)
+	text := "what comes from now on is collected"
 	if first := s.drop.First; first.Within > 0 {
-		text = fmt.Sprintf("first contact: %d messages are older than %s and stay in the maildrop", stays,
-			days(first.Within))
+		text = "they are older than " + days(first.Within)
 	}
-	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: text})
+	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: fmt.Sprintf(
+		"first contact: %d messages stay in the maildrop; %s", stays, text)})
 }
 
 // marks asks the ledger. Where something is to be let go of it is asked a second time, with sizes: a UID

@@ -57,6 +57,11 @@ func TestSmallBeforeLarge(t *testing.T) {
 		if list = w.events.of(mail.OpList); len(list) != 2 || list[1].Messages != 0 || list[1].Text != "" {
 			t.Errorf("that nothing waits was told as %+v", list[1:])
 		}
+		b.put("s3", 100)
+		w.visit("jaco")
+		if list = w.events.of(mail.OpList); len(list) != 3 || list[2].Messages != 1 || list[2].Text != "" {
+			t.Errorf("there is one first contact: %+v", list[2:])
+		}
 	})
 }
 
@@ -103,7 +108,31 @@ func TestLargeSlots(t *testing.T) {
 	})
 }
 
-// A server that minds a second login gets one: from then on the large bodies come in the first session, last.
+// Who waits for a large slot keeps the place, however often small mail is looked for meanwhile.
+func TestLargeInOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.p.Large = 1
+		all := []string{"busy", "often", "seldom"}
+		for i, name := range all {
+			b := w.drop(name, name)
+			b.put(mail.UID(name), 2<<20).slow = time.Hour
+			b.change = func(d *Drop) { d.Every = []time.Duration{time.Hour, time.Minute, time.Hour}[i] }
+		}
+		stop := w.run()
+		for i := range all {
+			w.p.Set(t.Context(), w.drops(all[:i+1]...))
+			after(10 * time.Second)
+		}
+		after(2*time.Hour + time.Minute)
+		if !w.queue.has("busy") || !w.queue.has("often") || w.queue.has("seldom") {
+			t.Error("who came later goes before")
+		}
+		stop()
+	})
+}
+
+// A server that minds a second login gets one: from then on the large bodies come in the first session,
+// last.
 func TestLoginDelay(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		b := w.drop("jaco", "isp")
@@ -189,6 +218,22 @@ func TestPoison(t *testing.T) {
 	})
 }
 
+// Where nothing else waits the maildrop is well all the same: new mail must not wait for the back-off of a
+// bad message.
+func TestPoisonOnly(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.put("bad", 1500).breaks = nonsense()
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(11 * time.Minute)
+		if a := w.aside("bad"); a == nil || len(b.bodies()) != 3 || w.state("jaco").Failures != 0 {
+			t.Errorf("aside %+v, asked for %v", a, b.bodies())
+		}
+		stop()
+	})
+}
+
 // A line that is cut is no fault of the message at which it is cut.
 func TestCutLineIsNoPoison(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
@@ -242,72 +287,6 @@ func TestRefusedAlone(t *testing.T) {
 	})
 }
 
-func TestFirstNew(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		full, empty := w.drop("full", "isp"), w.drop("empty", "isp")
-		for _, b := range []*box{full, empty} {
-			b.change = func(d *Drop) { d.First.New = true }
-		}
-		full.put("old", 100)
-		w.visit("full")
-		w.p.Set(t.Context(), w.drops("full", "empty"))
-		w.visit("empty")
-		full.put("f1", 100)
-		empty.put("e1", 100)
-		w.notes.m = map[string]string{} // what the poller remembers is lost: the marks know
-		w.p = w.poller()
-		w.p.Set(t.Context(), w.drops("full", "empty"))
-		w.p.Poll(t.Context())
-		if w.queue.has("old") || !w.queue.has("f1") || !w.queue.has("e1") {
-			t.Error("old mail was collected, or new mail was not")
-		}
-		if e := w.events.of(mail.OpList)[0]; !strings.Contains(e.Text, "1 messages stay") {
-			t.Errorf("told: %+v", e)
-		}
-	})
-}
-
-func TestFirstWithin(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		b := w.drop("jaco", "isp")
-		b.change = func(d *Drop) { d.First.Within = 30 * 24 * time.Hour }
-		now := time.Now()
-		dated := func(uid mail.UID, days int, how string) {
-			l := b.put(uid, 500)
-			date := now.AddDate(0, 0, -days)
-			if how == "internal" {
-				l.date = date
-				return
-			}
-			l.data = append(fmt.Appendf(nil, how, date.Format("Mon, 2 Jan 2006 15:04:05 -0700")), l.data...)
-		}
-		dated("i-old", 31, "internal")
-		dated("i-young", 29, "internal")
-		dated("r-old", 31, "Received: by x;\r\n\t%s\r\nDate: Mon, 1 Jan 2035 00:00:00 +0000\r\n")
-		dated("r-young", 29, "Received: by x; %s\r\n")
-		dated("d-old", 31, "Date: %s\r\n")
-		dated("d-young", 29, "Date: %s\r\n")
-		dated("none", 400, "Date: %.0s\r\n")
-		b.put("headless", 100).header = &mail.Trouble{Alone: true, Kind: mail.Protocol}
-		v := w.visit("jaco")
-		for _, uid := range []mail.UID{"i-old", "r-old", "d-old"} {
-			if w.queue.has(uid) {
-				t.Errorf("%s was collected", uid)
-			}
-		}
-		for _, uid := range []mail.UID{"i-young", "r-young", "d-young", "none"} {
-			if !w.queue.has(uid) {
-				t.Errorf("%s was not collected: %+v", uid, v)
-			}
-		}
-		dated("i-late", 31, "internal") // moved in later: no first contact any more
-		w.visit("jaco")
-		if !w.queue.has("i-late") {
-			t.Error("what came after first contact was left")
-		}
-	})
-}
-
 // What is listed under an old UID but is another message is not deleted by the old one's mark.
 func TestR13_OtherMessageUnderSameUID(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
@@ -338,85 +317,6 @@ func TestR24_LostQuit(t *testing.T) {
 		w.visit("jaco")
 		if len(b.bodies()) != 1 || len(b.uids()) != 0 {
 			t.Errorf("asked for %v, left %v", b.bodies(), b.uids())
-		}
-	})
-}
-
-func recipients(say func(from, to mail.Path) mail.Result) (*asker, func(*Drop)) {
-	a := &asker{say: say}
-	return a, func(d *Drop) {
-		d.Ask, d.BounceFrom = a, "mailer-daemon@kroon.co.za"
-		d.Check = []mail.Path{"jaco@kroon.co.za", "postmaster@kroon.co.za"}
-	}
-}
-
-// The table of the recipient check. Only a refusal whoever sends, with one code, stops collecting.
-func TestRecipientCheck(t *testing.T) {
-	result := func(o mail.Outcome, reply, enhanced string) mail.Result {
-		return mail.Result{Outcome: o, Reply: reply, Enhanced: enhanced, RemoteMTA: "localhost:25"}
-	}
-	ok, no := result(mail.Delivered, "250 ok", ""), result(mail.Failed, "550 unknown", "5.1.1")
-	away := mail.Result{Scope: mail.OfLane, Err: io.EOF}
-	for _, c := range []struct {
-		name        string
-		null, daemo mail.Result
-		refused     bool
-	}{
-		{"accepted", ok, ok, false},
-		{"unknown", no, no, true},
-		{"for the null sender only", no, ok, false},
-		{"with another code", no, result(mail.Failed, "554 unknown", "5.1.1"), false},
-		{"with another enhanced code", no, result(mail.Failed, "550 unknown", "5.7.1"), false},
-		{"later deferred", no, result(mail.Deferred, "450 later", ""), false},
-		{"deferred", result(mail.Deferred, "450 later", ""), no, false},
-		{"no answer", away, away, false},
-		{"refuses us", mail.Result{Outcome: mail.Failed, Scope: mail.OfLane, Reply: "554 go away"},
-			mail.Result{Outcome: mail.Failed, Scope: mail.OfLane, Reply: "554 go away"}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, w *world) {
-				b := w.drop("jaco", "isp")
-				a, change := recipients(func(from, to mail.Path) mail.Result {
-					if to == "jaco@kroon.co.za" {
-						return ok
-					}
-					if from == "" {
-						return c.null
-					}
-					return c.daemo
-				})
-				b.change = change
-				if v := w.visit("jaco"); v.Err != nil || len(a.asked) != 0 {
-					t.Errorf("nothing to fetch, and %d were asked about: %+v", len(a.asked), v)
-				}
-				b.put("1", 100)
-				b.put("L", 2<<20)
-				v := w.visit("jaco")
-				if (kindOf(v.Err) == mail.NoRecipient) != c.refused {
-					t.Errorf("%+v", v)
-				}
-				if c.refused && (len(b.bodies()) != 0 || len(b.uids()) != 2 ||
-					!strings.Contains(v.Err.(*mail.Trouble).Hint, "postmaster@kroon.co.za")) {
-					t.Errorf("asked for %v, left %v", b.bodies(), b.uids())
-				}
-				if !c.refused && (w.queue.count() != 2 || len(a.asked) > 4) {
-					t.Errorf("collected %d, asked about %d", w.queue.count(), len(a.asked))
-				}
-			})
-		})
-	}
-}
-
-func TestRecipientCheckOff(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		b := w.drop("jaco", "isp")
-		a, change := recipients(func(mail.Path, mail.Path) mail.Result {
-			return mail.Result{Outcome: mail.Failed, Reply: "550 no"}
-		})
-		b.change = func(d *Drop) { change(d); d.Check = nil }
-		b.put("1", 100)
-		if v := w.visit("jaco"); v.Err != nil || len(a.asked) != 0 || w.queue.count() != 1 {
-			t.Errorf("%+v", v)
 		}
 	})
 }
@@ -490,7 +390,9 @@ func TestR25_QueueFull(t *testing.T) {
 	}{
 		{"at Add", func(w *world) { w.queue.add = errors.New("no space left on device") }, 0},
 		{"at Commit", func(w *world) { w.queue.commit = errors.New("no space left on device") }, 150},
-		{"before", func(w *world) { w.p.Room = func(context.Context) error { return errors.New("disk reserve") } }, 0},
+		{"before", func(w *world) {
+			w.p.Room = func(context.Context) error { return errors.New("disk reserve") }
+		}, 0},
 		{"marks", func(w *world) { w.ledger.err = errors.New("the database") }, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -519,7 +421,9 @@ func TestR25_QueueFull(t *testing.T) {
 func TestPanic(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		b, other := w.drop("bad", "isp"), w.drop("good", "isp")
-		b.change = func(d *Drop) { d.Resolve = func(context.Context, *mail.Message) error { panic("at the disco") } }
+		b.change = func(d *Drop) {
+			d.Resolve = func(context.Context, *mail.Message) error { panic("at the disco") }
+		}
 		b.put("1", 100)
 		other.put("2", 100)
 		w.p.Set(t.Context(), w.drops("bad", "good"))

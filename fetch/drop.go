@@ -15,21 +15,23 @@ type Drop struct {
 	Account mail.Account // identity of its contents
 	Server  string       // "mail.isp.example:995"; sessions with one server at once are limited
 
-	// Settings returns a hash of all that decides whether a login can work, the resolved secret included.
-	// When it differs from that of the last failure, the maildrop is tried at once. It is asked after a
-	// failure and, as long as the login is refused, at each interval. nil: settings never change.
+	// Settings returns a hash of all that decides whether a login can work, the resolved secret
+	// included. When it differs from that of the last failure, the maildrop is tried at once. It is
+	// asked after a failure and, as long as the login is refused, at each interval. nil: settings never
+	// change.
 	Settings func(context.Context) string
 
 	From    mail.Retriever
 	Queue   relay.Refuser
 	Resolve func(context.Context, *mail.Message) error // of Single or Multi
 
-	// Ask is asked about envelopes before large bodies are fetched, and about Check. nil: nobody is asked.
+	// Ask is asked about envelopes before large bodies are fetched, and about Check. nil: nobody is
+	// asked.
 	Ask   mail.Prober
 	Above int64 // octets; from this size on the header comes first. 0: never
 
-	// Check are the configured recipients, the one of `otherwise:` included. Once per visit, and only when
-	// there is something to fetch, they are asked about. nil: `check: off`.
+	// Check are the configured recipients, the one of `otherwise:` included. Once per visit, and only
+	// when there is something to fetch, they are asked about. nil: `check: off`.
 	Check []mail.Path
 	// BounceFrom is the other reverse-path for which they are asked. "": they are not asked.
 	BounceFrom mail.Path
@@ -38,7 +40,8 @@ type Drop struct {
 	LargeFrom int64         // octets; such bodies need a large slot. 0: 1 MiB
 	First     First         // what to do with mail that is there at first contact
 
-	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not counted.
+	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
+	// counted.
 	Meter func() (up, down int64)
 	// Policy is what the Ledger wants to know of the maildrop (what happens to mail after it was
 	// collected). It is not looked at here.
@@ -83,9 +86,9 @@ func (d *Drop) meter() (up, down int64) {
 // nil. Safe for concurrent use. An error that is no *mail.Trouble is taken for a local one; it ends the
 // session.
 type Ledger interface {
-	// Choose sorts a listing into what to fetch and what to let go of. It leaves out what is marked, and
-	// what Aside has named until its next try. The first time an account is listed it marks those that
-	// Old names as known, which are then never collected; it alone remembers that it did.
+	// Choose sorts a listing into what to fetch and what to let go of. It leaves out what is marked,
+	// and what Aside has named until its next try. The first time an account is listed it marks those
+	// that Old names as known, which are then never collected; it alone remembers that it did.
 	Choose(context.Context, *Drop, Listing) (mail.Choice, error)
 
 	// Confirm returns when a commit that began after the call is durable.
@@ -95,9 +98,9 @@ type Ledger interface {
 	Gone(context.Context, *Drop, []mail.UID) error
 
 	// Aside notes that a message is left upstream because of trouble, and tells it (OpAside, with
-	// Aside.Trouble as the event's Err). It returns how often that was so, this time included, and since
-	// when; it counts anew where Kind or the settings differ. The note ends when the message is taken, or
-	// no longer listed.
+	// Aside.Trouble as the event's Err). It returns how often that was so, this time included, and
+	// since when; it counts anew where Kind or the settings differ. The note ends when the message is
+	// taken, or no longer listed.
 	Aside(context.Context, *Drop, Aside) (tries int, since time.Time, err error)
 }
 

@@ -220,7 +220,8 @@ func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	if at = s.state.Next; s.again {
 		return now, true
 	}
-	if soon := now.Add(s.drop.every()); at.Before(now) || at.After(soon) && (s.looked || s.state.Kind == mail.Auth) {
+	looks := s.looked || s.state.Kind == mail.Auth // whether the settings have changed, at each interval
+	if soon := now.Add(s.drop.every()); at.Before(now) || at.After(soon) && looks {
 		at = soon
 	}
 	return at.Add(s.p.jitter(at.Sub(now))), true

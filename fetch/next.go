@@ -21,8 +21,8 @@ type State struct {
 	Settings string    `json:"settings,omitempty"` // hash at the last failure
 	Reply    string    `json:"reply,omitempty"`    // what the server said then
 
-	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in the
-	// same session.
+	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in
+	// the same session.
 	OneLogin bool `json:"one_login,omitempty"`
 	// Bare: it gives no headers before bodies, so nobody is asked before a body is fetched.
 	Bare     bool                 `json:"bare,omitempty"`

@@ -27,8 +27,8 @@ type Poller struct {
 	// Expire is how long a message that is refused for what looks like a judgement on us stays upstream
 	// before it is refused with a DSN. 0: 5 days.
 	Expire time.Duration
-	// Room is asked before a session begins; an error means that nothing can be taken in (disk, queue limit,
-	// budget), and nobody is dialled. nil: there is room.
+	// Room is asked before a session begins; an error means that nothing can be taken in (disk, queue
+	// limit, budget), and nobody is dialled. nil: there is room.
 	Room func(context.Context) error
 
 	Observe mail.Observer

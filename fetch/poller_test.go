@@ -315,6 +315,13 @@ func TestRunEndsUnderPoll(t *testing.T) {
 				t.Errorf("%+v", v)
 			}
 		}
+		logins := 0
+		for _, b := range w.boxes {
+			logins += b.logins()
+		}
+		if logins != 3 {
+			t.Errorf("%d logins: new sessions began while the Run ended", logins)
+		}
 	})
 }
 
@@ -382,6 +389,29 @@ func TestSetAfterFailure(t *testing.T) {
 		after(time.Minute)
 		if n := b.logins(); n != 4 {
 			t.Errorf("%d logins after a change", n)
+		}
+		stop()
+	})
+}
+
+// A change that comes while a session runs is tried at once, if that session fails.
+func TestSetUnderSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.last, b.refuse = 10*time.Second, refusedLogin
+		b.change = func(d *Drop) { d.Settings = func(context.Context) string { return "old" } }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(5 * time.Second)
+		b.change = func(d *Drop) { d.Settings = func(context.Context) string { return "new" } }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		after(10 * time.Second)
+		if n := b.logins(); n != 2 {
+			t.Errorf("%d logins", n)
+		}
+		after(30 * time.Minute)
+		if n := b.logins(); n != 2 {
+			t.Errorf("%d logins after the change was refused too", n)
 		}
 		stop()
 	})

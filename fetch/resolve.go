@@ -150,7 +150,7 @@ func envelope(header []byte, sender string, to []mail.Path) mail.Envelope {
 func noEnvelope(why string) *mail.Trouble {
 	return &mail.Trouble{
 		Op: mail.OpHeader, Kind: mail.NoEnvelope, Alone: true, Err: errors.New(why),
-		Hint: "Set multidrop.envelope to the field in which the provider writes the recipient, list your domains, " +
-			"or say with otherwise: who gets such mail.",
+		Hint: "Set multidrop.envelope to the field in which the provider writes the recipient, " +
+			"list your domains, or say with otherwise: who gets such mail.",
 	}
 }

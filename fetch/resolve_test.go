@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -14,11 +15,14 @@ import (
 // text is a content with a header only.
 type text string
 
-func (t text) Size() int64                                 { return int64(len(t)) }
-func (t text) Header(context.Context) ([]byte, error)      { return []byte(t), nil }
+func (t text) Size() int64                            { return int64(len(t)) }
+func (t text) Header(context.Context) ([]byte, error) { return []byte(t), nil }
+
 func (t text) Open(context.Context) (io.ReadCloser, error) { return nil, errors.New("not asked for") }
 
-func resolve(t *testing.T, r func(context.Context, *mail.Message) error, header string) (mail.Envelope, error) {
+type resolver = func(context.Context, *mail.Message) error
+
+func resolve(t *testing.T, r resolver, header string) (mail.Envelope, error) {
 	t.Helper()
 	m := &mail.Message{Content: text(header)}
 	err := r(t.Context(), m)
@@ -34,7 +38,8 @@ func forwards(e mail.Envelope) (all []mail.Path) {
 
 var catchall = Multi{Field: "X-Envelope-To", Prefix: "kroon-", Local: []string{"kroon.co.za", "x"}}
 
-// Each row is a hostile or odd field and the exact recipients that it gives; "" means that the message stays.
+// Each row is a hostile or odd field and the exact recipients that it gives; "" means that the message
+// stays.
 func TestS5_EnvelopeFromHeader(t *testing.T) {
 	for _, c := range []struct{ field, want string }{
 		{"jaco@kroon.co.za", "jaco@kroon.co.za"},
@@ -193,13 +198,14 @@ func FuzzMulti(f *testing.F) {
 }
 
 func TestArrival(t *testing.T) {
+	const date = "Date: Thu, 1 Jan 2026 00:00:00 +0000\r\n"
 	for header, want := range map[string]string{
-		"Received: by a; b;\r\n\tFri, 2 Jan 2026 03:04:05 +0000\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n": "2026-01-02",
-		"Received: by a\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n":                                         "2026-01-01",
-		"Received: by a; when?\r\nDate: soon\r\n":                                                            "0001-01-01",
+		"Received: by a; b;\r\n\tFri, 2 Jan 2026 03:04:05 +0000\r\n" + date: "2026-01-02",
+		"Received: by a\r\n" + date:                                         "2026-01-01",
+		"Received: by a; when?\r\nDate: soon\r\n":                           "0001-01-01",
 		"": "0001-01-01",
 	} {
-		if got := arrival([]byte(header)).Format("2006-01-02"); got != want {
+		if got := arrival([]byte(header)).Format(time.DateOnly); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}

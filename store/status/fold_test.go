@@ -46,6 +46,8 @@ func folded(events ...mail.Event) (s Status) {
 // The table of states: after these events, this word, since this many events.
 func TestFold(t *testing.T) {
 	verb := func(text string) mail.Event { return mail.Event{Op: mail.OpVerb, Text: text} }
+	away := func(n int) mail.Event { return poll(mail.Unreachable, n) }
+	busy := func(n int) mail.Event { return poll(mail.Busy, n) }
 	taken := mail.Event{Op: mail.OpQueue, Origin: mail.Origin{UID: "7"}}
 	for _, c := range []struct {
 		name     string
@@ -58,15 +60,14 @@ func TestFold(t *testing.T) {
 		{"well", []mail.Event{well}, OK, 0, 0},
 		{"well again", []mail.Event{well, well, well}, OK, 0, 0},
 		{"unreachable once", []mail.Event{well, poll(mail.Unreachable, 1)}, Late, 1, 1},
-		{"unreachable twice", []mail.Event{well, poll(mail.Unreachable, 1), poll(mail.Unreachable, 2)}, Late, 1, 2},
-		{"unreachable", []mail.Event{poll(mail.Unreachable, 1), poll(mail.Unreachable, 2), poll(mail.Unreachable, 3)},
-			Connect, 2, 3},
+		{"unreachable twice", []mail.Event{well, away(1), away(2)}, Late, 1, 2},
+		{"unreachable", []mail.Event{away(1), away(2), away(3)}, Connect, 2, 3},
 		{"a cut with progress", []mail.Event{well, poll(mail.Unreachable, 0)}, Late, 1, 0},
 		{"mended", []mail.Event{poll(mail.Unreachable, 1), well}, OK, 1, 0},
 		{"tls", []mail.Event{poll(mail.Insecure, 1)}, TLS, 0, 1},
 		{"login", []mail.Event{well, poll(mail.Auth, 1), poll(mail.Auth, 2)}, Login, 1, 2},
 		{"busy", []mail.Event{well, poll(mail.Busy, 1), poll(mail.Busy, 2)}, OK, 0, 2},
-		{"busy for long", []mail.Event{well, poll(mail.Busy, 1), poll(mail.Busy, 2), poll(mail.Busy, 3)}, Busy, 3, 3},
+		{"busy for long", []mail.Event{well, busy(1), busy(2), busy(3)}, Busy, 3, 3},
 		{"protocol", []mail.Event{poll(mail.Protocol, 1)}, Protocol, 0, 1},
 		{"a kind of tomorrow", []mail.Event{poll(99, 1)}, Protocol, 0, 1},
 		{"recipient", []mail.Event{poll(mail.NoRecipient, 1)}, Recipient, 0, 1},
@@ -153,7 +154,8 @@ func TestLate(t *testing.T) {
 	if a.State != Late || a.Wrong != wrongLate || !a.Since.Equal(s.Next) {
 		t.Errorf("%+v", a)
 	}
-	s = Fold(s, mail.Event{Op: mail.OpQueue, At: start.Add(20 * time.Minute)}) // a long session is a sign of life
+	// A long session is a sign of life.
+	s = Fold(s, mail.Event{Op: mail.OpQueue, At: start.Add(20 * time.Minute)})
 	if a := s.At(start.Add(30 * time.Minute)); a.State != OK {
 		t.Errorf("%+v", a)
 	}
@@ -226,7 +228,8 @@ func TestFoldLane(t *testing.T) {
 		{"delivered", []mail.Event{said(mail.Delivered), said(mail.Delivered)}, Lane{State: OK, Delivered: 2}},
 		{"failed", []mail.Event{said(mail.Failed)}, Lane{State: OK, Failed: 1}},
 		{"sick", []mail.Event{said(mail.Delivered), sick, sick}, Lane{State: Sick, Delivered: 1, Said: "421 busy"}},
-		{"sick, deferred", []mail.Event{sick, said(mail.Deferred)}, Lane{State: Sick, Deferred: 1, Said: "421 busy"}},
+		{"sick, deferred", []mail.Event{sick, said(mail.Deferred)},
+			Lane{State: Sick, Deferred: 1, Said: "421 busy"}},
 		{"well", []mail.Event{sick, {Op: mail.OpLane, Outcome: mail.Delivered}}, Lane{State: OK}},
 		{"well by itself", []mail.Event{sick, said(mail.Delivered)}, Lane{State: OK, Delivered: 1}},
 		{"something else", []mail.Event{{Op: mail.OpQueue}}, Lane{State: Never}},

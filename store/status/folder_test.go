@@ -153,7 +153,7 @@ func TestLoadDamaged(t *testing.T) {
 // The names in JSON are read by programs of others.
 func TestJSON(t *testing.T) {
 	s := folded(well, aside("7", mail.NoEnvelope), poll(mail.Auth, 1))
-	s.Maildrop = "jaco"
+	s.Maildrop, s.Advice = "jaco", "Enter it anew."
 	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestJSON(t *testing.T) {
  "state": "login",
  "since": "2026-01-02T10:10:00Z",
  "wrong": "The server refuses the user name or the password.",
- "advice": "Enter the password anew: a change is noticed by itself. Until then it is seldom tried, so that the provider does not lock the account.",
+ "advice": "Enter it anew.",
  "said": "-ERR no\\x0d\\x0a\\x1b[2J",
  "cause": "logging in at isp:995: server said: -ERR no\\x0d\\x0a\\x1b[2J",
  "failures": 1,

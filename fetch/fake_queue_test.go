@@ -1,0 +1,180 @@
+package fetch
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"mailretr/relay"
+	"mailretr/store/mail"
+)
+
+// queue is a Refuser in memory.
+type queue struct {
+	mu      sync.Mutex
+	got     map[mail.UID][]byte
+	twice   []mail.UID
+	rcpt    map[mail.UID]mail.Envelope
+	add     error // of the queue's own
+	commit  error
+	refused []mail.UID
+}
+
+func (q *queue) Batch() mail.Batch { return &pending{q: q} }
+
+func (q *queue) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	b := q.Batch()
+	if err := b.Add(ctx, m); err != nil {
+		return mail.Report{{Err: err}}
+	}
+	return b.Commit(ctx)[0]
+}
+
+func (q *queue) Refuse(_ context.Context, m *mail.Message, _ mail.Report) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = append(q.refused, m.Origin.UID)
+	return nil
+}
+
+func (q *queue) size(uid mail.UID) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if b, ok := q.got[uid]; ok {
+		return int64(len(b))
+	}
+	return -1
+}
+
+func (q *queue) has(uid mail.UID) bool { return q.size(uid) >= 0 }
+
+func (q *queue) refusals() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.refused) }
+
+func (q *queue) count() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.got) }
+
+type pending struct {
+	q    *queue
+	in   []*mail.Message
+	data [][]byte
+}
+
+func (b *pending) Add(ctx context.Context, m *mail.Message) error {
+	if b.q.add != nil {
+		return b.q.add
+	}
+	r, err := m.Content.Open(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	b.in, b.data = append(b.in, m), append(b.data, data)
+	return nil
+}
+
+func (b *pending) Commit(context.Context) (all []mail.Report) {
+	b.q.mu.Lock()
+	defer b.q.mu.Unlock()
+	for i, m := range b.in {
+		if b.q.commit != nil {
+			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: b.q.commit}))
+			continue
+		}
+		if _, ok := b.q.got[m.Origin.UID]; ok {
+			b.q.twice = append(b.q.twice, m.Origin.UID)
+		}
+		b.q.got[m.Origin.UID] = b.data[i]
+		all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: mail.Delivered}))
+	}
+	b.in, b.data = nil, nil
+	return all
+}
+
+// ledger is a Ledger in memory: what the queue has is taken.
+type ledger struct {
+	mu     sync.Mutex
+	queue  *queue
+	met    map[mail.Account]bool
+	known  map[string]bool
+	asides map[mail.UID]*aside
+	gone   []mail.UID
+	err    error
+}
+
+type aside struct {
+	Aside
+	tries int
+	since time.Time
+}
+
+func key(d *Drop, uid mail.UID) string { return string(d.Account) + "/" + string(uid) }
+
+func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	met := l.met[d.Account]
+	for _, uid := range x.UIDs {
+		if !met && x.Old != nil && x.Old(uid) {
+			l.known[key(d, uid)] = true
+		}
+		size := l.queue.size(uid)
+		switch a := l.asides[uid]; {
+		case l.known[key(d, uid)]:
+		case size >= 0 && (x.Size == nil || x.Size(uid) < 0 || x.Size(uid) == size):
+			c.Release = append(c.Release, uid)
+		case a != nil && time.Now().Before(a.Next):
+		default:
+			c.Fetch = append(c.Fetch, uid)
+		}
+	}
+	l.met[d.Account] = true
+	return c, l.err
+}
+
+func (l *ledger) Confirm(context.Context) error { return nil }
+
+func (l *ledger) Gone(_ context.Context, _ *Drop, uids []mail.UID) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gone = append(l.gone, uids...)
+	return nil
+}
+
+func (l *ledger) Aside(_ context.Context, _ *Drop, a Aside) (int, time.Time, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.asides[a.Origin.UID]
+	if old == nil {
+		old = &aside{since: time.Now()}
+		l.asides[a.Origin.UID] = old
+	}
+	old.tries++
+	old.Aside = a
+	return old.tries, old.since, l.err
+}
+
+type notes struct {
+	mu *sync.Mutex
+	m  map[string]string
+}
+
+func (n notes) Load(_ context.Context, name string) ([]byte, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return []byte(n.m[name]), nil
+}
+
+func (n notes) Save(_ context.Context, name string, b []byte) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.m[name] = string(b)
+	return nil
+}
+
+var _ relay.Refuser = (*queue)(nil)

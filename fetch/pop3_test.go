@@ -1,0 +1,87 @@
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"mailretr/fetch/fetchtest"
+	"mailretr/fetch/pop3"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// provider is a maildrop on a scripted POP3 server.
+func (w *world) provider(s *fetchtest.POP3, change func(*Drop)) (up func() int64) {
+	line := &fetchtest.Line{}
+	d := Drop{
+		Name: "jaco", Account: "acc", Server: "pop.test:110", Queue: w.queue,
+		Resolve: Single{To: []mail.Path{"jaco@kroon.co.za"}}.Resolve,
+		From: &pop3.Retriever{Options: pop3.Options{
+			Dial: wire.Options{Address: "pop.test:110", TLS: wire.TLS{Mode: wire.Plain},
+				DialContext: line.Dialer(s.Dial)},
+			User: "jaco", Password: func(context.Context) (string, error) { return "secret", nil },
+			After: pop3.Delete, Name: "jaco", Account: "acc",
+		}},
+		Meter: line.Octets,
+	}
+	if change != nil {
+		change(&d)
+	}
+	w.p.Set(w.t.Context(), []Drop{d})
+	return func() int64 { _, down := line.Octets(); return down }
+}
+
+func letterOf(size int, date time.Time) []byte {
+	b := fmt.Appendf(nil, "Received: by mx;\r\n\t%s\r\n%s", date.Format("Mon, 2 Jan 2006 15:04:05 -0700"), head)
+	for len(b) < size {
+		b = append(b, "0123456789012345678901234567890123456789\r\n"...)
+	}
+	return b
+}
+
+// The real kind: small before large in sessions of their own, each octet once, old mail left alone.
+func TestPOP3(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := fetchtest.NewPOP3(t)
+		now := time.Now()
+		s.Put(letterOf(2<<20, now), letterOf(5000, now), letterOf(800, now.AddDate(0, 0, -40)), letterOf(3000, now))
+		down := w.provider(s, func(d *Drop) { d.First.Within = 30 * 24 * time.Hour })
+		v := w.p.Poll(t.Context())[0]
+		if v.Err != nil || v.Tally.Messages != 3 || v.Sessions != 2 || len(s.Left()) != 1 {
+			t.Errorf("%+v, %d left", v, len(s.Left()))
+		}
+		if n := down(); n > (2<<20)*102/100 || v.Down != n {
+			t.Errorf("%d octets on the line, %d told", n, v.Down)
+		}
+		s.Put(letterOf(700, now))
+		if v = w.p.Poll(t.Context())[0]; v.Err != nil || v.Tally.Messages != 1 || v.Sessions != 1 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// A server without TOP gives no headers first: what would be asked about is collected whole, once.
+func TestPOP3WithoutTOP(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := fetchtest.NewPOP3(t)
+		s.Caps, s.NoTOP = []string{"UIDL", "USER"}, true
+		now := time.Now()
+		s.Put(letterOf(100<<10, now), letterOf(5000, now), letterOf(200<<10, now))
+		ask := &asker{say: func(mail.Path, mail.Path) mail.Result { return mail.Result{Outcome: mail.Delivered} }}
+		down := w.provider(s, func(d *Drop) { d.Ask, d.Above = ask, 32<<10 })
+		stop := w.run()
+		after(time.Minute)
+		stop()
+		if n := w.queue.count(); n != 3 || len(s.Left()) != 0 {
+			t.Errorf("%d collected, %d left", n, len(s.Left()))
+		}
+		if n := down(); n > 320_000 {
+			t.Errorf("%d octets on the line", n)
+		}
+		if s := w.state("jaco"); !s.Bare || s.Failures != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
