@@ -168,3 +168,18 @@ func peakRSS() int64 {
 	}
 	return 0
 }
+
+// wall is the machine's clock; a rig's stands still.
+func (r *rig) wall() time.Time { return time.Now() }
+
+// diskOf sums the space that the files of a directory have on the disk.
+func diskOf(b *testing.B, dir string) (n int64) {
+	for _, name := range glob(b, dir+"/*") {
+		var st syscall.Stat_t
+		if err := syscall.Stat(name, &st); err != nil {
+			b.Fatal(err)
+		}
+		n += st.Blocks * 512
+	}
+	return n
+}

@@ -109,9 +109,10 @@ type markReader struct {
 	account [16]byte
 	txn     *badger.Txn
 	it      *badger.Iterator
-	chunk   []byte // nil: none was read
-	from    spot   // chunk has all from here
-	bound   spot   // to here
+	read    bool  // whether runs are those of a chunk
+	runs    []run // of the chunk that was read last
+	from    spot  // they are all that there is from here
+	bound   spot  // to here
 }
 
 // open begins reading an account. The reader has a transaction of its own: packed marks change only between merges.
@@ -138,24 +139,37 @@ func (r *markReader) close() {
 	if r.txn != nil {
 		r.txn.Discard()
 	}
-	*r = markReader{}
+	*r = markReader{runs: r.runs[:0]}
 }
 
 func (r *markReader) find(s spot) (mark, error) {
-	if r.chunk == nil || s.compare(r.bound) > 0 || s.compare(r.from) < 0 {
-		r.it.Seek(markKeyOf('v', r.account, s))
-		if !r.it.Valid() {
-			return mark{}, nil
-		}
-		r.from = s
-		item := r.it.Item()
-		copy(r.bound[:], item.Key()[2+16:])
-		var err error
-		if r.chunk, err = item.ValueCopy(r.chunk[:0]); err != nil {
+	if !r.read || s.compare(r.bound) > 0 || s.compare(r.from) < 0 {
+		if err := r.readChunk(s); err != nil {
 			return mark{}, err
 		}
 	}
-	return findIn(r.chunk, s)
+	i, ok := slices.BinarySearchFunc(r.runs, s, func(x run, s spot) int { return x.last().compare(s) })
+	if ok || i < len(r.runs) && r.runs[i].has(s) {
+		return r.runs[i].mark, nil
+	}
+	return mark{}, nil
+}
+
+// readChunk reads the chunk that takes s.
+func (r *markReader) readChunk(s spot) error {
+	r.it.Seek(markKeyOf('v', r.account, s))
+	r.read, r.runs, r.from, r.bound = true, r.runs[:0], s, lastSpot
+	if !r.it.Valid() {
+		return nil
+	}
+	item := r.it.Item()
+	copy(r.bound[:], item.Key()[2+16:])
+	return item.Value(func(v []byte) error {
+		return eachRun(v, func(x run) bool {
+			r.runs = append(r.runs, x)
+			return true
+		})
+	})
 }
 
 // Marks returns the marks of UIDs.

@@ -152,18 +152,6 @@ func eachRun(chunk []byte, f func(run) bool) error {
 	return nil
 }
 
-// findIn looks a spot up in a chunk.
-func findIn(chunk []byte, s spot) (m mark, err error) {
-	err = eachRun(chunk, func(r run) bool {
-		if r.has(s) {
-			m = r.mark
-			return false
-		}
-		return r.first.compare(s) < 0
-	})
-	return m, err
-}
-
 // A change is one fresh mark on its way into a chunk; Unseen takes it out.
 type change struct {
 	spot spot

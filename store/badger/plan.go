@@ -3,6 +3,7 @@ package badger
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -156,7 +157,10 @@ func (m *merge) planSeen(r *request, ops []op) ([]op, error) {
 		return ops, nil
 	}
 	var refused []mail.UID
-	olds := make([]found, len(r.seen))
+	olds, err := m.lookupAll(r.seen)
+	if err != nil {
+		return nil, err
+	}
 	same := make(map[markPlace]int, len(r.seen)) // the last one of this batch at a place
 	for i := range r.seen {
 		s := &r.seen[i]
@@ -165,11 +169,6 @@ func (m *merge) planSeen(r *request, ops []op) ([]op, error) {
 			olds[i] = found{mark: r.seen[j].mark, fresh: true}
 			if r.seen[j].forget {
 				olds[i].mark = mark{}
-			}
-		} else {
-			var err error
-			if olds[i], err = m.lookup(s.account, s.spot); err != nil {
-				return nil, err
 			}
 		}
 		same[at] = i
@@ -184,6 +183,28 @@ func (m *merge) planSeen(r *request, ops []op) ([]op, error) {
 		ops = m.writeMark(r, &r.seen[i], olds[i], ops)
 	}
 	return ops, nil
+}
+
+// lookupAll finds the marks as they are before the batch, in the order of their keys, which is the cheapest.
+func (m *merge) lookupAll(seen []seenOp) ([]found, error) {
+	order := make([]int, len(seen))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		if c := bytes.Compare(seen[i].account[:], seen[j].account[:]); c != 0 {
+			return c
+		}
+		return seen[i].spot.compare(seen[j].spot)
+	})
+	olds := make([]found, len(seen))
+	for _, i := range order {
+		var err error
+		if olds[i], err = m.lookup(seen[i].account, seen[i].spot); err != nil {
+			return nil, err
+		}
+	}
+	return olds, nil
 }
 
 func (m *merge) writeMark(r *request, s *seenOp, old found, ops []op) []op {
