@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -127,9 +126,6 @@ func (a *app) problem(p conf.Problem) string {
 	return fmt.Sprintf("%s  %s  %s", mail.Printable(p.Pos.String(), 500),
 		a.out.Paint(colour, fmt.Sprintf("%-7s", p.Severity)), mail.Printable(text, 1000))
 }
-
-// line writes one object of an answer.
-func (a *app) line(v any) error { return json.NewEncoder(a.out).Encode(v) }
 
 // connections shows what a connector finds, and returns the exit code that it asks for.
 func (a *app) connections(ctx context.Context, cfg *conf.Config) (int, error) {
