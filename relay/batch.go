@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"mailretr/store/mail"
@@ -63,6 +64,10 @@ func (p *pair) sift(ctx context.Context, some []*mail.Message) ([]*mail.Message,
 		return some, nil
 	}
 	if err := p.ahead(ctx, mail.Header, some); err != nil {
+		var none interface{ NoHeaders() bool }
+		if errors.As(err, &none) && none.NoHeaders() {
+			return some, nil // the server has no TOP: a header alone would cost as much as the whole
+		}
 		return nil, err
 	}
 	var wanted []*mail.Message

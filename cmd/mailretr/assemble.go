@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,6 +23,7 @@ import (
 	"mailretr/store"
 	"mailretr/store/badger"
 	"mailretr/store/mail"
+	"mailretr/store/status"
 )
 
 // A house is everything that works on one state, wired together. What depends on the configuration asks for the one in use
@@ -35,6 +35,7 @@ type house struct {
 	runner *relay.Runner
 	ask    *relay.Ask
 	hub    *control.Hub
+	status *status.Folder
 
 	config  atomic.Pointer[conf.Config]
 	around  surroundings
@@ -57,7 +58,8 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	}
 	h := &house{hub: &control.Hub{}, now: time.Now, started: time.Now()}
 	h.config.Store(c)
-	h.around = surroundings{observe: append(n.observe, h.hub), log: n.log}
+	h.status = &status.Folder{}
+	h.around = surroundings{observe: append(n.observe, h.hub, h.status), log: n.log}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -72,6 +74,9 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, errors.Join(err, engine.Close())
 	}
 	h.wire(key)
+	if err := h.remember(ctx); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
 	if _, err := h.queue.Recover(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("looking through the queue: %w", err), engine.Close())
 	}
@@ -107,9 +112,36 @@ func (h *house) wire(key [32]byte) {
 	}
 }
 
+// remember loads the status records. One that cannot be read is left out, and told.
+func (h *house) remember(ctx context.Context) error {
+	h.status.Store = records{h.engine}
+	if err := h.status.Load(ctx); err != nil {
+		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Text: "some of the status is forgotten"})
+	}
+	h.configured()
+	return ctx.Err()
+}
+
+// configured tells the status what there is.
+func (h *house) configured() {
+	c := h.config.Load()
+	var drops, lanes []string
+	for _, m := range c.Maildrops {
+		drops = append(drops, m.Name)
+	}
+	for _, b := range c.Bad {
+		drops = append(drops, b.Name)
+	}
+	for _, d := range c.Deliver {
+		lanes = append(lanes, d.Name)
+	}
+	h.status.Keep(drops, lanes)
+}
+
 // close ends what has connections, and the store last.
 func (h *house) close() error {
-	return errors.Join(h.ask.Close(), h.engine.Close())
+	err := h.status.Save(context.Background())
+	return errors.Join(err, h.ask.Close(), h.engine.Close())
 }
 
 // room says whether the disk may take more.
@@ -278,7 +310,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	meter := &wire.Meter{}
 	dial := dialOf(m, meter, h.around.log)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
-	p := policy{lets: m.After.Act != conf.Keep, settings: settingsOf(m)}
+	p := policy{lets: m.After.Act != conf.Keep, settings: fingerprint(m)}
 	if m.Protocol == "imap" {
 		p.folders = m.Folders
 	}
@@ -316,19 +348,10 @@ func resolverOf(m *conf.Maildrop) (func(context.Context, *mail.Message) error, [
 	return fetch.Single{To: to, Sender: m.Sender}.Resolve, to
 }
 
-// settingsOf is a hash of everything that decides whether a session can work.
-func settingsOf(m *conf.Maildrop) string {
-	x := *m
-	x.Password = conf.Secret{} // its own hash stands beside
-	x.At = conf.Where{}
-	x.TLS.At = conf.Where{}
-	if x.Multidrop != nil {
-		d := *x.Multidrop
-		d.At = conf.Where{}
-		x.Multidrop = &d
-		return hash(fmt.Sprintf("%+v %+v", x, d))
-	}
-	return hash(fmt.Sprintf("%+v", x))
+// fingerprint is a hash of everything that decides whether a session can work, but for the password.
+func fingerprint(m *conf.Maildrop) string {
+	sum := m.Fingerprint()
+	return hex.EncodeToString(sum[:8])
 }
 
 // secretOf is a hash of the password as it is now, "" where it cannot be read: that it can be read again is a change.
@@ -337,11 +360,6 @@ func secretOf(ctx context.Context, m *conf.Maildrop) string {
 	if err != nil {
 		return ""
 	}
-	return hex.EncodeToString(sum[:8])
-}
-
-func hash(s string) string {
-	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -382,7 +400,7 @@ func writeNew(path string, octets []byte) error {
 // controlled is what the control API answers for when no daemon runs.
 func (h *house) controlled() control.House {
 	return control.House{
-		Queue: h.queue, Engine: h.engine, Poller: h.poller, Events: h.hub,
+		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub,
 		Config: h.config.Load, Version: version(), Now: h.now,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

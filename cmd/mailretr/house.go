@@ -117,8 +117,17 @@ func (a *app) local(ctx context.Context, l *loaded, f func(*control.Client) erro
 	return true, err
 }
 
-// inProcess is the opener of the program. Alarms are told; nothing collects or delivers by itself.
+// inProcess is the opener of the program. Nothing collects or delivers by itself.
 func (a *app) inProcess(ctx context.Context, c *conf.Config) (control.House, func() error, error) {
+	h, err := a.assembled(ctx, c)
+	if err != nil {
+		return control.House{}, nil, err
+	}
+	return h.controlled(), h.close, nil
+}
+
+// assembled is a house in this process. Its alarms are told.
+func (a *app) assembled(ctx context.Context, c *conf.Config) (*house, error) {
 	alarm := func(e mail.Event) {
 		if e.Alarm {
 			a.talk.Printf("mailretr: %s\n", mail.Printable(alarmed(e), 1000))
@@ -128,10 +137,10 @@ func (a *app) inProcess(ctx context.Context, c *conf.Config) (control.House, fun
 		log: slog.New(slog.DiscardHandler), observe: mail.Observers{mail.ObserverFunc(alarm)}, fatal: func(error) {},
 	})
 	if err != nil {
-		return control.House{}, nil, err
+		return nil, err
 	}
 	h.poller.Set(ctx, h.drops())
-	return h.controlled(), h.close, nil
+	return h, nil
 }
 
 // alarmed says what an alarm is about.

@@ -78,3 +78,27 @@ func (n notes) Save(ctx context.Context, name string, state []byte) error {
 	note := store.Note{Space: n.space, Owner: name, Key: "state", Value: state}
 	return n.engine.Commit(ctx, &store.Batch{Notes: []store.Note{note}})
 }
+
+// records keep the status.
+type records struct{ engine store.Engine }
+
+const spaceStatus = "status"
+
+func (r records) Load(ctx context.Context) (map[string][]byte, error) {
+	all := map[string][]byte{}
+	for n, err := range r.engine.Notes(ctx, spaceStatus, "") {
+		if err != nil {
+			return nil, err
+		}
+		all[n.Owner] = n.Value
+	}
+	return all, nil
+}
+
+func (r records) Save(ctx context.Context, some map[string][]byte) error {
+	b := &store.Batch{}
+	for key, value := range some {
+		b.Notes = append(b.Notes, store.Note{Space: spaceStatus, Owner: key, Key: "record", Value: value})
+	}
+	return r.engine.Commit(ctx, b)
+}

@@ -36,7 +36,7 @@ func wired(a *app) *app {
 // verbs are the commands at the top, in the order of the help.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newServe(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newSeen(a), newReload(a), newConfig(a),
+		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newSeen(a), newReload(a), newConfig(a),
 		newVersion(a),
 	}
 }

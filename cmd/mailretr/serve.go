@@ -42,9 +42,11 @@ func (a *app) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &serving{app: a, paths: l.paths, log: logger(&l.config, a.stderr)}
-	h, err := assemble(ctx, &l.config, needs{
-		log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}},
-		fatal: func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
+	h, err := a.patiently(ctx, func() (*house, error) {
+		return assemble(ctx, &l.config, needs{
+			log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}},
+			fatal: func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
+		})
 	})
 	if err != nil {
 		return err
@@ -58,6 +60,24 @@ func (a *app) serve(ctx context.Context) error {
 		err = &exit{exIOErr, cause}
 	}
 	return err
+}
+
+// patiently opens the state, and waits a while for a verb that works on it at the moment: two daemons are a mistake, a
+// verb just before the daemon is not.
+func (a *app) patiently(ctx context.Context, open func() (*house, error)) (*house, error) {
+	wait, cancel := context.WithTimeout(ctx, stateWait)
+	defer cancel()
+	for {
+		h, err := open()
+		if !busy(err) {
+			return h, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-wait.Done():
+			return nil, err
+		}
+	}
 }
 
 // serving is a house with a daemon around it.
@@ -89,6 +109,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.tend(ctx) })
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
+	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
 		Text: fmt.Sprintf("serving %d maildrops from %s", len(c.Maildrops), d.paths.Config)})
 	tell(daemon.SdNotifyReady)
@@ -104,6 +125,10 @@ func (d *serving) run(ctx context.Context) error {
 func (d *serving) observe(e mail.Event) {
 	e.At = d.house.now()
 	d.around.observe.Observe(e)
+}
+
+func (d *serving) unsaved(err error) {
+	d.observe(mail.Event{Op: mail.OpStore, Err: err, Text: "the status was not saved; it is tried again"})
 }
 
 // tell tells systemd, if it is what started us.
@@ -195,6 +220,7 @@ func (d *serving) reload(ctx context.Context) error {
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
 	d.house.config.Store(&c)
+	d.configured()
 	d.left(ctx, &c)
 	d.poller.Set(ctx, d.drops())
 	known := func(l mail.Lane) bool { _, ok := c.Destination(string(l)); return ok }

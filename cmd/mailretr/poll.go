@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/term"
+	"mailretr/conf"
+	"mailretr/store/mail"
+)
+
+func newPoll(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "poll [MAILDROP…]",
+		Short: "Collect now; without a daemon, also deliver what is due",
+		Long: "Collects now from the maildrops that are named, or from all that are not paused. One that is named is tried\n" +
+			"although its login was refused before. Without a daemon it then makes one delivery pass over the queue.\n" +
+			"The exit code is 0, also when there was no mail; 75 when something failed for now; 77 when every login was refused.",
+		ValidArgsFunction: a.completeMaildrops,
+		RunE:              func(c *cobra.Command, args []string) error { return a.poll(c.Context(), args) },
+	}
+}
+
+func (a *app) poll(ctx context.Context, names []string) error {
+	var own *house
+	b := *a
+	b.open = func(ctx context.Context, c *conf.Config) (control.House, func() error, error) {
+		h, err := a.assembled(ctx, c)
+		if err != nil {
+			return control.House{}, nil, err
+		}
+		own = h
+		return h.controlled(), h.close, nil
+	}
+	return b.house(ctx, func(d *control.Client) error {
+		v := &pollView{app: a, began: a.now(), progress: a.talk.Progress(a.json)}
+		err := v.collect(ctx, d, names)
+		if err == nil && own != nil {
+			err = v.deliver(ctx, own)
+		}
+		v.progress.Close()
+		if err != nil {
+			return err
+		}
+		return v.verdict()
+	})
+}
+
+// pollView shows sessions while they run, and a line for each that has ended.
+type pollView struct {
+	*app
+	began    time.Time
+	progress *term.Progress
+
+	done, failed, refused int
+	waits                 int // messages that stay in the queue for now
+}
+
+func (v *pollView) collect(ctx context.Context, d *control.Client, names []string) error {
+	for p, err := range d.Poll(ctx, names...) {
+		switch {
+		case err != nil:
+			return err
+		case !p.Done:
+			v.progress.Set(p.Maildrop, term.Step{Doing: p.Doing, Messages: p.Messages, Of: p.Of, Octets: p.Octets, Total: p.Total})
+			continue
+		}
+		v.progress.Done(p.Maildrop)
+		v.done++
+		if p.Error != "" {
+			v.failed++
+			if p.Kind == mail.Auth.String() {
+				v.refused++
+			}
+		}
+		if err := v.line(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *pollView) line(p control.Polled) error {
+	if v.json {
+		return v.app.line(p)
+	}
+	name := mail.Printable(p.Maildrop, 100)
+	if p.Error != "" {
+		v.out.Printf("%s: %s\n", name, v.out.Paint(term.Red, mail.Printable(p.Error, 600)))
+		if p.Hint != "" {
+			v.out.Printf("  %s\n", mail.Printable(p.Hint, 400))
+		}
+		return nil
+	}
+	text := fmt.Sprintf("%s: %s, %s", name, term.Count(int(p.Messages), "new message"), term.Size(p.Octets))
+	if p.Left > 0 {
+		text += fmt.Sprintf(", %d left in the maildrop", p.Left)
+	}
+	v.out.Printf("%s, %s on the line\n", text, term.Size(p.Line))
+	return nil
+}
+
+// deliver makes one pass over the queue.
+func (v *pollView) deliver(ctx context.Context, h *house) error {
+	if err := h.runner.Pass(ctx); err != nil {
+		return err
+	}
+	t, err := h.engine.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	if v.waits = t.Messages - t.Held; v.waits > 0 && !v.json {
+		v.out.Printf("%s in the queue for now: mailretr queue\n", term.Count(v.waits, "message"))
+	}
+	return nil
+}
+
+// verdict is the exit code.
+func (v *pollView) verdict() error {
+	switch {
+	case v.refused > 0 && v.refused == v.done:
+		return told(exNoPerm)
+	case v.failed > 0 || v.waits > 0:
+		return told(exTempFail)
+	}
+	return nil
+}
