@@ -37,16 +37,20 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A stager lends what a body needs while it is written: a buffer of 64 KiB and a hash.
+// A stager lends what a body needs while it is written: a hash, and a buffer that grows to 64 KiB, because most mail
+// is small and a session stages a hundred at a time.
 type stager struct {
 	buf []byte
 	sum hash.Hash
 }
 
-const bufferLen = 64 << 10
+const (
+	bufferLen  = 64 << 10
+	smallerLen = 8 << 10
+)
 
 var stagers = sync.Pool{New: func() any {
-	return &stager{buf: make([]byte, 0, bufferLen), sum: sha256.New()}
+	return &stager{buf: make([]byte, 0, smallerLen), sum: sha256.New()}
 }}
 
 // A body is one message being staged. The file is made with the first octets that leave the buffer, so a small

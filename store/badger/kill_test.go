@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ import (
 const (
 	envChild = "MAILRETR_BADGER_CHILD" // the state it works on
 	envFiles = "MAILRETR_BADGER_FILES" // how many files it may have open
+
+	envWriters = "MAILRETR_BADGER_WRITERS" // how many write at once
 )
 
 func TestMain(m *testing.M) {
@@ -63,7 +66,11 @@ func child(dir, files string) {
 		fmt.Println(words...)
 	}
 	var wg sync.WaitGroup
-	for w := range 6 {
+	writers := 6
+	if n, err := strconv.Atoi(os.Getenv(envWriters)); err == nil {
+		writers = n
+	}
+	for w := range writers {
 		wg.Go(func() {
 			for i := 0; ; i++ {
 				childMessage(e, w, i, say)
@@ -131,6 +138,12 @@ func newHistory() *history {
 // run starts a child, kills it after a while of work, and reads what it has said until then.
 func (h *history) run(t *testing.T, dir, files string, alive time.Duration) {
 	t.Helper()
+	h.runUntil(t, dir, files, alive, func(p *os.Process) { p.Kill() })
+}
+
+// runUntil does what run does, with an end of the caller's.
+func (h *history) runUntil(t *testing.T, dir, files string, alive time.Duration, end func(*os.Process)) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), envChild+"="+dir, envFiles+"="+files)
 	out, err := cmd.StdoutPipe()
@@ -142,7 +155,7 @@ func (h *history) run(t *testing.T, dir, files string, alive time.Duration) {
 		f := strings.Fields(lines.Text())
 		switch {
 		case f[0] == "ready":
-			timer = time.AfterFunc(alive, func() { cmd.Process.Kill() })
+			timer = time.AfterFunc(alive, func() { end(cmd.Process) })
 		case f[0] == "put" && len(f) == 3:
 			h.sums[f[1]] = f[2]
 		case f[0] == "ending" && len(f) == 2:
