@@ -389,7 +389,7 @@ func TestR25_QueueFull(t *testing.T) {
 		bodies int
 	}{
 		{"at Add", func(w *world) { w.queue.add = errors.New("no space left on device") }, 0},
-		{"at Commit", func(w *world) { w.queue.commit = errors.New("no space left on device") }, 150},
+		{"at Commit", func(w *world) { w.queue.commit = errors.New("no space left on device") }, 300},
 		{"before", func(w *world) {
 			w.p.Room = func(context.Context) error { return errors.New("disk reserve") }
 		}, 0},
@@ -398,12 +398,12 @@ func TestR25_QueueFull(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
 				b := w.drop("jaco", "isp")
-				for i := range 300 {
-					b.put(mail.UID(fmt.Sprint(i)), 100_000)
+				for i := range 1000 {
+					b.put(mail.UID(fmt.Sprint(i)), 1000)
 				}
 				c.spoil(w)
 				v := w.visit("jaco")
-				if kindOf(v.Err) != mail.Local || len(b.uids()) != 300 {
+				if kindOf(v.Err) != mail.Local || len(b.uids()) != 1000 {
 					t.Errorf("%+v, %d left", v, len(b.uids()))
 				}
 				if n := len(b.bodies()); n > c.bodies {

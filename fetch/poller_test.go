@@ -216,7 +216,8 @@ func TestPollWithoutRun(t *testing.T) {
 		for _, name := range names(30) {
 			w.drop(name, "isp").last = time.Second
 			w.boxes[name].put(mail.UID(name+"/1"), 100)
-			w.boxes[name].put(mail.UID(name+"/2"), 2<<20)
+			w.boxes[name].put(mail.UID(name+"/2"), 50_000)
+			w.boxes[name].change = func(d *Drop) { d.LargeFrom = 50_000 }
 		}
 		w.boxes["drop007"].refuse = refusedLogin
 		w.p.Set(t.Context(), w.drops(names(30)...))
