@@ -32,6 +32,7 @@ type mem struct {
 	fault   func(n int, b *Batch) (err error, lie bool)
 	commits int
 	full    bool
+	unsound bool // bodies cannot be sealed
 }
 
 // disk is what survives.
@@ -260,6 +261,9 @@ func (b *memBody) Size() int64                 { return int64(b.b.Len()) }
 func (b *memBody) Seal(context.Context) (BodyRef, [32]byte, error) {
 	b.e.mu.Lock()
 	defer b.e.mu.Unlock()
+	if b.e.unsound {
+		return "", [32]byte{}, errors.New("fsync: input/output error")
+	}
 	b.e.disk.bodies[b.ref] = b.b.Bytes()
 	return b.ref, sha256.Sum256(b.b.Bytes()), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -363,5 +364,91 @@ func TestCrash(t *testing.T) {
 	w.clock.add(time.Minute)
 	if n := w.pass("main", always(yes)); n != 1 {
 		t.Error("not due")
+	}
+}
+
+// A body that could not be made durable is not taken; the others of its batch are.
+func TestSealFails(t *testing.T) {
+	w := newWorld(t)
+	b := w.Batch()
+	for i, unsound := range []bool{false, true, false} {
+		w.mem.unsound = unsound
+		if err := b.Add(t.Context(), message(fmt.Sprint(i), "", "x@a.example")); err != nil {
+			t.Fatal(err)
+		}
+		b.(*batch).in[i].sealing.Wait()
+	}
+	var trouble *mail.Trouble
+	r := b.Commit(t.Context())
+	if !r[0].Done(1) || r[1][0].Outcome != mail.Deferred || !errors.As(r[1][0].Err, &trouble) || !r[2].Done(1) {
+		t.Errorf("reports %v", r)
+	}
+	if n := len(w.records()); n != 2 || w.mem.staged != 2 {
+		t.Errorf("%d records, %d bodies", n, w.mem.staged)
+	}
+}
+
+// Many at once: batches, sessions, verbs; each message is delivered once.
+func TestConcurrent(t *testing.T) {
+	w := newWorld(t)
+	const senders, each = 8, 40
+	var in, out sync.WaitGroup
+	for s := range senders {
+		in.Go(func() {
+			b := w.Batch()
+			for i := range each {
+				if err := b.Add(t.Context(), message(fmt.Sprintf("%d.%d", s, i), "a@example.org", "x@a.example")); err != nil {
+					t.Error(err)
+				}
+				if i%7 == 0 {
+					b.Commit(t.Context())
+				}
+			}
+			b.Commit(t.Context())
+		})
+	}
+	var mu sync.Mutex
+	got := map[mail.UID]int{}
+	done := make(chan struct{})
+	for range 4 {
+		out.Go(func() {
+			for last := false; !last; {
+				select {
+				case <-done:
+					last = true
+				default:
+				}
+				d, err := w.Lane("main").Open(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for m, err := range d.Messages(t.Context(), nil) {
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					read(t, m)
+					mu.Lock()
+					got[m.Origin.UID]++
+					mu.Unlock()
+					if err := d.Settle(t.Context(), m, mail.Report{yes}); err != nil {
+						t.Error(err)
+					}
+				}
+				d.Close()
+			}
+		})
+	}
+	in.Wait()
+	close(done)
+	out.Wait()
+	for u, n := range got {
+		if n != 1 {
+			t.Errorf("%s was delivered %d times", u, n)
+		}
+	}
+	if len(got) != senders*each || len(w.records()) != 0 {
+		t.Errorf("%d were delivered, %d are left", len(got), len(w.records()))
 	}
 }

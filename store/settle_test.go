@@ -388,3 +388,24 @@ func TestRecover(t *testing.T) {
 		t.Errorf("%d are due", n)
 	}
 }
+
+// When the lane is well the time counts again.
+func TestWellAgain(t *testing.T) {
+	w := newWorld(t)
+	w.Schedule = func(mail.Lane) Schedule { return Schedule{Expire: 10 * time.Hour} }
+	w.put(message("1", "a@b.example", "x@a.example"))
+	w.pass("main", always(away))
+	w.clock.add(5 * time.Hour)
+	w.pass("main", always(later)) // an answer: the spell ends by itself
+	w.use(w.mem.reopen())
+	w.clock.add(10*time.Hour - 1)
+	w.pass("main", always(later))
+	if r := w.records()[0]; r.Sick != 5*time.Hour || len(w.report.told) != 0 {
+		t.Errorf("record %+v, told %v", r, w.report.told)
+	}
+	w.clock.add(1)
+	w.pass("main", always(later))
+	if len(w.report.told) != 1 {
+		t.Error("not given up")
+	}
+}
