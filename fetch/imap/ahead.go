@@ -196,6 +196,9 @@ func (s *session) pump(wait bool) error {
 	}
 	for len(s.asks) > 0 && s.err == nil {
 		a := s.asks[0]
+		if a.f == s.selected && s.overtakes(a.parts[0]) {
+			return nil
+		}
 		if a.f != s.selected {
 			if s.inflight > 0 || !wait {
 				return nil
@@ -217,6 +220,21 @@ func (s *session) pump(wait bool) error {
 	return nil
 }
 
+// overtakes says whether a part could come before something that is on its way and will be read first, and would then stand
+// in its way. Servers answer pipelined commands in any order, Dovecot sometimes the last one first; for small messages that does
+// not matter. s.mu is held.
+func (s *session) overtakes(p *part) bool {
+	if p.size <= small {
+		return false
+	}
+	for _, q := range s.asked {
+		if q.index < p.index && !q.dropped {
+			return true
+		}
+	}
+	return false
+}
+
 // cannot gives up an ask whose folder cannot be entered.
 func (s *session) cannot(a *ask, err error) {
 	s.asks = slices.DeleteFunc(s.asks, func(x *ask) bool { return x == a })
@@ -229,12 +247,14 @@ func (s *session) cannot(a *ask, err error) {
 // fill makes asks of the beginning of the queue, one for each folder and section, with the announced order of the
 // first of each. s.mu is held.
 func (s *session) fill() {
-	s.measure()
 	n := 0
 	for n < len(s.queue) && n < maxSet {
 		p := s.queue[n]
-		if s.out > 0 && s.out+p.size > s.window {
+		if s.out > 0 && s.out+p.size > s.window || s.overtakes(p) {
 			break
+		}
+		if n == 0 {
+			s.measure()
 		}
 		s.out += p.size
 		s.add(p)
@@ -260,9 +280,13 @@ func (s *session) measure() {
 // add puts a part into an ask that is not yet sent.
 func (s *session) add(p *part) {
 	p.state = asked
-	for _, a := range s.asks {
-		// What is streamed goes alone, so that it does not come before something smaller that is read first.
-		if a.f == p.c.f && a.section == p.section && p.size <= small && a.parts[0].size <= small {
+	for i, a := range s.asks {
+		last := a.parts[len(a.parts)-1]
+		fits := p.size <= small && last.size <= small // in any order
+		if p.size > small {                           // one command is answered by UID, ascending
+			fits = i == len(s.asks)-1 && last.size > small && last.c.uid < p.c.uid
+		}
+		if fits && a.f == p.c.f && a.section == p.section {
 			a.parts = append(a.parts, p)
 			return
 		}

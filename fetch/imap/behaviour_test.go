@@ -393,3 +393,48 @@ func TestImplicitTLS(t *testing.T) {
 		t.Errorf("%v, %v", x.gone, err)
 	}
 }
+
+// TestReversingServer: Dovecot answers the newest of several pipelined commands first when its output was blocked. Nothing
+// comes twice because of that.
+func TestReversingServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		total := 0
+		for i := range 60 {
+			b := fetchtest.Text([]int{300_000, 2000, 700_000, 40_000}[i%4], i)
+			total += len(b)
+			s.put("INBOX", b)
+		}
+		var stack [][2]string
+		s.on = atBody(func(c *client, tag, args string) {
+			if stack = append(stack, [2]string{tag, args}); c.r.Buffered() > 0 {
+				return
+			}
+			for _, x := range slices.Backward(stack) {
+				c.command(x[0], "UID FETCH", x[1])
+			}
+			stack = nil
+		})
+		l := &fetchtest.Line{}
+		r := s.retriever(nil)
+		r.Dial.DialContext = l.Dialer(s.far(25 * time.Millisecond))
+		d := open(t, r)
+		ms := messages(t, d)
+		for i := range ms {
+			j := i * 7919 % len(ms)
+			ms[i], ms[j] = ms[j], ms[i]
+		}
+		announce(t, d, mail.Whole, ms)
+		for _, m := range ms {
+			if b, err := read(t.Context(), m); err != nil || int64(len(b)) != m.Content.Size() {
+				t.Fatal(len(b), err)
+			}
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, down := l.Octets(); down > int64(total)*102/100 {
+			t.Errorf("%d octets came down for %d", down, total)
+		}
+	})
+}
