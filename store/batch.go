@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -118,7 +119,11 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 	type open struct{ part, octets int }
 	lanes := map[mail.Lane]open{}
 	now := q.now()
-	for _, r := range e.m.Envelope.Recipients {
+	list, err := sound(&e.m.Envelope)
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
 		routes := q.route(e.m.Envelope, r)
 		if len(routes) == 0 {
 			return local(fmt.Errorf("%w: %v", errNoRoute, r.Forward), "add a route for it, or one for everybody")
@@ -139,6 +144,33 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 	return nil
 }
 
+// sound returns the recipients of an envelope, each once. A path that could leave its place in a command of SMTP is nobody's,
+// and nothing is queued that could only fail.
+func sound(e *mail.Envelope) ([]mail.Recipient, error) {
+	bad := func(p mail.Path, err error) error {
+		return &mail.Trouble{Op: mail.OpQueue, Kind: mail.NoEnvelope, Err: fmt.Errorf("%v: %w", p, err)}
+	}
+	if err := e.Reverse.Check(); err != nil {
+		return nil, bad(e.Reverse, err)
+	}
+	have := make(map[string]bool, len(e.Recipients))
+	list := make([]mail.Recipient, 0, len(e.Recipients))
+	for _, r := range e.Recipients {
+		if err := r.Forward.Check(); err != nil {
+			return nil, bad(r.Forward, err)
+		}
+		if r.Forward.Null() {
+			return nil, bad(r.Forward, errNoRecipient)
+		}
+		k := r.Forward.Local() + "@" + r.Forward.Domain()
+		if !have[k] {
+			have[k] = true
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
 func (q *Queue) record(m *mail.Message, parent *Record, l mail.Lane, now time.Time) Record {
 	r := Record{
 		ID: q.newID(), Lane: l, Queued: now, Due: now,
@@ -146,6 +178,9 @@ func (q *Queue) record(m *mail.Message, parent *Record, l mail.Lane, now time.Ti
 	}
 	if parent != nil {
 		r.Parent, r.ParentOrigin = parent.ID, bounded(parent.Origin)
+		r.Whole = parent.Parent.Zero() && !slices.ContainsFunc(m.Envelope.Recipients, func(x mail.Recipient) bool {
+			return x.Forward == parent.Reverse
+		})
 	} else {
 		r.Origin = bounded(m.Origin)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailretr/fetch/fetchtest"
+	"mailretr/relay/relaytest"
 	"mailretr/store"
 	"mailretr/store/badger"
 	"mailretr/store/mail"
@@ -80,4 +81,44 @@ func retriever(t *testing.T, e store.Engine) fetchtest.Harness {
 			return all
 		},
 	}
+}
+
+// And a deliverer, whose destination is itself.
+func TestDeliverer(t *testing.T) {
+	for name, engine := range engines {
+		t.Run(name, func(t *testing.T) {
+			relaytest.Run(t, func(t *testing.T) relaytest.Harness {
+				q := &store.Queue{Engine: engine(t)}
+				return relaytest.Harness{
+					Can:       relaytest.Can{Many: true, Envelope: true, Null: true},
+					Deliverer: func(testing.TB) mail.Deliverer { return q },
+					Arrived:   func(t testing.TB) []relaytest.Arrival { return arrived(t, q) },
+				}
+			})
+		})
+	}
+}
+
+func arrived(t testing.TB, q *store.Queue) (all []relaytest.Arrival) {
+	t.Helper()
+	for x, err := range q.Export(t.Context(), store.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := x.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		a := relaytest.Arrival{From: x.Record.Reverse, Data: b}
+		for _, to := range x.Record.Recipients {
+			a.To = append(a.To, to.Forward)
+		}
+		all = append(all, a)
+	}
+	return all
 }

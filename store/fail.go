@@ -132,7 +132,7 @@ func (s *settling) report(ctx context.Context, at []int) (ended bool) {
 	case len(all) > 0:
 		s.reports = all
 		return true
-	case s.j.Parent.Zero():
+	case s.j.Parent.Zero() || s.j.Whole:
 		s.mute = true
 		return false
 	}

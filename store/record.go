@@ -38,6 +38,10 @@ type Record struct {
 	// ParentOrigin, of a DSN: where the message that it reports on came from. It goes into the head of the file, so
 	// that a rebuild marks that UID taken. Zero: an engine takes it from the parent's record, if there is one.
 	ParentOrigin mail.Origin `cbor:"22,keyasint,omitzero"`
+
+	// Whole, of a report: it goes to somebody else than the sender and has the message whole, which is nowhere else. Where
+	// it fails it is held; other reports that fail, and nobody can be told of, end.
+	Whole bool `cbor:"23,keyasint,omitempty"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.

@@ -140,6 +140,41 @@ func TestS11_NobodyToTell(t *testing.T) {
 	}
 }
 
+// S11: what went whole to the postmaster, who refuses it, is held: it is nowhere else.
+func TestS11_PostmasterRefuses(t *testing.T) {
+	w := trusting(t)
+	w.Reporter = toPostmaster{w.report}
+	id := w.put(message("1", "", "x@a.example"))
+	w.pass("main", always(no))
+	w.pass("c.example", always(no))
+	w.clock.add(1000 * time.Hour)
+	w.pass("c.example", always(no))
+	r := w.records()
+	if len(r) != 1 || r[0].Parent != id || r[0].Hold != HoldMute || !r[0].Whole {
+		t.Fatalf("records %+v", r)
+	}
+	w.put(message("2", "a@example.org", "x@a.example")) // a report that fails, and then the postmaster: it ends
+	for range 5 {
+		w.pass("main", always(no))
+		w.pass("c.example", always(no))
+	}
+	if n := len(w.records()); n != 1 {
+		t.Errorf("%d records", n)
+	}
+}
+
+// toPostmaster tells the sender, else the postmaster, unless it was he who failed.
+type toPostmaster struct{ *reporter }
+
+func (p toPostmaster) Report(ctx context.Context, m *mail.Message, r mail.Report) ([]*mail.Message, error) {
+	if !m.Envelope.Reverse.Null() || m.Envelope.Recipients[0].Forward == "postmaster@c.example" {
+		return p.reporter.Report(ctx, m, r)
+	}
+	return []*mail.Message{{
+		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "postmaster@c.example"}}}, Content: m.Content,
+	}}, nil
+}
+
 func TestNotify(t *testing.T) {
 	for notify, told := range map[string]int{"": 1, "NEVER": 0, "never": 0, "SUCCESS": 0, "DELAY, Failure": 1, "SUCCESS,DELAY": 0} {
 		w := trusting(t)
