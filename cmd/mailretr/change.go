@@ -24,12 +24,17 @@ var changes = []changing{
 		why: "the `reason`, shown with the message"},
 	{verb: control.Release, short: "Let held messages be attempted, at once", done: "released"},
 	{verb: control.Retry, short: "Attempt messages at once, held or not", done: "to be retried",
-		long: "Makes messages due at once, held or not, and finds their destinations anew. A message that is being\n" +
-			"attempted is waited for. A destination that is away is tried when its time has come; with --now at once."},
+		long: "Makes messages due at once, held or not, and finds their destinations anew. A message that is\n" +
+			"being attempted is waited for. A destination that is away is tried when its time has come; with\n" +
+			"--now at once."},
 	{verb: control.Bounce, short: "Give messages up, and report that to their senders", done: "bounced",
 		why: "the `reason`, put into the report"},
 	{verb: control.Remove, short: "Remove messages without telling anybody", done: "removed"},
 }
+
+// errWhich asks for more: nothing is done to more messages than were meant.
+var errWhich = usage("which messages are meant?",
+	"name them, set a condition (--from, --maildrop …), or say --all")
 
 func newChange(a *app, v changing) *cobra.Command {
 	var s selection
@@ -47,7 +52,7 @@ func newChange(a *app, v changing) *cobra.Command {
 			sel.All = q.All
 			q.Select = sel
 			if q.Select.Empty() {
-				return usage("which messages are meant?", "name them, set a condition (--from, --maildrop …), or say --all")
+				return errWhich
 			}
 			return a.house(c.Context(), func(d *control.Client) error { return a.change(c.Context(), d, v, q) })
 		},
@@ -88,8 +93,9 @@ func (a *app) change(ctx context.Context, d *control.Client, v changing, q contr
 type counts struct{ total, done, failed int }
 
 // changed shows each change as it is made.
-func (a *app) changed(ctx context.Context, d *control.Client, v changing, q control.ChangeRequest, p *term.Progress) (
-	n counts, err error) {
+func (a *app) changed(
+	ctx context.Context, d *control.Client, v changing, q control.ChangeRequest, p *term.Progress,
+) (n counts, err error) {
 	for x, err := range d.Change(ctx, v.verb, q) {
 		if err != nil {
 			return n, err

@@ -23,7 +23,7 @@ type connection struct {
 	Server string        // "pop.gmx.net:995"
 	Text   string        // what was found, for people: "TLS 1.3, UIDL yes, 12 messages, 3 new"
 	Took   time.Duration // until it was known
-	Err    error         // what went wrong, a *mail.Trouble where the server or the line is the cause; nil: all is well
+	Err    error         // a *mail.Trouble where the server or the line is the cause; nil: all is well
 }
 
 // A connector logs in everywhere and delivers nothing; what it finds comes as it is found.
@@ -162,7 +162,10 @@ func (a *app) connection(x connection) error {
 			Error  string  `json:"error,omitempty"`
 			Hint   string  `json:"hint,omitempty"`
 			Took   float64 `json:"seconds"`
-		}{"connection", x.Kind, x.Name, x.Server, x.Err == nil, x.Text, message(x.Err), hint(x.Err), x.Took.Seconds()})
+		}{
+			"connection", x.Kind, x.Name, x.Server, x.Err == nil, x.Text, message(x.Err), hint(x.Err),
+			x.Took.Seconds(),
+		})
 	}
 	sign, colour, text := "✓", term.Green, x.Text
 	if x.Err != nil {

@@ -20,8 +20,8 @@ func newExport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export DIR [ID…]",
 		Short: "Copy messages into a directory, with what is known of them",
-		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, what is known of it. The queue\n" +
-			"is not changed. What is there already is not written again, so it can be repeated.",
+		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, what is known of it. The\n" +
+			"queue is not changed. What is there already is not written again, so it can be repeated.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			sel, err := s.of(args[1:])
@@ -29,9 +29,11 @@ func newExport(a *app) *cobra.Command {
 				return err
 			}
 			if sel.All = all; sel.Empty() {
-				return usage("which messages are meant?", "name them, set a condition (--from, --maildrop …), or say --all")
+				return errWhich
 			}
-			return a.house(c.Context(), func(d *control.Client) error { return a.export(c.Context(), d, args[0], sel) })
+			return a.house(c.Context(), func(d *control.Client) error {
+				return a.export(c.Context(), d, args[0], sel)
+			})
 		},
 	}
 	s.flags(a, c)
@@ -52,8 +54,9 @@ func (a *app) export(ctx context.Context, d *control.Client, dir string, s contr
 	return err
 }
 
-func (a *app) exported(ctx context.Context, d *control.Client, dir string, s control.Select, p *term.Progress) (
-	n int, err error) {
+func (a *app) exported(
+	ctx context.Context, d *control.Client, dir string, s control.Select, p *term.Progress,
+) (n int, err error) {
 	step := term.Step{}
 	for m, err := range d.List(ctx, control.ListRequest{Select: s}) {
 		if err != nil {
@@ -90,7 +93,8 @@ func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *c
 		return err
 	}
 	defer r.Close()
-	if err := put(filepath.Join(dir, m.ID+".eml"), func(w io.Writer) error { _, err := io.Copy(w, r); return err }); err != nil {
+	err = put(filepath.Join(dir, m.ID+".eml"), func(w io.Writer) error { _, err := io.Copy(w, r); return err })
+	if err != nil {
 		return err
 	}
 	return put(known, func(w io.Writer) error {
@@ -100,7 +104,8 @@ func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *c
 	})
 }
 
-// put writes a file beside its name and moves it there when it is whole. Links that somebody else made are not followed.
+// put writes a file beside its name and moves it there when it is whole. Links that somebody else made are
+// not followed.
 func put(path string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".export")
 	if err != nil {

@@ -37,12 +37,13 @@ func (a *app) load(ctx context.Context) loaded {
 	l := loaded{paths: p}
 	l.config, l.problems, l.err = yaml.Load(ctx, p)
 	if errors.Is(l.err, fs.ErrNotExist) {
-		l.err = &exit{exConfig, &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}}
+		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}
 	}
 	return l
 }
 
-// socket is where a daemon would answer. Verbs reach it even when the file has been broken since it started.
+// socket is where a daemon would answer. Verbs reach it even when the file has been broken since it
+// started.
 func (l *loaded) socket() string {
 	if l.config.Socket != "" {
 		return l.config.Socket
@@ -53,8 +54,8 @@ func (l *loaded) socket() string {
 // stateWait is how long a verb waits for the state that another process has; its own work takes moments.
 const stateWait = 30 * time.Second
 
-// house runs f with a client of the daemon, or, where none runs, of the state opened in this process. While another
-// process has the state it waits, and goes to the daemon if one has come.
+// house runs f with a client of the daemon, or, where none runs, of the state opened in this process. While
+// another process has the state it waits, and goes to the daemon if one has come.
 func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 	l := a.load(ctx)
 	if l.paths == (conf.Paths{}) {

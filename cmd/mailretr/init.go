@@ -36,9 +36,9 @@ func newInit(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "init",
 		Short: "Write a first configuration: five questions, or flags",
-		Long: "Asks five questions and writes a short configuration (mode 0600) for one maildrop, with the password in a\n" +
-			"file of its own. Nothing that exists is overwritten. With --yes it asks nothing; then --url, --to and\n" +
-			"--password-file are needed.",
+		Long: "Asks five questions and writes a short configuration (mode 0600) for one maildrop, with the password\n" +
+			"in a file of its own. Nothing that exists is overwritten. With --yes it asks nothing; then --url,\n" +
+			"--to and --password-file are needed.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.init(c.Context(), &x) },
 	}
@@ -155,17 +155,7 @@ func (q *asker) ask(question, given, flag, preset string, take func(string) erro
 
 // ask asks the five questions.
 func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
-	err := q.ask("1. Where is the mail? (e.g. imaps://jaco@mail.isp.example)", x.url, "--url", "", func(s string) error {
-		try := *m
-		if err := try.SetURL(s); err != nil {
-			return err
-		}
-		if try.User == "" {
-			return errors.New("the user is missing: imaps://user@host")
-		}
-		*m = try
-		return nil
-	})
+	err := q.ask("1. Where is the mail? (e.g. imaps://jaco@mail.isp.example)", x.url, "--url", "", where(m))
 	if err != nil {
 		return err
 	}
@@ -193,7 +183,7 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 	if err != nil {
 		return err
 	}
-	err = q.ask("5. And the mail that is already there? all, new (only what comes from now on), or an age such as 30d",
+	err = q.ask("5. And the mail that is already there? all, new (what comes from now on), or an age such as 30d",
 		x.first, "--first", "all", func(s string) (err error) {
 			m.First, err = conf.ParseFirst(s)
 			m.At.Set("first", conf.Pos{}) // it was said, so it is written even where it is the default
@@ -203,6 +193,21 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 		return err
 	}
 	return x.rest(c, m)
+}
+
+// where takes the URL of a maildrop.
+func where(m *conf.Maildrop) func(string) error {
+	return func(s string) error {
+		try := *m
+		if err := try.SetURL(s); err != nil {
+			return err
+		}
+		if try.User == "" {
+			return errors.New("the user is missing: imaps://user@host")
+		}
+		*m = try
+		return nil
+	}
 }
 
 // askSecret asks for the password, which is not shown.
@@ -231,7 +236,9 @@ func (x *answers) rest(c *conf.Config, m *conf.Maildrop) (err error) {
 		return usage("--after: "+err.Error(), "")
 	}
 	domain := mail.Path(m.To[0]).Domain()
-	c.Bounce = conf.Bounce{FromName: "Mail Delivery System", From: "mailer-daemon@" + domain, Postmaster: "postmaster@" + domain}
+	c.Bounce = conf.Bounce{
+		FromName: "Mail Delivery System", From: "mailer-daemon@" + domain, Postmaster: "postmaster@" + domain,
+	}
 	return nil
 }
 

@@ -19,8 +19,8 @@ func (a *app) line(v any) error {
 	return err
 }
 
-// visible escapes what is not seen, or changes how its neighbours are seen, in JSON: a person may look at it on a terminal.
-// Such runes stand in strings only, where an escape means the same.
+// visible escapes what is not seen, or changes how its neighbours are seen, in JSON: a person may look at
+// it on a terminal. Such runes stand in strings only, where an escape means the same.
 func visible(b []byte) []byte {
 	if !bytes.ContainsFunc(b, unseen) {
 		return b

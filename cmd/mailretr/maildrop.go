@@ -16,12 +16,14 @@ func newMaildrop(a *app) *cobra.Command {
 		RunE:  group,
 	}
 	c.AddCommand(
-		maildropVerb(a, "pause", "Stop collecting until it is resumed, restarts included", "paused", (*control.Client).Pause),
+		maildropVerb(a, "pause", "Stop collecting until it is resumed", "paused", (*control.Client).Pause),
 		maildropVerb(a, "resume", "Collect again, at once", "resumed", (*control.Client).Resume))
 	return c
 }
 
-func maildropVerb(a *app, name, short, done string, do func(*control.Client, context.Context, string) error) *cobra.Command {
+func maildropVerb(
+	a *app, name, short, done string, do func(*control.Client, context.Context, string) error,
+) *cobra.Command {
 	return &cobra.Command{
 		Use:               name + " MAILDROP…",
 		Short:             short,

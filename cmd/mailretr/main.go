@@ -1,9 +1,10 @@
-// Command mailretr collects mail from POP3 and IMAP maildrops, makes it durable, and hands it to the local MTA until it is
-// delivered or bounced.
+// Command mailretr collects mail from POP3 and IMAP maildrops, makes it durable, and hands it to the local
+// MTA until it is delivered or bounced.
 //
-// This package is wiring and verbs; there is no mail logic in it. It promises that an answer goes to stdout and the talk
-// to stderr, that an error says what to do, and that the exit code is one of sysexits.h (see [code]). A verb is one file,
-// named after it; what it asks of the daemon is in package control, how it looks in package term.
+// This package is wiring and verbs; there is no mail logic in it. It promises that an answer goes to stdout
+// and the talk to stderr, that an error says what to do, and that the exit code is one of sysexits.h (see
+// [code]). A verb is one file, named after it; what it asks of the daemon is in package control, how it
+// looks in package term.
 //
 // Read first: [verbs], then serve.go for the daemon and queue.go for a verb.
 package main
@@ -36,7 +37,7 @@ func wired(a *app) *app {
 // verbs are the commands at the top, in the order of the help.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newSeen(a), newReload(a), newConfig(a),
-		newVersion(a),
+		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newSeen(a),
+		newReload(a), newConfig(a), newVersion(a),
 	}
 }

@@ -52,7 +52,7 @@ func (s *selection) flags(a *app, c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.sel.Maildrop, "maildrop", "", "collected from this `maildrop`")
 	f.StringVar(&s.sel.Lane, "lane", "", "for this `destination`")
-	f.StringVar(&s.sel.From, "from", "", "from this `address`; @example.org for a domain, <> for the null reverse-path")
+	f.StringVar(&s.sel.From, "from", "", "from this `address`; @example.org for a domain, <> for nobody")
 	f.StringVar(&s.sel.To, "to", "", "to this `address`, or @domain")
 	f.StringVar(&s.state, "state", "", "in this `state`: "+states())
 	f.StringVar(&s.older, "older", "", "queued longer ago than this `duration`, e.g. 1h")

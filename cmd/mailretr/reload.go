@@ -22,7 +22,9 @@ func newReload(a *app) *cobra.Command {
 				return l.err
 			}
 			a.problems(l.problems)
-			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error { return d.Reload(c.Context()) })
+			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error {
+				return d.Reload(c.Context())
+			})
 			switch {
 			case err != nil || found:
 			case l.err != nil: // then it is not even known where a daemon would answer

@@ -31,8 +31,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mailretr": func() { os.Exit(run(os.Args[1:])) }})
 }
 
-// TestScripts runs testdata/*.txtar, one per verb. Each has a directory of its own, the configuration in mailretr.yaml and
-// the state in state; see the commands below.
+// TestScripts runs testdata/*.txtar, one per verb. Each has a directory of its own, the configuration in
+// mailretr.yaml and the state in state; see the commands below.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -108,8 +108,8 @@ func (r *ids) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// put [-age D] [-uid U] [-reply TEXT] [-tries N] FILE FROM TO…: queues a message, as if it had been queued then and deferred
-// so often. The n-th one of a script always has the same short id.
+// put [-age D] [-uid U] [-reply TEXT] [-tries N] FILE FROM TO…: queues a message, as if it had been queued
+// then and deferred so often. The n-th one of a script always has the same short id.
 func putMessage(ts *testscript.TestScript, neg bool, args []string) {
 	f := flag.NewFlagSet("put", flag.ContinueOnError)
 	age := f.Duration("age", 0, "")
@@ -146,7 +146,8 @@ func putMessage(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(h.close())
 }
 
-// deferred makes all that is due look as if it had been deferred so often; it is due again in twelve minutes.
+// deferred makes all that is due look as if it had been deferred so often; it is due again in twelve
+// minutes.
 func deferred(ctx context.Context, h *house, tries int, r mail.Result) error {
 	leased, _, err := h.engine.LeaseMessages(ctx, store.Filter{Due: time.Now()}, 100, time.Minute)
 	if err != nil {

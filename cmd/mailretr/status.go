@@ -118,12 +118,12 @@ func (v *statusView) head() {
 	v.out.Printf("mailretr %s  %s  config %s\n", mail.Printable(o.Version, 60), run, mail.Printable(o.Config, 200))
 	queue := "queue empty"
 	if o.Messages > 0 {
-		queue = fmt.Sprintf("queue %s, %s, oldest %s, %d held", term.Count(o.Messages, "message"), term.Size(o.Octets),
-			term.Age(o.Oldest, v.now()), o.Held)
+		queue = fmt.Sprintf("queue %s, %s, oldest %s, %d held", term.Count(o.Messages, "message"),
+			term.Size(o.Octets), term.Age(o.Oldest, v.now()), o.Held)
 	}
 	v.out.Printf("%s  disk %s free\n", queue, term.Size(o.Free))
 	if o.Free < o.Reserve {
-		v.out.Printf("%s\n", v.out.Paint(term.Red, "✗ the disk is too full: nothing is collected until there is room"))
+		v.out.Printf("%s\n", v.out.Paint(term.Red, "✗ the disk is full: nothing is collected until there is room"))
 	}
 	if len(o.LeftOut) > 0 {
 		v.out.Printf("%s %s; see: mailretr check\n", v.out.Paint(term.Red, "✗ left out for mistakes:"),
@@ -154,8 +154,8 @@ func (v *statusView) lane(l *status.Lane) {
 	if l.Wrong != "" {
 		note = l.Wrong + said(l.Said)
 	}
-	v.table.Row(colour, mark, "→ "+l.Lane, string(l.State), term.Ago(l.LastDelivery, v.now()), term.Ago(l.LastAttempt, v.now()),
-		term.In(l.Next, v.now()), "-", "-", note)
+	v.table.Row(colour, mark, "→ "+l.Lane, string(l.State), term.Ago(l.LastDelivery, v.now()),
+		term.Ago(l.LastAttempt, v.now()), term.In(l.Next, v.now()), "-", "-", note)
 }
 
 func said(s string) string {
@@ -179,8 +179,8 @@ func (v *statusView) maildrop(s *status.Status) {
 	if s.State == status.OK {
 		colour = ""
 	}
-	v.table.Row(colour, mark, s.Maildrop, string(s.State), term.Ago(s.LastMail, v.now()), term.Ago(s.LastAttempt, v.now()),
-		v.nextOf(s), fmt.Sprint(s.Today.Messages), term.Size(s.Total.Saved), v.note(s))
+	v.table.Row(colour, mark, s.Maildrop, string(s.State), term.Ago(s.LastMail, v.now()),
+		term.Ago(s.LastAttempt, v.now()), v.nextOf(s), fmt.Sprint(s.Today.Messages), term.Size(s.Total.Saved), v.note(s))
 	if v.verbose {
 		v.details(s)
 	}

@@ -27,8 +27,8 @@ import (
 
 const canary = "canary-8f2e!K"
 
-// place makes a directory with a configuration, whose passwords are the canary: written plainly, in a file, in the
-// environment, and by a command.
+// place makes a directory with a configuration, whose passwords are the canary: written plainly, in a file,
+// in the environment, and by a command.
 func place(t *testing.T) (dir, config string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -329,7 +329,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// A verb waits for a state that another process has, and goes to the daemon when that is what the other one is.
+// A verb waits for a state that another process has, and goes to the daemon when that is what the other one
+// is.
 func TestVerbWaitsForTheState(t *testing.T) {
 	place(t)
 	var out, talk bytes.Buffer

@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// release is the version of this program. It is set by the linker where a package is built (-X main.release=…).
+// release is the version of this program. It is set by the linker where a package is built (-X
+// main.release=…).
 var release = "0.1.0-dev"
 
 // version names the release and, where it is known, the commit it was built from.

@@ -34,7 +34,8 @@ func Dial(socket string) *Client {
 	}}}
 }
 
-// Answers says whether a daemon answers. It is an error when one is there that must not be asked, or does not answer well.
+// Answers says whether a daemon answers. It is an error when one is there that must not be asked, or does
+// not answer well.
 func (c *Client) Answers(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -78,7 +79,7 @@ func (c *Client) ask(ctx context.Context, path string, body any) (io.ReadCloser,
 		}
 	}
 	return nil, &Error{Code: Unavailable, Text: "the daemon answers with HTTP status " + resp.Status,
-		Hint: "client and daemon may be of different versions; restart the daemon"}
+		Hint: otherVersion}
 }
 
 // unreachable says why nothing answered.
@@ -168,8 +169,8 @@ func (c *Client) Reload(ctx context.Context) error {
 	return none(ctx, c, "/v1/reload", struct{}{})
 }
 
-// Poll collects now, and yields how far it is and how it ended for each maildrop. Ending the loop, or ctx, stops what
-// was begun for it alone.
+// Poll collects now, and yields how far it is and how it ended for each maildrop. Ending the loop, or ctx,
+// stops what was begun for it alone.
 func (c *Client) Poll(ctx context.Context, maildrops ...string) iter.Seq2[Polled, error] {
 	return many[Polled](ctx, c, "/v1/poll", PollRequest{maildrops})
 }

@@ -6,8 +6,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Hub passes events on to whoever listens at the moment. It is a mail.Observer, and never blocks: a listener that does
-// not keep up misses events. The zero value is ready. Safe for concurrent use.
+// A Hub passes events on to whoever listens at the moment. It is a mail.Observer, and never blocks: a
+// listener that does not keep up misses events. The zero value is ready. Safe for concurrent use.
 type Hub struct {
 	mu   sync.Mutex
 	subs map[chan mail.Event]struct{}

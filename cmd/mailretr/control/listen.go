@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Listen makes the socket at path, with mode 0660, in a directory which it makes with 0750 where there is none. It is
-// never there with other modes: it is made inside a directory of mode 0700, and moved to its place when it is as it
-// should be; the process's umask plays no part and is not touched. A socket on which nobody answers is replaced;
-// one that answers is an error with Code Busy. Closing the listener removes it.
+// Listen makes the socket at path, with mode 0660, in a directory which it makes with 0750 where there is
+// none. It is never there with other modes: it is made inside a directory of mode 0700, and moved to its
+// place when it is as it should be; the process's umask plays no part and is not touched. A socket on which
+// nobody answers is replaced; one that answers is an error with Code Busy. Closing the listener removes it.
 func Listen(path string) (net.Listener, error) {
 	dir := filepath.Dir(path)
 	if err := makeDir(dir); err != nil {
@@ -37,7 +37,8 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// makeDir makes the directory, and judges one that is there: whoever may write in it could put his socket in our place.
+// makeDir makes the directory, and judges one that is there: whoever may write in it could put his socket
+// in our place.
 func makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o750)
 	switch {

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// With umask 0 a socket would be open to everybody for the moment between bind and chmod. A watcher that looks all the time
-// must never see it with another mode.
+// With umask 0 a socket would be open to everybody for the moment between bind and chmod. A watcher that
+// looks all the time must never see it with another mode.
 func TestH2_SocketIsNeverOpen(t *testing.T) {
 	for _, mask := range []int{0, 0o077, 0o777} {
 		old := syscall.Umask(mask)
@@ -261,7 +261,8 @@ func TestCutAnswerIsNoticed(t *testing.T) {
 	}
 }
 
-// Who opens connections and says nothing keeps nobody else out for long, and costs a bounded number of descriptors.
+// Who opens connections and says nothing keeps nobody else out for long, and costs a bounded number of
+// descriptors.
 func TestSilentPeers(t *testing.T) {
 	h := newHouse(t)
 	path := filepath.Join(t.TempDir(), "run", "s")

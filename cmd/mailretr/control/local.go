@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Local returns a client of a house in the same process: requests go straight to the handler, answers come back as they
-// are written. The house stays the caller's.
+// Local returns a client of a house in the same process: requests go straight to the handler, answers come
+// back as they are written. The house stays the caller's.
 func Local(h House) *Client {
 	s := &Server{House: h}
 	return &Client{http: &http.Client{Transport: inside{s.Handler()}}}

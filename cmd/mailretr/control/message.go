@@ -7,8 +7,8 @@ import (
 	"mailretr/store"
 )
 
-// A Message is one record of the queue, as lists show it. Names that Postfix's postqueue -j has mean the same here, so that
-// what reads those reads these. Texts of servers are as they came.
+// A Message is one record of the queue, as lists show it. Names that Postfix's postqueue -j has mean the
+// same here, so that what reads those reads these. Texts of servers are as they came.
 type Message struct {
 	Name    string `json:"queue_name"` // active, hold, deferred, incoming
 	ID      string `json:"queue_id"`

@@ -204,7 +204,9 @@ func (v Verb) of(h *House, q ChangeRequest) (func(context.Context, mail.ID, stor
 		if why == "" {
 			why = "held by hand"
 		}
-		return func(ctx context.Context, id mail.ID, b store.Busy) error { return h.Queue.Hold(ctx, id, why, b) }, nil
+		return func(ctx context.Context, id mail.ID, b store.Busy) error {
+			return h.Queue.Hold(ctx, id, why, b)
+		}, nil
 	case Release:
 		return h.Queue.Release, nil
 	case Retry:
@@ -213,7 +215,9 @@ func (v Verb) of(h *House, q ChangeRequest) (func(context.Context, mail.ID, stor
 		if why == "" {
 			why = "given up by the administrator"
 		}
-		return func(ctx context.Context, id mail.ID, b store.Busy) error { return h.Queue.Bounce(ctx, id, why, b) }, nil
+		return func(ctx context.Context, id mail.ID, b store.Busy) error {
+			return h.Queue.Bounce(ctx, id, why, b)
+		}, nil
 	case Remove:
 		return h.Queue.Remove, nil
 	}
@@ -229,8 +233,8 @@ func would(out *stream, ids []mail.ID) error {
 	return nil
 }
 
-// each changes messages, a few at once, and tells of each as it is done. It goes on when one fails, and stops when nobody
-// listens any more.
+// each changes messages, a few at once, and tells of each as it is done. It goes on when one fails, and
+// stops when nobody listens any more.
 func each(ctx context.Context, out *stream, ids []mail.ID, do func(context.Context, mail.ID, store.Busy) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

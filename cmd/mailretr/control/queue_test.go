@@ -201,7 +201,8 @@ func TestChangeEndsWithItsClient(t *testing.T) {
 	})
 }
 
-// many100k is an engine with a long queue that is never in memory; gate is closed by who has seen the first message.
+// many100k is an engine with a long queue that is never in memory; gate is closed by who has seen the first
+// message.
 type many100k struct {
 	store.Engine
 	n    int
@@ -263,6 +264,27 @@ func TestShorten(t *testing.T) {
 	for _, x := range []mail.ID{a, b} {
 		if !strings.HasSuffix(x.String(), s.of(x)) || len(s.of(x)) < 13 {
 			t.Errorf("%s", s.of(x))
+		}
+	}
+}
+
+// BenchmarkList100k is a list of a hundred thousand messages as a terminal gets it, with short
+// ids.
+func BenchmarkList100k(b *testing.B) {
+	e := &many100k{n: 100_000, gate: make(chan struct{})}
+	close(e.gate)
+	c := Local(House{Engine: e})
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for _, err := range c.List(b.Context(), ListRequest{Shorten: true}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != e.n {
+			b.Fatal(n)
 		}
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A SeenRequest is about the marks of a maildrop: what is remembered of the messages that are, or were, upstream.
+// A SeenRequest is about the marks of a maildrop: what is remembered of the messages that are, or were,
+// upstream.
 type SeenRequest struct {
 	Maildrop string   `json:"maildrop"`          // its name; or the account, where the configuration has it no longer
 	UIDs     []string `json:"uids,omitempty"`    // as they are listed
@@ -38,8 +39,8 @@ type Mark struct {
 // A SeenVerb is what is done to marks. What they mean is said in package store.
 type SeenVerb string
 
-// The verbs. Forget makes what is still upstream come again; Accept lets a maildrop be collected from after a rebuild of
-// the database; Adopt says that another server, or user, holds the same mail as before.
+// The verbs. Forget makes what is still upstream come again; Accept lets a maildrop be collected from after
+// a rebuild of the database; Adopt says that another server, or user, holds the same mail as before.
 const (
 	Forget SeenVerb = "forget"
 	Accept SeenVerb = "accept"
@@ -58,7 +59,9 @@ func seenList(h *House, out *stream, r *http.Request) error {
 	}
 	for a, err := range h.Queue.Asides(r.Context(), account) {
 		if err == nil {
-			err = out.item(Mark{UID: string(a.UID), Mark: "aside", Size: a.Size, Why: a.Why, Next: a.Next, Tries: a.Tries}, false)
+			err = out.item(Mark{
+				UID: string(a.UID), Mark: "aside", Size: a.Size, Why: a.Why, Next: a.Next, Tries: a.Tries,
+			}, false)
 		}
 		if err != nil {
 			return err

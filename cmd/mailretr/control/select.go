@@ -12,7 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Select says which messages are meant: those of IDs, or those that fulfil every other condition that is set, or All.
+// A Select says which messages are meant: those of IDs, or those that fulfil every other condition that is
+// set, or All.
 type Select struct {
 	IDs []string `json:"ids,omitempty"` // whole ids, or unique beginnings or endings of at least four characters
 	All bool     `json:"all,omitempty"`
@@ -107,8 +108,8 @@ func (s *Select) match(l *store.Listed, now time.Time) bool {
 		}))
 }
 
-// address says whether a path is the wanted address, or in the wanted domain. Local parts are compared without case: who
-// looks for mail does not know how it was written.
+// address says whether a path is the wanted address, or in the wanted domain. Local parts are compared
+// without case: who looks for mail does not know how it was written.
 func address(want string, p mail.Path) bool {
 	switch {
 	case want == "<>":
@@ -126,7 +127,8 @@ func find(ctx context.Context, e store.Engine, text string) (mail.ID, error) {
 	}
 	shown := mail.Printable(text, 40)
 	if len(text) < 4 || len(text) > mail.IDLen {
-		return mail.ID{}, usage(fmt.Sprintf("%q is no id", shown), "an id, or at least 4 characters of its beginning or end")
+		return mail.ID{}, usage(fmt.Sprintf("%q is no id", shown),
+			"write an id, or at least 4 characters of its beginning or end")
 	}
 	ids, err := e.Find(ctx, text, 2)
 	switch {

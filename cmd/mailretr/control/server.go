@@ -17,8 +17,8 @@ import (
 	"mailretr/store/status"
 )
 
-// A House is what a server answers for. Queue, Engine and Config are needed; what is nil otherwise is answered with an
-// error that says so. Its fields are not changed once a server has it.
+// A House is what a server answers for. Queue, Engine and Config are needed; what is nil otherwise is
+// answered with an error that says so. Its fields are not changed once a server has it.
 type House struct {
 	Queue  *store.Queue
 	Engine store.Engine
@@ -51,7 +51,8 @@ const (
 	grace    = 5 * time.Second
 )
 
-// Serve answers on a listener of Listen until ctx ends, then waits for answers under way a little, and closes it.
+// Serve answers on a listener of Listen until ctx ends, then waits for answers under way a little, and
+// closes it.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	own, ok := l.(*listener)
 	if !ok {
@@ -133,14 +134,13 @@ func (s *Server) Handler() http.Handler {
 	}
 	m.HandleFunc("GET /v1/queue/{id}/octets", s.cat)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, newError(NotFound, "the daemon does not know this request",
-			"client and daemon may be of different versions; restart the daemon"))
+		fail(w, newError(NotFound, "the daemon does not know this request", otherVersion))
 	})
 	return m
 }
 
-// read takes the body of a request in, within bounds of size and time. Only then may it take long: a deadline that stays on
-// the connection would end the request.
+// read takes the body of a request in, within bounds of size and time. Only then may it take long: a
+// deadline that stays on the connection would end the request.
 func read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetReadDeadline(time.Now().Add(slowly)) // in the same process there is none
@@ -165,7 +165,8 @@ func version(h *House, out *stream, _ *http.Request) error {
 
 func reload(h *House, _ *stream, r *http.Request) error {
 	if h.Reload == nil {
-		return newError(Unavailable, "no daemon runs that could read its configuration again", "mailretr serve reads it at its start")
+		return newError(Unavailable, "no daemon runs that could read its configuration again",
+			"mailretr serve reads it at its start")
 	}
 	return h.Reload(r.Context())
 }

@@ -16,8 +16,8 @@ const least = 8
 // most bounds how many ids are compared; a queue that holds more shows them whole.
 const most = 2 << 20
 
-// shorts say how many characters at the end of an id name it alone. Eight random ones nearly always do, so only those
-// that need more are kept; nil means that whole ids are to be shown.
+// shorts say how many characters at the end of an id name it alone. Eight random ones nearly always do, so
+// only those that need more are kept; nil means that whole ids are to be shown.
 type shorts map[mail.ID]int
 
 // shortsOf compares all ids that there are.
@@ -34,7 +34,8 @@ func shortsOf(ctx context.Context, e store.Engine) (shorts, error) {
 	return shorten(ids), nil
 }
 
-// shorten sorts the ids by their bits, the last one first: then those that share the longest ending are neighbours.
+// shorten sorts the ids by their bits, the last one first: then those that share the longest ending are
+// neighbours.
 func shorten(ids []mail.ID) shorts {
 	slices.SortFunc(ids, func(a, b mail.ID) int {
 		for i := len(a) - 1; i >= 0; i-- {

@@ -11,8 +11,8 @@ import (
 	"mailretr/store/status"
 )
 
-// A Status is a line of the answer to a status request: first the Overview, then each lane, then each maildrop, both worst
-// first. One of its fields is set.
+// A Status is a line of the answer to a status request: first the Overview, then each lane, then each
+// maildrop, both worst first. One of its fields is set.
 type Status struct {
 	Overview *Overview
 	Lane     *status.Lane

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// An answer is lines of JSON, each a frame: items, then either an error or the end. Whoever reads neither was cut off.
+// An answer is lines of JSON, each a frame: items, then either an error or the end. Whoever reads neither
+// was cut off.
 type frame struct {
 	Item  json.RawMessage `json:"item,omitempty"`
 	Error *Error          `json:"error,omitempty"`
@@ -27,8 +28,8 @@ const (
 	held = 200 * time.Millisecond
 )
 
-// stream writes an answer. The status is sent with the first octets, so what fails before the first item is an
-// ordinary error; afterwards it is the last line.
+// stream writes an answer. The status is sent with the first octets, so what fails before the first item is
+// an ordinary error; afterwards it is the last line.
 type stream struct {
 	w    http.ResponseWriter
 	ctl  *http.ResponseController
@@ -66,7 +67,8 @@ func (s *stream) line(b []byte, now bool) error {
 	return errors.Join(s.buf.Flush(), s.ctl.Flush())
 }
 
-// patience gives the client time to read on. In the same process there is no deadline, and nobody who stalls.
+// patience gives the client time to read on. In the same process there is no deadline, and nobody who
+// stalls.
 func (s *stream) patience() { _ = s.ctl.SetWriteDeadline(time.Now().Add(stalled)) }
 
 // end writes the last line.

@@ -59,9 +59,9 @@ func (s Step) done() (done, total int64) {
 	return min(s.Messages, s.Of), s.Of
 }
 
-// Progress shows how far things have come: bars on a terminal once a second has gone by, a plain line every half a minute
-// elsewhere. Close ends it; nothing of the bars stays on the screen. Safe for concurrent use, but others write to its Out
-// with Print only meanwhile.
+// Progress shows how far things have come: bars on a terminal once a second has gone by, a plain line every
+// half a minute elsewhere. Close ends it; nothing of the bars stays on the screen. Safe for concurrent use,
+// but others write to its Out with Print only meanwhile.
 type Progress struct {
 	o    *Out
 	stop chan struct{}

@@ -13,11 +13,12 @@ import (
 // maxCell bounds a cell, in octets: an address or a reply fits, a hostile one is cut.
 const maxCell = 512
 
-// screenful is how many rows are aligned with each other. A list of 100,000 is shown as it comes and never kept.
+// screenful is how many rows are aligned with each other. A list of 100,000 is shown as it comes and never
+// kept.
 const screenful = 500
 
-// A Table writes rows: aligned on a terminal, with single tabs elsewhere, where the head is left out so that cut and
-// awk see nothing but rows. Flush ends it.
+// A Table writes rows: aligned on a terminal, with single tabs elsewhere, where the head is left out so
+// that cut and awk see nothing but rows. Flush ends it.
 type Table struct {
 	o    *Out
 	head []string
