@@ -28,8 +28,8 @@ func contentOf(o *mail.Origin, sum [32]byte) contentID {
 	return sha256.Sum256(b)
 }
 
-// judgeAll judges each file without a record. Only a removal mark, or a record of the same message, removes one that
-// is whole: better twice than lost.
+// judgeAll judges each file without a record. Only a removal mark, or a record of the same message, removes
+// one that is whole: better twice than lost.
 func (e *Engine) judgeAll(ctx context.Context, c *census) error {
 	slices.SortFunc(c.orphans, mail.ID.Compare)
 	b := new(store.Batch)
@@ -158,7 +158,8 @@ func (e *Engine) known(id mail.ID) (known bool, err error) {
 	return known, err
 }
 
-// dropTorn removes a body that was never sealed. In a rebuild nobody knows whether it was, so it is kept aside.
+// dropTorn removes a body that was never sealed. In a rebuild nobody knows whether it was, so it is kept
+// aside.
 func (e *Engine) dropTorn(c *census, id mail.ID) error {
 	if !c.rebuild {
 		return e.unlink(id)
@@ -176,9 +177,9 @@ func (e *Engine) setAside(id mail.ID) error {
 	return d.root.Rename(id.String(), id.String()+damagedSuffix)
 }
 
-// twin says whether another record is of the same message for the same recipients: then its file was left behind by a
-// try whose outcome nobody knew. A message that did not come from a maildrop has no twin: somebody may send the same
-// octets twice.
+// twin says whether another record is of the same message for the same recipients: then its file was left
+// behind by a try whose outcome nobody knew. A message that did not come from a maildrop has no twin:
+// somebody may send the same octets twice.
 func (e *Engine) twin(ctx context.Context, c *census, r *store.Record) (bool, error) {
 	if r.Origin.UID == "" || !r.Parent.Zero() {
 		return false, nil

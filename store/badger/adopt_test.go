@@ -47,7 +47,8 @@ func TestAdopt(t *testing.T) {
 	d.wantAll(append(all, x))
 }
 
-// TestAdoptedWhileStaged: a reconciliation that comes in between leaves bodies alone that a commit is about to name.
+// TestAdoptedWhileStaged: a reconciliation that comes in between leaves bodies alone that a commit is about
+// to name.
 func TestAdoptNotWhileStaged(t *testing.T) {
 	r := openRig(t, newDir(t))
 	x, y := r.record("1"), r.record("2")
@@ -63,11 +64,33 @@ func TestAdoptNotWhileStaged(t *testing.T) {
 	}
 	r.wantFile(x.ID, true)
 	r.wantFile(y.ID, true)
-	r.commit(&store.Batch{Put: []store.Record{x}, Seen: []store.Seen{{Account: "acc", UID: "1", Mark: store.Taken}}})
+	r.commit(&store.Batch{
+		Put: []store.Record{x}, Seen: []store.Seen{{Account: "acc", UID: "1", Mark: store.Taken}},
+	})
 	must(t, b.Discard())
 	r.wantFile(y.ID, false)
 	must(t, r.Reconcile(ctx))
 	r.wantAll([]store.Record{x})
+}
+
+// TestD1_KeysGone takes keys away as a failed compaction does, without a word.
+func TestD1_KeysGone(t *testing.T) {
+	r := openRig(t, newDir(t))
+	all := r.fill(6)
+	var ops []op
+	for _, x := range all[:4] {
+		ops = append(ops, op{key: idKey('m', x.ID)}, op{key: stubOf(&x).key(x.ID)})
+	}
+	ops = append(ops, op{key: stubOf(&all[4]).key(all[4].ID)}) // and one entry of the schedule alone
+	must(t, r.sendRaw(ctx, ops))
+	must(t, r.Tend(ctx))
+	r.wantAlarm("4 messages in the spool had no record")
+	r.wantAlarm("the schedule was mended")
+	r.wantAll(all)
+	l, _, err := r.LeaseMessages(ctx, store.Filter{}, 10, time.Minute)
+	if err != nil || len(l) != 6 {
+		t.Fatal(len(l), err)
+	}
 }
 
 // TestTwin leaves a second file of a message that was queued by another try.
@@ -111,8 +134,8 @@ func TestFinished(t *testing.T) {
 	}
 }
 
-// TestDSN: one whose commit never was is not adopted, because the settlement is made again; in a rebuild it is, unless
-// its parent is there.
+// TestDSN: one whose commit never was is not adopted, because the settlement is made again; in a rebuild it
+// is, unless its parent is there.
 func TestDSN(t *testing.T) {
 	dsn := func(r *rig, parent store.Record) store.Record {
 		x := r.record("")
@@ -190,7 +213,8 @@ func TestDamagedOrphan(t *testing.T) {
 	}
 }
 
-// TestJournal interrupts a large commit between its journal and the database, and leaves one that is not whole.
+// TestJournal interrupts a large commit between its journal and the database, and leaves one that is not
+// whole.
 func TestJournal(t *testing.T) {
 	r := openRig(t, newDir(t))
 	x := r.record("1")

@@ -23,7 +23,8 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkBatch does the same with a commit for each 128 messages, sealed side by side, as a session does it.
+// BenchmarkBatch does the same with a commit for each 128 messages, sealed side by side, as a session does
+// it.
 func BenchmarkBatch(b *testing.B) {
 	for _, n := range []int{1, 4} {
 		b.Run(fmt.Sprintf("sessions=%d", n), func(b *testing.B) { benchPut(b, n, 128, false) })
@@ -80,7 +81,9 @@ func benchPut(b *testing.B, writers, batch int, through bool) {
 	}
 }
 
-func benchBatch(ctx context.Context, b *testing.B, e *Engine, w, n int, last int64, octets []byte, through bool) {
+func benchBatch(
+	ctx context.Context, b *testing.B, e *Engine, w, n int, last int64, octets []byte, through bool,
+) {
 	put := make([]store.Record, n)
 	seen := make([]store.Seen, n)
 	var wg sync.WaitGroup

@@ -17,8 +17,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// A spool file: what comes before the octets has its length and check sum before it, so an envelope may hold any
-// octets, and what comes after has a fixed size. Whether a file is whole can be said without reading the octets.
+// A spool file: what comes before the octets has its length and check sum before it, so an envelope may hold
+// any octets, and what comes after has a fixed size. Whether a file is whole can be said without reading the
+// octets.
 //
 //	8   magic
 //	4   length of the head
@@ -37,8 +38,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// A stager lends what a body needs while it is written: a hash, and a buffer that grows to 64 KiB, because most mail
-// is small and a session stages a hundred at a time.
+// A stager lends what a body needs while it is written: a hash, and a buffer that grows to 64 KiB, because
+// most mail is small and a session stages a hundred at a time.
 type stager struct {
 	buf []byte
 	sum hash.Hash
@@ -53,8 +54,8 @@ var stagers = sync.Pool{New: func() any {
 	return &stager{buf: make([]byte, 0, smallerLen), sum: sha256.New()}
 }}
 
-// A body is one message being staged. The file is made with the first octets that leave the buffer, so a small
-// message that is cut costs the disk nothing.
+// A body is one message being staged. The file is made with the first octets that leave the buffer, so a
+// small message that is cut costs the disk nothing.
 type body struct {
 	e      *Engine
 	id     mail.ID
@@ -70,8 +71,8 @@ type body struct {
 
 var errSealed = errors.New("store: the body is sealed or gone")
 
-// Stage begins a body. The ID of the record is set if it is zero. Nothing is on the disk before 64 KiB are there or
-// the body is sealed.
+// Stage begins a body. The ID of the record is set if it is zero. Nothing is on the disk before 64 KiB are
+// there or the body is sealed.
 func (e *Engine) Stage(ctx context.Context, r *store.Record) (store.Body, error) {
 	if err := e.usable(); err != nil {
 		return nil, err
@@ -167,7 +168,8 @@ func (b *body) flush() {
 	b.w.buf = b.w.buf[:0]
 }
 
-// create makes the file at its final name. It is never opened through a link, and one that is there is an error.
+// create makes the file at its final name. It is never opened through a link, and one that is there is an
+// error.
 func (b *body) create() (err error) {
 	b.shard, err = b.e.spool.get(shardOf(b.id))
 	if err != nil {
@@ -217,8 +219,8 @@ func (b *body) release() {
 	b.w = nil
 }
 
-// Discard removes what was staged, unless a commit has named it; if one is under way that names it, it is removed
-// if that is refused.
+// Discard removes what was staged, unless a commit has named it; if one is under way that names it, it is
+// removed if that is refused.
 func (b *body) Discard() error {
 	if b.w != nil {
 		b.release()

@@ -12,10 +12,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// A commit goes this way: the caller's goroutine encodes the batch (prepare); one committing goroutine takes all
-// that waits, judges each batch against the state that the ones before it leave (plan.go), puts those that pass into
-// one transaction, syncs it once, and answers. So a sync serves everybody who waited for the last one, and
-// read-modify-write needs no locks.
+// A commit goes this way: the caller's goroutine encodes the batch (prepare); one committing goroutine takes
+// all that waits, judges each batch against the state that the ones before it leave (plan.go), puts those
+// that pass into one transaction, syncs it once, and answers. So a sync serves everybody who waited for the
+// last one, and read-modify-write needs no locks.
 
 const (
 	// mergeMost is how many batches become one transaction at most.
@@ -32,9 +32,10 @@ type request struct {
 	remove []mail.ID
 	seen   []seenOp
 	notes  []op
-	clear  []mail.ID // removal marks that have done their duty
-	raw    []op      // written as they are
-	sweep  [][]byte  // keys of the schedule, removed if no record agrees with them
+	clear  []mail.ID    // removal marks that have done their duty
+	raw    []op         // written as they are
+	sweep  [][]byte     // keys of the schedule, removed if no record agrees with them
+	inside func() error // done by the committer, between commits
 	answer chan error
 
 	effect effect // filled by plan
@@ -277,6 +278,11 @@ func (c *committer) commit(group []*request) {
 			c.answer(r, err)
 			continue
 		}
+		if r.inside != nil {
+			m.flush()
+			r.answer <- r.inside()
+			continue
+		}
 		if c.recent.has(r.id) {
 			c.answer(r, nil)
 			continue
@@ -304,7 +310,8 @@ func (c *committer) commit(group []*request) {
 	m.close()
 }
 
-// usableDB is usable without the question whether the store is being closed: what was sent before is still made.
+// usableDB is usable without the question whether the store is being closed: what was sent before is still
+// made.
 func (e *Engine) usableDB() error {
 	if p := e.dead.Load(); p != nil {
 		return fmt.Errorf("%w: the database failed: %w", store.ErrClosed, *p)
@@ -354,8 +361,8 @@ func (c *committer) made(r *request) {
 	}
 }
 
-// lost does what follows a commit whose outcome is unknown because the database failed: the bodies stay, in case it
-// was made.
+// lost does what follows a commit whose outcome is unknown because the database failed: the bodies stay, in
+// case it was made.
 func (c *committer) lost(r *request, err error) {
 	r.answer <- fmt.Errorf("%w: %w", store.ErrUnknown, err)
 }

@@ -11,7 +11,60 @@ import (
 	"mailretr/store/mail"
 )
 
-// TestDamage damages the files of the database in the ways that files get damaged. All mail must be there afterwards.
+// A damage is one way in which files of the database get damaged.
+type damage struct {
+	name    string
+	do      func(t *testing.T, db string)
+	rebuild bool // whether Badger cannot be opened afterwards
+}
+
+var damages = []damage{
+	{"mem flipped", newest("*.mem", flipped(3000)), false},
+	{"mem flipped early", newest("*.mem", flipped(200)), false},
+	{"mem deleted", newest("*.mem", deleted), false},
+	{"mem zeroed", newest("*.mem", emptied), false},
+	{"sst flipped", newest("*.sst", flipped(500)), true},
+	{"sst cut", newest("*.sst", halved), true},
+	{"sst empty", newest("*.sst", emptied), true},
+	{"sst deleted", newest("*.sst", deleted), true},
+	{"MANIFEST flipped", newest("MANIFEST", flipped(20)), true},
+	{"MANIFEST empty", newest("MANIFEST", emptied), true},
+	{"D9 MANIFEST deleted", newest("MANIFEST", deleted), true},
+	{"KEYREGISTRY empty", newest("KEYREGISTRY", emptied), true},
+	{"KEYREGISTRY deleted", newest("KEYREGISTRY", deleted), false},
+	{"vlog head flipped", newest("*.vlog", flipped(3)), true},
+	{"vlog flipped", newest("*.vlog", flipped(30)), false},
+	{"db deleted", func(t *testing.T, db string) { os.RemoveAll(db) }, true},
+	{"db emptied", func(t *testing.T, db string) { os.RemoveAll(db); os.Mkdir(db, 0o700) }, true},
+}
+
+// newest damages the newest file of a kind.
+func newest(pattern string, do func(t *testing.T, name string)) func(*testing.T, string) {
+	return func(t *testing.T, db string) {
+		names := glob(t, filepath.Join(db, pattern))
+		if len(names) == 0 {
+			t.Fatal("there is no", pattern)
+		}
+		do(t, names[len(names)-1])
+	}
+}
+
+func deleted(t *testing.T, name string) { must(t, os.Remove(name)) }
+
+func emptied(t *testing.T, name string) { must(t, os.Truncate(name, 0)) }
+
+func halved(t *testing.T, name string) {
+	fi, err := os.Stat(name)
+	must(t, err)
+	must(t, os.Truncate(name, fi.Size()/2))
+}
+
+func flipped(at int64) func(*testing.T, string) {
+	return func(t *testing.T, name string) { flip(t, name, at) }
+}
+
+// TestDamage damages the files of the database in the ways that files get damaged. All mail must be there
+// afterwards.
 func TestDamage(t *testing.T) {
 	r := openRig(t, newDir(t))
 	all := r.fill(40)
@@ -27,60 +80,10 @@ func TestDamage(t *testing.T) {
 			Account: "acc", UID: x.Origin.UID, Mark: store.Taken, Size: x.Size,
 		}}})
 	}
-	each := func(pattern string, do func(t *testing.T, name string)) func(*testing.T, string) {
-		return func(t *testing.T, db string) {
-			names := glob(t, filepath.Join(db, pattern))
-			if len(names) == 0 {
-				t.Fatal("there is no", pattern)
-			}
-			do(t, names[len(names)-1])
-		}
-	}
-	remove := func(t *testing.T, name string) {
-		if err := os.Remove(name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cut := func(n int64) func(*testing.T, string) {
-		return func(t *testing.T, name string) {
-			fi, err := os.Stat(name)
-			if err == nil {
-				err = os.Truncate(name, max(0, fi.Size()/2*n))
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	flipAt := func(at int64) func(*testing.T, string) {
-		return func(t *testing.T, name string) { flip(t, name, at) }
-	}
-	for _, x := range []struct {
-		name    string
-		damage  func(t *testing.T, db string)
-		rebuild bool
-	}{
-		{"mem flipped", each("*.mem", flipAt(3000)), false},
-		{"mem flipped early", each("*.mem", flipAt(200)), false},
-		{"mem deleted", each("*.mem", remove), false},
-		{"mem zeroed", each("*.mem", cut(0)), false},
-		{"sst flipped", each("*.sst", flipAt(500)), true},
-		{"sst cut", each("*.sst", cut(1)), true},
-		{"sst empty", each("*.sst", cut(0)), true},
-		{"sst deleted", each("*.sst", remove), true},
-		{"MANIFEST flipped", each("MANIFEST", flipAt(20)), true},
-		{"MANIFEST empty", each("MANIFEST", cut(0)), true},
-		{"D9 MANIFEST deleted", each("MANIFEST", remove), true},
-		{"KEYREGISTRY empty", each("KEYREGISTRY", cut(0)), true},
-		{"KEYREGISTRY deleted", each("KEYREGISTRY", remove), false},
-		{"vlog head flipped", each("*.vlog", flipAt(3)), true},
-		{"vlog flipped", each("*.vlog", flipAt(30)), false},
-		{"db deleted", func(t *testing.T, db string) { os.RemoveAll(db) }, true},
-		{"db emptied", func(t *testing.T, db string) { os.RemoveAll(db); os.Mkdir(db, 0o700) }, true},
-	} {
+	for _, x := range damages {
 		t.Run(x.name, func(t *testing.T) {
 			dir := r.crash()
-			x.damage(t, filepath.Join(dir, "db"))
+			x.do(t, filepath.Join(dir, "db"))
 			d := openRig(t, dir)
 			d.t = t
 			d.wantAll(all)
@@ -137,7 +140,10 @@ func TestRebuildKeepsMarks(t *testing.T) {
 	for i := range 3000 { // enough to be packed
 		b.Seen = append(b.Seen,
 			store.Seen{Account: "kept", UID: mail.UID(fmt.Sprintf("INBOX/1/%d", i+1)), Mark: store.Kept, Day: 7},
-			store.Seen{Account: "pop", UID: mail.UID(fmt.Sprint("u", i)), Mark: store.Kept, Size: 5, Key: [16]byte{1, byte(i), byte(i >> 8)}})
+			store.Seen{
+				Account: "pop", UID: mail.UID(fmt.Sprint("u", i)), Mark: store.Kept, Size: 5,
+				Key: [16]byte{1, byte(i), byte(i >> 8)},
+			})
 	}
 	b.Seen = append(b.Seen, store.Seen{Account: "acc", UID: "gone", Mark: store.LetGo})
 	// The snapshot knows this one as known; adoption knows better.

@@ -7,13 +7,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"mailretr/store"
 	"mailretr/store/mail"
 )
 
-// A full disk is what Badger cannot take: its files are mapped, so a page that cannot be allocated is a SIGBUS, in
-// Open too. So collecting stops at the reserve, and a ballast is given back when somebody else has filled the disk.
+// A full disk is what Badger cannot take: its files are mapped, so a page that cannot be allocated is a
+// SIGBUS, in Open too. So collecting stops at the reserve, and a ballast is given back when somebody else has
+// filled the disk.
 
 // enough is the free space, in octets, that Badger needs to be opened: two memtables and two value logs.
 const enough = 16 << 20
@@ -35,8 +37,8 @@ func (e *Engine) room(n int64) error {
 
 func (e *Engine) ballastName() string { return filepath.Join(e.opt.Dir, "ballast") }
 
-// dropBallast gives the ballast back if there is too little space to open the database, and fails if that does not
-// help.
+// dropBallast gives the ballast back if there is too little space to open the database, and fails if that
+// does not help.
 func (e *Engine) dropBallast() error {
 	free, err := e.opt.Free()
 	if err != nil || free >= enough {
@@ -45,7 +47,8 @@ func (e *Engine) dropBallast() error {
 	err = os.Remove(e.ballastName())
 	if err == nil {
 		free, err = e.opt.Free()
-		e.alarm(mail.OpStore, "the disk is full; the ballast was given back, collecting stops, delivering goes on", nil)
+		e.alarm(mail.OpStore, "the disk is full; the ballast was given back, collecting stops, "+
+			"delivering goes on", nil)
 	} else if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
@@ -96,9 +99,27 @@ func fill(f *os.File, n int64) error {
 	return nil
 }
 
-// Tend does what is due from time to time, about once an hour: it takes in what lies in the spool without a record,
-// finds records without a file, writes the snapshot of the marks, and restores the ballast. A Close does not need
-// it.
+// Tend does what is due from time to time, about once an hour: it takes in what lies in the spool without a
+// record, finds records without a file, writes the snapshot of the marks, and restores the ballast; once a
+// day it takes what was removed out of the tables. A Close does not need it.
 func (e *Engine) Tend(ctx context.Context) error {
-	return errors.Join(e.Reconcile(ctx), e.Snapshot(ctx), e.restoreBallast())
+	return errors.Join(e.Reconcile(ctx), e.Snapshot(ctx), e.restoreBallast(), e.flatten())
+}
+
+// flattenEvery is how often tables are merged into one level. Badger leaves removed keys there for good
+// otherwise, and a queue removes all that it writes.
+const flattenEvery = 24 * time.Hour
+
+func (e *Engine) flatten() error {
+	e.tending.Lock()
+	defer e.tending.Unlock()
+	now := e.opt.Now()
+	if now.Sub(e.flattened) < flattenEvery {
+		return nil
+	}
+	if err := e.usable(); err != nil {
+		return err
+	}
+	e.flattened = now
+	return e.db.Flatten(1)
 }

@@ -25,9 +25,9 @@ func allocate(f *os.File, n int64) error {
 	return err
 }
 
-// canSyncAll says whether one syncfs may stand for the fsync of many files and directories: on file systems whose
-// sync_fs writes everything and then flushes the disk, and on kernels that report errors of it (Linux 5.8). Others
-// (FUSE, some network file systems) may answer without having done anything.
+// canSyncAll says whether one syncfs may stand for the fsync of many files and directories: on file systems
+// whose sync_fs writes everything and then flushes the disk, and on kernels that report errors of it (Linux
+// 5.8). Others (FUSE, some network file systems) may answer without having done anything.
 func canSyncAll(dir *os.File) bool {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil || !kernelAtLeast(5, 8) {
@@ -40,8 +40,8 @@ func canSyncAll(dir *os.File) bool {
 	return false
 }
 
-// syncAll writes all of the file system that dir is on. It fails when anything could not be written since dir was
-// opened or syncAll was last called with it: somebody else's file, perhaps.
+// syncAll writes all of the file system that dir is on. It fails when anything could not be written since dir
+// was opened or syncAll was last called with it: somebody else's file, perhaps.
 func syncAll(dir *os.File) error { return unix.Syncfs(int(dir.Fd())) }
 
 func kernelAtLeast(major, minor int) bool {

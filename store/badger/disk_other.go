@@ -20,7 +20,8 @@ func freeSpace(dir string) (int64, error) {
 // allocate gives a file n octets of real space.
 func allocate(f *os.File, n int64) error { return fill(f, n) }
 
-// canSyncAll says whether one call may stand for the fsync of many files: only Linux has one that says when it failed.
+// canSyncAll says whether one call may stand for the fsync of many files: only Linux has one that says when
+// it failed.
 func canSyncAll(*os.File) bool { return false }
 
 func syncAll(dir *os.File) error { return dir.Sync() }

@@ -46,6 +46,8 @@ type Engine struct {
 	rebuilding atomic.Bool
 	marked     atomic.Int64 // commits that changed marks
 	saved      int64        // the value of marked in the snapshot; under tending
+	// flattened is when tables were merged last; under tending
+	flattened time.Time
 }
 
 var _ store.Engine = (*Engine)(nil)
@@ -86,12 +88,12 @@ func (e *Engine) wake() {
 	}
 }
 
-// Rebuilt says whether this state was ever built again from the spool, and when. Marks may be missing since: who
-// keeps mail upstream asks before collecting again.
+// Rebuilt says whether this state was ever built again from the spool, and when. Marks may be missing since:
+// who keeps mail upstream asks before collecting again.
 func (e *Engine) Rebuilt() (at time.Time, ok bool) { return e.rebuilt, !e.rebuilt.IsZero() }
 
-// Close waits for commits under way, removes what is finished, writes the snapshot of the marks and closes the
-// database. It is idempotent. A state that failed is closed without touching the database.
+// Close waits for commits under way, removes what is finished, writes the snapshot of the marks and closes
+// the database. It is idempotent. A state that failed is closed without touching the database.
 func (e *Engine) Close() error {
 	e.gate.Lock()
 	if e.closed {

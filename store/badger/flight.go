@@ -10,10 +10,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// A message that kills the process whenever it is attempted must not do so for ever. So the IDs that are being
-// attempted stand in a file, which is not synced: it has to survive the process, not the machine. Whoever was there
-// when the process ended is suspect, and attempted alone; whoever is there again when it ends the second time in
-// the same boot of the machine is held.
+// A message that kills the process whenever it is attempted must not do so for ever. So the IDs that are
+// being attempted stand in a file, which is not synced: it has to survive the process, not the machine.
+// Whoever was there when the process ended is suspect, and attempted alone; whoever is there again when it
+// ends the second time in the same boot of the machine is held.
 
 const (
 	flightMagic = "mailretr inflight 1\n"

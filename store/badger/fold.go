@@ -9,8 +9,8 @@ import (
 // foldAtOnce is how many fresh marks are taken into memory at once for packing.
 const foldAtOnce = 8192
 
-// pack moves the fresh marks of an account into its chunks. Each chunk and the fresh marks that went into it change in
-// one transaction, so it may be interrupted anywhere.
+// pack moves the fresh marks of an account into its chunks. Each chunk and the fresh marks that went into it
+// change in one transaction, so it may be interrupted anywhere.
 func (c *committer) pack(a [16]byte) {
 	if c.e.usableDB() != nil {
 		return
@@ -88,8 +88,8 @@ func chunkFor(it *badger.Iterator, a [16]byte, s spot) (bound spot, chunk []byte
 	return bound, chunk, true, err
 }
 
-// rewrite returns what has to be written so that the changes are part of a chunk: the chunk, or the chunks that it
-// was split into, and the removal of the fresh marks.
+// rewrite returns what has to be written so that the changes are part of a chunk: the chunk, or the chunks
+// that it was split into, and the removal of the fresh marks.
 func rewrite(a [16]byte, bound spot, chunk []byte, there bool, changes []change) (ops []op, err error) {
 	kept := false
 	p := packer{done: func(last spot, chunk []byte) {
@@ -109,8 +109,8 @@ func rewrite(a [16]byte, bound spot, chunk []byte, there bool, changes []change)
 	return ops, nil
 }
 
-// internal adds operations of the committer's own to the transaction, committing what is there if they do not fit.
-// One group is never divided unless it is larger than a transaction; then it is written in order.
+// internal adds operations of the committer's own to the transaction, committing what is there if they do not
+// fit. One group is never divided unless it is larger than a transaction; then it is written in order.
 func (m *merge) internal(ops []op) error {
 	for len(ops) > 0 {
 		part := ops

@@ -17,8 +17,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// formatVersion is the version of the whole state. A program refuses what a newer one has written, before it touches
-// anything.
+// formatVersion is the version of the whole state. A program refuses what a newer one has written, before it
+// touches anything.
 const formatVersion = 1
 
 // Keys of what the engine keeps about itself.
@@ -46,8 +46,8 @@ func (e *Engine) readFormat() (known bool, err error) {
 		return false, fmt.Errorf("%s is not a file of this program; nothing was changed", e.formatName())
 	}
 	if n > formatVersion {
-		return false, fmt.Errorf("the state in %s was written by a newer version (format %d, this one knows up to %d): "+
-			"install that version or a newer one; nothing was changed", e.opt.Dir, n, formatVersion)
+		return false, fmt.Errorf("the state in %s was written by a newer version (format %d, this one knows up to "+
+			"%d): install that version or a newer one; nothing was changed", e.opt.Dir, n, formatVersion)
 	}
 	for _, l := range lines[1:] {
 		if text, ok := strings.CutPrefix(l, "key "); ok {
@@ -93,8 +93,8 @@ func (e *Engine) replace(name string, write func(io.Writer) error) error {
 	return syncDir(filepath.Dir(name))
 }
 
-// settings makes the key of the hashes one in all places where it is kept, and says whether a rebuild is under way,
-// the one that begins now or one that was interrupted.
+// settings makes the key of the hashes one in all places where it is kept, and says whether a rebuild is
+// under way, the one that begins now or one that was interrupted.
 func (e *Engine) settings(known bool, rebuild *bool) error {
 	var kept, rebuilt []byte
 	rebuilding := false
@@ -164,8 +164,8 @@ func getCopy(txn *badger.Txn, key string) ([]byte, error) {
 	return b, err
 }
 
-// diedTooOften is how often in a row the process may die while the database is opened before it is moved aside. A
-// full disk is not counted: it was made sure that there is space.
+// diedTooOften is how often in a row the process may die while the database is opened before it is moved
+// aside. A full disk is not counted: it was made sure that there is space.
 const diedTooOften = 4
 
 func (e *Engine) openingName() string { return filepath.Join(e.opt.Dir, "opening") }

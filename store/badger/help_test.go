@@ -177,7 +177,7 @@ func (r *rig) wantAll(all []store.Record) {
 		}
 		if x.SHA256 != want.SHA256 || x.Size != want.Size || x.Header != want.Header || x.Body != want.Body ||
 			x.Origin.UID != want.Origin.UID || x.Reverse != want.Reverse ||
-			!slices.EqualFunc(x.Recipients, want.Recipients, func(a, b store.Recipient) bool { return a.Forward == b.Forward }) {
+			!slices.EqualFunc(x.Recipients, want.Recipients, sameForward) {
 			r.t.Fatalf("got %+v\nwant %+v", x, want)
 		}
 		if sha256.Sum256([]byte(r.octets(x.Body))) != x.SHA256 {
@@ -196,6 +196,8 @@ func (r *rig) wantAll(all []store.Record) {
 		r.t.Fatalf("counted %d, want %d: %v", tot.Messages, len(all), err)
 	}
 }
+
+func sameForward(a, b store.Recipient) bool { return a.Forward == b.Forward }
 
 func (r *rig) octets(ref store.BodyRef) string {
 	r.t.Helper()

@@ -16,10 +16,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// checkTables looks at the ends of the tables that MANIFEST names, and returns what is wrong with the first that is
-// damaged. Badger panics over such a table on a goroutine of its own, which ends the process; what is wrong
-// further inside gives an error, because tables are read whole when they are opened. A MANIFEST that cannot be read is
-// left to Badger, which says so.
+// checkTables looks at the ends of the tables that MANIFEST names, and returns what is wrong with the first
+// that is damaged. Badger panics over such a table on a goroutine of its own, which ends the process; what is
+// wrong further inside gives an error, because tables are read whole when they are opened. A MANIFEST that
+// cannot be read is left to Badger, which says so.
 func (e *Engine) checkTables() (why string) {
 	f, err := os.Open(filepath.Join(e.dbDir(), "MANIFEST"))
 	if err != nil {
@@ -41,7 +41,8 @@ func (e *Engine) checkTables() (why string) {
 
 var errTable = errors.New("its end is damaged")
 
-// checkTable reads a table's end: index, length of the index, check sum of the index, length of the check sum.
+// checkTable reads a table's end: index, length of the index, check sum of the index, length of the check
+// sum.
 func checkTable(name string) error {
 	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

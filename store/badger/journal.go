@@ -13,9 +13,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// A batch that is too large for one transaction of Badger (a message for ten thousand recipients, a hundred thousand
-// marks of a first session) is written to the journal first: once that is durable, so is the batch. It is then
-// written to the database in parts, and the journal is removed, durably, before the next commit.
+// A batch that is too large for one transaction of Badger (a message for ten thousand recipients, a hundred
+// thousand marks of a first session) is written to the journal first: once that is durable, so is the batch.
+// It is then written to the database in parts, and the journal is removed, durably, before the next commit.
 
 const journalMagic = "mailretr journal 1\n"
 

@@ -8,7 +8,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// maxKeyPart bounds what is written into a key as it is: lanes, spaces, owners. Badger takes keys up to 65,000.
+// maxKeyPart bounds what is written into a key as it is: lanes, spaces, owners. Badger takes keys up to
+// 65,000.
 const maxKeyPart = 4096
 
 var errKeyPart = errors.New("store: a lane, space or owner is longer than 4096 octets")
@@ -55,8 +56,8 @@ func parseDueKey(k []byte) (lane mail.Lane, due uint64, id mail.ID, ok bool) {
 	return mail.Lane(k[4 : 4+n]), binary.BigEndian.Uint64(k[4+n:]), idOf(k), true
 }
 
-// stamp encodes a time in eight octets that sort like it: nanoseconds since 1970. What is earlier, the zero time
-// included, becomes 0, and what is later than 2262 the greatest.
+// stamp encodes a time in eight octets that sort like it: nanoseconds since 1970. What is earlier, the zero
+// time included, becomes 0, and what is later than 2262 the greatest.
 func stamp(t time.Time) uint64 {
 	switch s := t.Unix(); {
 	case s < 0:

@@ -150,12 +150,16 @@ func (h *history) runUntil(t *testing.T, dir, files string, alive time.Duration,
 	must(t, err)
 	must(t, cmd.Start())
 	var timer *time.Timer
+	ended := make(chan struct{})
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
 		switch {
 		case f[0] == "ready":
-			timer = time.AfterFunc(alive, func() { end(cmd.Process) })
+			timer = time.AfterFunc(alive, func() {
+				end(cmd.Process)
+				close(ended)
+			})
 		case f[0] == "put" && len(f) == 3:
 			h.sums[f[1]] = f[2]
 		case f[0] == "ending" && len(f) == 2:
@@ -170,8 +174,8 @@ func (h *history) runUntil(t *testing.T, dir, files string, alive time.Duration,
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if timer != nil {
-		timer.Stop()
+	if timer != nil && !timer.Stop() {
+		<-ended
 	}
 }
 
@@ -193,7 +197,7 @@ func (h *history) judge(t *testing.T, dir string) {
 			t.Fatalf("%s is another message", id)
 		}
 		if h.ended[id] {
-			t.Fatalf("%s has come back", id)
+			t.Fatalf("%s has come back, lane %q; alarms:\n%s", id, x.Record.Lane, r.saw.alarms())
 		}
 		m, err := r.Marks(ctx, "acc", []mail.UID{x.Record.Origin.UID})
 		if err != nil || m[0].Mark != store.Taken {

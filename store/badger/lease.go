@@ -23,8 +23,8 @@ func (e *Engine) LeaseSlots(ctx context.Context, ttl time.Duration) ([]store.Lea
 	return []store.Lease{{Key: slotKey, Epoch: 1, Until: e.opt.Now().Add(ttl)}}, ctx.Err()
 }
 
-// LeaseMessages leases what is due. It holds the lock of the leases while it reads, so that it sees no record in a
-// state that a commit has changed already.
+// LeaseMessages leases what is due. It holds the lock of the leases while it reads, so that it sees no record
+// in a state that a commit has changed already.
 func (e *Engine) LeaseMessages(ctx context.Context, f store.Filter, n int, ttl time.Duration) (
 	[]store.Leased, time.Time, error,
 ) {
@@ -148,7 +148,8 @@ func (s *search) byDue() error {
 	return s.take(all)
 }
 
-// scan reads the schedule of a lane from its low-water mark until it has one more than is wanted, or what is not due.
+// scan reads the schedule of a lane from its low-water mark until it has one more than is wanted, or what is
+// not due.
 func (s *search) scan(l *lane) (out []place, err error) {
 	it := s.txn.NewIterator(keysOnly(lanePrefix(l.low.lane)))
 	defer it.Close()

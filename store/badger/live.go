@@ -7,8 +7,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// live is what the engine knows of the queue without reading it: leases, counts, and where reading the schedule has
-// to begin. Under Engine.mu.
+// live is what the engine knows of the queue without reading it: leases, counts, and where reading the
+// schedule has to begin. Under Engine.mu.
 type live struct {
 	leases map[mail.ID]*lease
 	epoch  uint64

@@ -16,8 +16,8 @@ import (
 // ErrInUse says that another process owns the state. Whoever can wait asks again later.
 var ErrInUse = errors.New("the state is in use by another process")
 
-// lockState makes this process the owner of the state, until the file is closed or the process ends, however it
-// ends. Badger has a lock of its own, but files have to be looked at before it is asked.
+// lockState makes this process the owner of the state, until the file is closed or the process ends, however
+// it ends. Badger has a lock of its own, but files have to be looked at before it is asked.
 func lockState(dir string) (*os.File, error) {
 	name := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -52,8 +52,8 @@ func owner(f *os.File) string {
 	return fmt.Sprintf(" (pid %d)", pid)
 }
 
-// checkDir returns nil if path is a directory of ours that nobody else may enter. It is asked with Lstat: a link
-// is refused, whatever it points to.
+// checkDir returns nil if path is a directory of ours that nobody else may enter. It is asked with Lstat: a
+// link is refused, whatever it points to.
 func checkDir(path string) error {
 	fi, err := os.Lstat(path)
 	switch {
@@ -77,8 +77,8 @@ func checkDir(path string) error {
 	return nil
 }
 
-// fewFiles is the number of files below which an admin is warned: Badger needs two for each table and ends the
-// process when a memory table cannot be made, and every connection needs one.
+// fewFiles is the number of files below which an admin is warned: Badger needs two for each table and ends
+// the process when a memory table cannot be made, and every connection needs one.
 const fewFiles = 256
 
 // openFiles returns how many files this process may have open.

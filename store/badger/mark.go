@@ -12,9 +12,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// A spot is the name of a UID in keys: a keyed hash of fixed length, so that no stranger chooses a key, and no two
-// UIDs share one. The key is random for each state. A UID of IMAP keeps its number: its spot is the hash of folder
-// and UIDVALIDITY (12 octets, first bit set) and the UID (4 octets), so that neighbours can be packed into runs.
+// A spot is the name of a UID in keys: a keyed hash of fixed length, so that no stranger chooses a key, and
+// no two UIDs share one. The key is random for each state. A UID of IMAP keeps its number: its spot is the
+// hash of folder and UIDVALIDITY (12 octets, first bit set) and the UID (4 octets), so that neighbours can be
+// packed into runs.
 type spot [16]byte
 
 // hasher makes spots; its value is the key.
@@ -49,8 +50,8 @@ func (h hasher) spot(u mail.UID) (s spot, folder string) {
 	return s, folder
 }
 
-// splitUID takes folder/UIDVALIDITY/UID apart. Only what can be put together again to the same octets is taken for
-// one of these; a folder that is too long to be kept beside is hashed like any other UID.
+// splitUID takes folder/UIDVALIDITY/UID apart. Only what can be put together again to the same octets is
+// taken for one of these; a folder that is too long to be kept beside is hashed like any other UID.
 func splitUID(u string) (folder string, n uint32, ok bool) {
 	i := strings.LastIndexByte(u, '/')
 	if i < 0 || i > maxKeyPart {

@@ -13,12 +13,12 @@ import (
 	"mailretr/store/mail"
 )
 
-// Marks lie in two layers: fresh ones a key each, and packed ones below. A fresh one covers the packed one of its
-// spot; a fresh one that is Unseen says that the packed one is forgotten. The committing goroutine packs when an
-// account has many fresh ones, chunk by chunk, so that each transaction in between reads the same.
+// Marks lie in two layers: fresh ones a key each, and packed ones below. A fresh one covers the packed one of
+// its spot; a fresh one that is Unseen says that the packed one is forgotten. The committing goroutine packs
+// when an account has many fresh ones, chunk by chunk, so that each transaction in between reads the same.
 
-// packFrom is the number of fresh marks of an account from which they are packed, and packPer how many more for each
-// chunk there is, so that rewriting chunks costs a mark no more than a few hundred octets.
+// packFrom is the number of fresh marks of an account from which they are packed, and packPer how many more
+// for each chunk there is, so that rewriting chunks costs a mark no more than a few hundred octets.
 const (
 	packFrom = 2048
 	packPer  = 16
@@ -30,7 +30,8 @@ type account struct {
 	chunks int
 }
 
-// A found is what a look-up found: fresh says in the upper layer, packed that there is one in the lower layer.
+// A found is what a look-up found: fresh says in the upper layer, packed that there is one in the lower
+// layer.
 type found struct {
 	mark          mark
 	fresh, packed bool
@@ -115,7 +116,8 @@ type markReader struct {
 	bound   spot  // to here
 }
 
-// open begins reading an account. The reader has a transaction of its own: packed marks change only between merges.
+// open begins reading an account. The reader has a transaction of its own: packed marks change only between
+// merges.
 func (r *markReader) open(e *Engine, a [16]byte) error {
 	if r.txn != nil && r.account == a {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"mailretr/store"
 )
 
-// A note's key is n/, space, owner and key. A key of the note that is long is replaced by its hash, and stands in
-// the value, so that any octets of any length may be one.
+// A note's key is n/, space, owner and key. A key of the note that is long is replaced by its hash, and
+// stands in the value, so that any octets of any length may be one.
 
 const (
 	maxNote      = 256 << 10

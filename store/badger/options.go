@@ -16,22 +16,23 @@ import (
 
 // Options say where the state is and what the engine needs from its surroundings. Only Dir has no default.
 type Options struct {
-	// Dir is the state directory. It is made if it is missing; one that belongs to somebody else, or that others
-	// may read or write, is refused.
+	// Dir is the state directory. It is made if it is missing; one that belongs to somebody else, or that
+	// others may read or write, is refused.
 	Dir string
-	// Reserve is the free space, in octets, that staging leaves alone; 0 means 64 MiB. Delivering goes on below it.
+	// Reserve is the free space, in octets, that staging leaves alone; 0 means 64 MiB. Delivering goes on
+	// below it.
 	Reserve int64
 	// Ballast is the size, in octets, of the file that is given back when the disk is full; 0 means 32 MiB,
 	// negative none.
 	Ballast int64
-	// LongestRetry is the longest wait of the schedule. At start a due time later than now plus this becomes now
-	// (the clock has jumped). 0: due times are left as they are.
+	// LongestRetry is the longest wait of the schedule. At start a due time later than now plus this becomes
+	// now (the clock has jumped). 0: due times are left as they are.
 	LongestRetry time.Duration
 
 	// Route says which lane an adopted record has. nil: the empty lane.
 	Route func(*store.Record) mail.Lane
-	// Fatal is called once, on a goroutine of its own, when the database failed under a commit: the process has to
-	// end, and to be started again, because the commit may be half visible. nil: nothing is called.
+	// Fatal is called once, on a goroutine of its own, when the database failed under a commit: the process
+	// has to end, and to be started again, because the commit may be half visible. nil: nothing is called.
 	Fatal func(error)
 
 	Observe mail.Observer                  // told of adoptions, alarms, rebuilds; nil: nobody

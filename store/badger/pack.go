@@ -7,9 +7,9 @@ import (
 	"mailretr/store"
 )
 
-// Packed marks: one value holds the marks of an account between two spots, in order, those with equal mark and day
-// and consecutive UIDs as one run. A hundred thousand kept UIDs of an IMAP folder are a few octets, of POP3
-// eighteen octets each, or thirty-eight with size and content key.
+// Packed marks: one value holds the marks of an account between two spots, in order, those with equal mark
+// and day and consecutive UIDs as one run. A hundred thousand kept UIDs of an IMAP folder are a few octets,
+// of POP3 eighteen octets each, or thirty-eight with size and content key.
 
 const (
 	chunkVersion = 1

@@ -25,7 +25,8 @@ func TestPacker(t *testing.T) {
 			c.mark.mark = store.Mark(rapid.IntRange(0, 4).Draw(r, "mark"))
 			c.mark.day = int32(rapid.IntRange(-1, 1).Draw(r, "day"))
 			if rapid.IntRange(0, 4).Draw(r, "dear") == 0 {
-				c.mark.size, c.mark.key[3] = rapid.Int64Range(0, 3).Draw(r, "size"), byte(rapid.IntRange(0, 2).Draw(r, "key"))
+				c.mark.size = rapid.Int64Range(0, 3).Draw(r, "size")
+				c.mark.key[3] = byte(rapid.IntRange(0, 2).Draw(r, "key"))
 			}
 			return c
 		}
@@ -178,7 +179,8 @@ func (r *rig) countOf(table byte, a [16]byte) int {
 	return countKeys(txn, accountPrefix(table, a))
 }
 
-// BenchmarkKept marks 100,000 UIDs of one maildrop as kept, in batches of a session, and looks all of them up.
+// BenchmarkKept marks 100,000 UIDs of one maildrop as kept, in batches of a session, and looks all of them
+// up.
 func BenchmarkKept(b *testing.B) {
 	for _, kind := range []string{"imap", "pop3", "imap with content keys", "pop3 with content keys"} {
 		b.Run(kind, func(b *testing.B) {

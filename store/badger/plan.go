@@ -30,8 +30,8 @@ type place struct {
 	id   mail.ID
 }
 
-// plan judges a request against the state that the requests before it leave, and returns what has to be written. An
-// error means that nothing of it happens.
+// plan judges a request against the state that the requests before it leave, and returns what has to be
+// written. An error means that nothing of it happens.
 func (m *merge) plan(r *request) ([]op, error) {
 	r.effect = effect{}
 	e := m.c.e
@@ -123,8 +123,8 @@ func (m *merge) planPut(r *request, p *put, ops []op) ([]op, error) {
 	return append(ops, op{p.stub.key(p.id), []byte{}}), nil
 }
 
-// planRemove ends a record. The removal mark says that its file is finished and not one that lost its record. One that
-// is not there is no error: it has ended already.
+// planRemove ends a record. The removal mark says that its file is finished and not one that lost its record.
+// One that is not there is no error: it has ended already.
 func (m *merge) planRemove(r *request, id mail.ID, ops []op) ([]op, error) {
 	old, ok, err := m.stub(id)
 	if err != nil || !ok {
@@ -251,7 +251,8 @@ func (c *committer) writeFolder(s *seenOp, ops []op) []op {
 	if len(c.folders) >= 4096 {
 		clear(c.folders)
 	}
-	// Set now although the batch may still be refused by what follows in plan only with an error of the database.
+	// Set now although the batch may still be refused by what follows in plan only with an error of the
+	// database.
 	c.folders[k] = true
 	return append(ops, op{folderKey(s.account, s.spot), []byte(s.folder)})
 }

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPowerCut takes the file system away under a process with 24 writers, without its journal being written: what was
-// not synced is gone. It needs root and a block device (a loop device with direct I/O will do) with ext4 or xfs that it may mount:
+// TestPowerCut takes the file system away under a process with 24 writers, without its journal being written:
+// what was not synced is gone. It needs root and a block device (a loop device with direct I/O will do) with
+// ext4 or xfs that it may mount:
 //
 //	MAILRETR_POWERCUT_DEVICE=/dev/loop0 MAILRETR_POWERCUT_CUTS=50 go test -run PowerCut ./store/badger
 func TestPowerCut(t *testing.T) {
@@ -51,8 +52,8 @@ func TestPowerCut(t *testing.T) {
 	must(t, os.RemoveAll(dir))
 }
 
-// shutdown is the ioctl that both file systems have for such tests (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN), told not to
-// write the journal.
+// shutdown is the ioctl that both file systems have for such tests (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN),
+// told not to write the journal.
 func shutdown(t *testing.T, mnt string) {
 	const (
 		goingDown  = 0x8004587d

@@ -105,7 +105,9 @@ func (e *Engine) List(ctx context.Context, f store.Filter) iter.Seq2[store.Liste
 }
 
 // records reads records one after the other: all, or those that are named and there.
-func (e *Engine) records(ctx context.Context, txn *badger.Txn, ids []mail.ID, f func(*store.Record) bool) error {
+func (e *Engine) records(
+	ctx context.Context, txn *badger.Txn, ids []mail.ID, f func(*store.Record) bool,
+) error {
 	if ids != nil {
 		ids = slices.Clone(ids)
 		slices.SortFunc(ids, mail.ID.Compare)

@@ -2,9 +2,9 @@ package badger
 
 import "time"
 
-// recent remembers the IDs of commits that were made, so that a caller who did not get the answer may ask again. It
-// has two generations: a new one begins after an hour or 65,536 commits. In memory only: when the process ends, no
-// caller is left.
+// recent remembers the IDs of commits that were made, so that a caller who did not get the answer may ask
+// again. It has two generations: a new one begins after an hour or 65,536 commits. In memory only: when the
+// process ends, no caller is left.
 type recent struct {
 	young, old map[[16]byte]struct{}
 	begun      time.Time

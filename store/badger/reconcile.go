@@ -51,8 +51,8 @@ func (t *tally) add(key []byte) {
 	}
 }
 
-// Reconcile compares records, schedule and files, and mends what disagrees: for use about once an hour. Bodies that are
-// being staged and records that are leased are left alone.
+// Reconcile compares records, schedule and files, and mends what disagrees: for use about once an hour.
+// Bodies that are being staged and records that are leased are left alone.
 func (e *Engine) Reconcile(ctx context.Context) error {
 	if err := e.usable(); err != nil {
 		return err
@@ -87,7 +87,28 @@ func (e *Engine) reconcile(ctx context.Context, c *census) error {
 		return err
 	}
 	e.tell(c)
+	if c.adopted > 0 && !c.start {
+		return e.recount(ctx)
+	}
 	return nil
+}
+
+// recount makes counts and lanes anew from the records, where some were lost without a commit. Between two
+// commits, so that they agree with what is there.
+func (e *Engine) recount(ctx context.Context) error {
+	r := &request{answer: make(chan error, 1), inside: func() error {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.live.lanes, e.live.oldest = make(map[mail.Lane]*lane), lastID
+		e.live.totals.messages, e.live.totals.held, e.live.totals.octets = 0, 0, 0
+		txn := e.db.NewTransaction(false)
+		defer txn.Discard()
+		return eachStub(ctx, txn, e.live.enter)
+	}}
+	if err := e.send(ctx, r); err != nil {
+		return err
+	}
+	return <-r.answer
 }
 
 // tell says what a reconciliation found, in one event a kind.
@@ -97,38 +118,24 @@ func (e *Engine) tell(c *census) {
 			"some may be delivered twice", c.adopted), nil)
 	}
 	if c.damaged > 0 {
-		e.alarm(mail.OpStore, fmt.Sprintf("%d files in the spool are damaged and have no record; their names now "+
-			"end with %s", c.damaged, damagedSuffix), nil)
+		e.alarm(mail.OpStore, fmt.Sprintf("%d files in the spool are damaged and have no record; their names "+
+			"now end with %s", c.damaged, damagedSuffix), nil)
 	}
 	if n := len(c.strange); n > 0 && c.start {
-		e.alarm(mail.OpStore, fmt.Sprintf("%d files in the spool are not of this program, the first is %s; they are "+
-			"left alone", n, mail.Printable(c.strange[0], 128)), nil)
+		e.alarm(mail.OpStore, fmt.Sprintf("%d files in the spool are not of this program, the first is %s; "+
+			"they are left alone", n, mail.Printable(c.strange[0], 128)), nil)
 	}
 }
 
 // count reads the fixed parts of all records. At start it makes the counts and lanes of the live part.
 func (e *Engine) count(ctx context.Context, c *census) error {
-	txn := e.db.NewTransaction(false)
-	defer txn.Discard()
 	limit := uint64(1<<64 - 1)
 	if e.opt.LongestRetry > 0 && c.start {
 		limit = stamp(e.opt.Now().Add(e.opt.LongestRetry))
 	}
-	it := txn.NewIterator(keysOnly([]byte("m/")))
-	defer it.Close()
-	for it.Rewind(); it.Valid(); it.Next() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		id := idOf(it.Item().Key())
-		var s stub
-		err := it.Item().Value(func(v []byte) (err error) {
-			s, _, err = parseStub(v)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("the record of %s: %w", id, err)
-		}
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	err := eachStub(ctx, txn, func(id mail.ID, s stub) {
 		c.planned.add(s.key(id))
 		if s.body {
 			c.ids = append(c.ids, id)
@@ -141,9 +148,35 @@ func (e *Engine) count(ctx context.Context, c *census) error {
 			e.live.enter(id, s)
 			e.mu.Unlock()
 		}
+	})
+	if err != nil {
+		return err
 	}
 	c.seen = make([]bool, len(c.ids))
 	countSchedule(txn, &c.actual)
+	return nil
+}
+
+// eachStub reads the fixed parts of all records, in order.
+func eachStub(ctx context.Context, txn *badger.Txn, f func(mail.ID, stub)) error {
+	it := txn.NewIterator(keysOnly([]byte("m/")))
+	defer it.Close()
+	for it.Rewind(); it.Valid(); it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		id := idOf(it.Item().Key())
+		err := it.Item().Value(func(v []byte) error {
+			s, _, err := parseStub(v)
+			if err == nil {
+				f(id, s)
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("the record of %s: %w", id, err)
+		}
+	}
 	return nil
 }
 

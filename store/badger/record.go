@@ -15,13 +15,13 @@ import (
 
 const (
 	recordVersion = 1
-	// maxRecord bounds an encoded record. Badger moves values of 512 KiB and more to its value log, whose sync
-	// errors it swallows.
+	// maxRecord bounds an encoded record. Badger moves values of 512 KiB and more to its value log, whose
+	// sync errors it swallows.
 	maxRecord = 256 << 10
 )
 
-// codec encodes times to the nanosecond with their zone, and takes strings with any octets: an envelope is written
-// by a stranger, and what cannot be read back is lost.
+// codec encodes times to the nanosecond with their zone, and takes strings with any octets: an envelope is
+// written by a stranger, and what cannot be read back is lost.
 type codec struct {
 	enc cbor.UserBufferEncMode
 	dec cbor.DecMode
@@ -39,7 +39,8 @@ func newCodec() (codec, error) {
 	return codec{enc, dec}, err
 }
 
-// A stub is the fixed part of a stored record: what the engine itself needs to know of it without decoding it.
+// A stub is the fixed part of a stored record: what the engine itself needs to know of it without decoding
+// it.
 type stub struct {
 	held, body bool
 	due        uint64
@@ -79,7 +80,8 @@ func parseStub(v []byte) (stub, []byte, error) {
 		return stub{}, nil, errRecord
 	}
 	if v[0] != recordVersion {
-		return stub{}, nil, fmt.Errorf("%w: its version is %d, this program knows %d", errRecord, v[0], recordVersion)
+		return stub{}, nil, fmt.Errorf("%w: its version is %d, this program knows %d",
+			errRecord, v[0], recordVersion)
 	}
 	n := int(binary.BigEndian.Uint16(v[fixed-2:]))
 	if len(v) < fixed+n {

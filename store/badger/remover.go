@@ -9,7 +9,8 @@ import (
 )
 
 // A remover unlinks the files of finished records. Only when the directory is durable without them are their
-// removal marks cleared: a file that comes back after a power cut would be taken for mail that lost its record.
+// removal marks cleared: a file that comes back after a power cut would be taken for mail that lost its
+// record.
 type remover struct {
 	e *Engine
 
@@ -97,7 +98,8 @@ func (r *remover) unlink(ids, gone []mail.ID) []mail.ID {
 	return gone
 }
 
-// clear makes the directories durable and clears the marks. What fails is done again by the next reconciliation.
+// clear makes the directories durable and clears the marks. What fails is done again by the next
+// reconciliation.
 func (r *remover) clear(ids []mail.ID) {
 	if len(ids) == 0 {
 		return

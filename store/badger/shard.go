@@ -13,8 +13,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// The spool has 256 directories. Which one a body goes to depends on the minute of its ID, not on chance: so those
-// that are made durable together share a directory, one fsync serves them all, and few are open.
+// The spool has 256 directories. Which one a body goes to depends on the minute of its ID, not on chance: so
+// those that are made durable together share a directory, one fsync serves them all, and few are open.
 
 // openShards bounds the directories that are kept open.
 const openShards = 8
@@ -29,8 +29,8 @@ func refOf(id mail.ID) store.BodyRef {
 
 var errRef = errors.New("store: this is no reference to a body")
 
-// parseRef takes a reference apart. It cannot name anything outside of the spool: what does not come from refOf
-// is refused.
+// parseRef takes a reference apart. It cannot name anything outside of the spool: what does not come from
+// refOf is refused.
 func parseRef(ref store.BodyRef) (mail.ID, error) {
 	if len(ref) != 3+mail.IDLen {
 		return mail.ID{}, errRef
@@ -42,7 +42,8 @@ func parseRef(ref store.BodyRef) (mail.ID, error) {
 	return id, nil
 }
 
-// A shard is one directory of the spool, held open so that what is done in it cannot be led elsewhere by a link.
+// A shard is one directory of the spool, held open so that what is done in it cannot be led elsewhere by a
+// link.
 type shard struct {
 	root  *os.Root
 	dir   *os.File // the same, for fsync

@@ -18,8 +18,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// The snapshot of the marks is a copy of their keys and values, fresh and packed, with content keys and folders. A
-// rebuild loads it, so that it does not collect everything again.
+// The snapshot of the marks is a copy of their keys and values, fresh and packed, with content keys and
+// folders. A rebuild loads it, so that it does not collect everything again.
 
 const snapshotMagic = "mailretr seen 1\n"
 
@@ -147,8 +147,9 @@ func (e *Engine) hashOfSnapshot() bool {
 	return true
 }
 
-// loadSnapshot adds the marks of the snapshot to those that adoption has made, which are newer. One that is damaged
-// is an alarm, and what could be read of it is kept: a mark too many keeps mail upstream, where somebody can look.
+// loadSnapshot adds the marks of the snapshot to those that adoption has made, which are newer. One that is
+// damaged is an alarm, and what could be read of it is kept: a mark too many keeps mail upstream, where
+// somebody can look.
 func (e *Engine) loadSnapshot(ctx context.Context) error {
 	f, r, key, err := e.openSnapshot()
 	if err == nil && f != nil && key != e.hash {
@@ -166,8 +167,8 @@ func (e *Engine) loadSnapshot(ctx context.Context) error {
 		if ctx.Err() != nil || e.usable() != nil {
 			return err
 		}
-		e.alarm(mail.OpStore, "the saved marks could not be loaded; mail that was collected before may be collected "+
-			"again", err)
+		e.alarm(mail.OpStore, "the saved marks could not be loaded; mail that was collected before may "+
+			"be collected again", err)
 	}
 	return nil
 }

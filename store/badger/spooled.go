@@ -18,8 +18,8 @@ import (
 // errTorn says that a spool file is not whole: it was never sealed, or it is damaged.
 var errTorn = errors.New("store: the spool file is not whole")
 
-// A spooled is a sealed body that is open for reading. Its octets are read with pread: not for concurrent use, but
-// two of one body do not disturb each other.
+// A spooled is a sealed body that is open for reading. Its octets are read with pread: not for concurrent
+// use, but two of one body do not disturb each other.
 type spooled struct {
 	*io.SectionReader
 	file    *os.File

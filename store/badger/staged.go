@@ -6,8 +6,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// A staged set knows the bodies of this process that no commit has named yet. A body is protected here against the
-// sweep, and against being discarded while a commit that names it is under way, whose answer nobody knows.
+// A staged set knows the bodies of this process that no commit has named yet. A body is protected here
+// against the sweep, and against being discarded while a commit that names it is under way, whose answer
+// nobody knows.
 type staged struct {
 	mu sync.Mutex
 	m  map[mail.ID]*stage
@@ -72,8 +73,8 @@ func (s *staged) settle(id mail.ID, named bool) (remove bool) {
 	return false
 }
 
-// discard gives a body up. It says true if the file has to be removed now, and then forgotten: not if a commit has
-// named it or may do so.
+// discard gives a body up. It says true if the file has to be removed now, and then forgotten: not if a
+// commit has named it or may do so.
 func (s *staged) discard(id mail.ID) (remove bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

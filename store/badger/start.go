@@ -17,9 +17,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// Open makes this process the owner of the state and opens it, building the database again from the spool if it is
-// damaged. What a crash left is in order when it returns: unfinished bodies are gone, finished files removed,
-// files without a record adopted, records without a file held.
+// Open makes this process the owner of the state and opens it, building the database again from the spool if
+// it is damaged. What a crash left is in order when it returns: unfinished bodies are gone, finished files
+// removed, files without a record adopted, records without a file held.
 func Open(ctx context.Context, opt Options) (*Engine, error) {
 	if opt.Dir == "" {
 		return nil, errors.New("store: no state directory is configured")
@@ -50,8 +50,8 @@ func (e *Engine) open(ctx context.Context) (err error) {
 		return err
 	}
 	if n, ok := openFiles(); ok && n < fewFiles {
-		e.alarm(mail.OpStore, fmt.Sprintf("this process may have only %d files open (ulimit -n); the database needs "+
-			"some dozens and ends the process when it gets none: allow %d or more", n, fewFiles), nil)
+		e.alarm(mail.OpStore, fmt.Sprintf("this process may have only %d files open (ulimit -n); the database "+
+			"needs some dozens and ends the process when it gets none: allow %d or more", n, fewFiles), nil)
 	}
 	known, err := e.readFormat()
 	if err != nil {
@@ -154,17 +154,17 @@ func (e *Engine) openDatabase() (rebuild bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("the database is damaged (%s) and cannot be moved aside: %w", why, err)
 	}
-	e.alarm(mail.OpStore, "the database is damaged and is built again from the spool; mail may be delivered twice. "+
-		aside+"The reason: "+mail.Printable(why, 512), nil)
+	e.alarm(mail.OpStore, "the database is damaged and is built again from the spool; mail may be delivered "+
+		"twice. "+aside+"The reason: "+mail.Printable(why, 512), nil)
 	if err := e.tryOpen(); err != nil {
 		return false, fmt.Errorf("opening a new database: %w", err)
 	}
 	return true, nil
 }
 
-// inspect prepares the files of the database and returns why it must not be opened. Badger takes a directory with
-// tables and without MANIFEST for an empty one, and deletes the tables; a file of length zero, which a kill may leave,
-// makes it fail.
+// inspect prepares the files of the database and returns why it must not be opened. Badger takes a directory
+// with tables and without MANIFEST for an empty one, and deletes the tables; a file of length zero, which a
+// kill may leave, makes it fail.
 func (e *Engine) inspect() (why string) {
 	manifest, tables := false, false
 	files, _ := os.ReadDir(e.dbDir())
@@ -241,9 +241,9 @@ func (e *Engine) tryOpen() (err error) {
 	return err
 }
 
-// badgerOptions are measured: small memory tables, because a queue is small and their memory is ours; every commit
-// synced; no value ever large enough for the value log, whose errors are lost; no check of conflicts, because one
-// goroutine writes; tables checked when they are opened.
+// badgerOptions are measured: small memory tables, because a queue is small and their memory is ours; every
+// commit synced; no value ever large enough for the value log, whose errors are lost; no check of conflicts,
+// because one goroutine writes; tables checked when they are opened.
 func (e *Engine) badgerOptions() badger.Options {
 	return badger.DefaultOptions(e.dbDir()).
 		WithSyncWrites(true).
@@ -301,6 +301,7 @@ func (e *Engine) recover(ctx context.Context, rebuild bool, hold []mail.ID) erro
 			return err
 		}
 	}
+	e.flattened = e.opt.Now()
 	if err := e.restoreBallast(); err != nil {
 		e.alarm(mail.OpStore, "the ballast could not be made", err)
 	}

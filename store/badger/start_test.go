@@ -110,7 +110,8 @@ func TestOneOwner(t *testing.T) {
 	r.fill(1) // unharmed
 }
 
-// TestD4_EmptyFiles leaves what a kill leaves between the creation of a file of Badger's and its first length.
+// TestD4_EmptyFiles leaves what a kill leaves between the creation of a file of Badger's and its first
+// length.
 func TestD4_EmptyFiles(t *testing.T) {
 	r := openRig(t, newDir(t))
 	all := r.fill(5)
@@ -222,6 +223,20 @@ func TestD2_D8_Options(t *testing.T) {
 	if o.MetricsEnabled { // D10 would make Size 0: nothing here asks for it
 		t.Error("metrics are on")
 	}
+}
+
+// TestTendDaily runs the daily part while there is something to merge.
+func TestTendDaily(t *testing.T) {
+	now := start
+	r := openRig(t, newDir(t), func(o *Options) { o.Now = func() time.Time { return now } })
+	all := r.fill(3)
+	must(t, r.Tend(ctx))
+	now = now.Add(25 * time.Hour)
+	must(t, r.Tend(ctx))
+	if !r.flattened.Equal(now) {
+		t.Fatal("not done")
+	}
+	r.wantAll(all)
 }
 
 func TestDueTooFar(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Making a file durable costs a trip to the disk, and a file system can take many on one. So seals are gathered
-// in rounds: while one round is being synced, those that come wait for the next, which makes all of them durable
-// together. One alone waits for nothing.
+// Making a file durable costs a trip to the disk, and a file system can take many on one. So seals are
+// gathered in rounds: while one round is being synced, those that come wait for the next, which makes all of
+// them durable together. One alone waits for nothing.
 
 const (
 	// syncsAtOnce is how many fsync calls run side by side; more than eight were slower in all measurements.
@@ -112,8 +112,8 @@ func (s *syncer) run(seals []seal) {
 	}
 }
 
-// runWhole syncs the file system. False means that it was not done, or that something failed on it: then each file
-// is asked for its own error.
+// runWhole syncs the file system. False means that it was not done, or that something failed on it: then each
+// file is asked for its own error.
 func (s *syncer) runWhole() bool {
 	if s.whole == nil || s.now().UnixNano() < s.rest.Load() {
 		return false

@@ -105,7 +105,9 @@ func contentKeys(t *testing.T, s *state) {
 	}
 	want("a", store.Taken, store.Unseen, store.Unseen)
 	want("b", store.Unseen, store.Unseen, store.Kept)
-	s.commit(&store.Batch{Seen: []store.Seen{{Account: "a", UID: "f/1/1", Mark: store.Taken, Size: 10, Key: k2}}})
+	s.commit(&store.Batch{Seen: []store.Seen{
+		{Account: "a", UID: "f/1/1", Mark: store.Taken, Size: 10, Key: k2},
+	}})
 	want("a", store.LetGo, store.Unseen, store.Taken)
 	s.commit(&store.Batch{Forget: []store.Seen{{Account: "a", UID: "f/1/1"}, {Account: "a", UID: "f/1/2"}}})
 	want("a", store.Unseen, store.Unseen, store.Unseen)
@@ -117,7 +119,8 @@ func contentKeys(t *testing.T, s *state) {
 func strangeUIDs(t *testing.T, s *state) {
 	uids := []mail.UID{
 		"0", "1", "01", " 1", "../../etc/passwd", "a/b", "a\x00b", "a\x00", "a", "\xff", "\xff\xff", ":", "::",
-		"INBOX/1/1", "INBOX/1/01", "INBOX/01/1", "INBOX/1/4294967295", "INBOX/1/4294967296", "INBOX/1/0", "INBOX//1",
+		"INBOX/1/1", "INBOX/1/01", "INBOX/01/1", "INBOX/1/4294967295", "INBOX/1/4294967296", "INBOX/1/0",
+		"INBOX//1",
 		"/1/1", "//", "a/b/1/1", "a/b/1/2", "1/1", "INBOX/1/1 ", "INBOX/1/+1", "m/1/1",
 		mail.UID(strings.Repeat("x", 71)), mail.UID(strings.Repeat("x", 1000)),
 		mail.UID(strings.Repeat("x", 1_000_000)), mail.UID(strings.Repeat("x", 1_000_001)),
@@ -173,8 +176,9 @@ func notes(t *testing.T, s *state) {
 		return strings.Join(all, "")
 	}
 	for range 2 {
-		if a, b, c, d := got("s", ""), got("s", "o"), got("s", "ok"), got("", ""); a+b+c+d != "12678"+"167"+"2"+"5" {
-			t.Fatal("notes:", a, b, c, d)
+		all := []string{got("s", ""), got("s", "o"), got("s", "ok"), got("", "")}
+		if !slices.Equal(all, []string{"12678", "167", "2", "5"}) {
+			t.Fatal("notes:", all)
 		}
 		s.reopen()
 	}
@@ -183,7 +187,9 @@ func notes(t *testing.T, s *state) {
 			t.Fatal("a long key came back changed")
 		}
 	}
-	s.commit(&store.Batch{Notes: []store.Note{{Space: "s", Owner: "o", Key: long}, {Space: "s", Owner: "o", Key: "none"}}})
+	s.commit(&store.Batch{Notes: []store.Note{
+		{Space: "s", Owner: "o", Key: long}, {Space: "s", Owner: "o", Key: "none"},
+	}})
 	if v := got("s", "o"); v != "17" {
 		t.Fatal("after removal:", v)
 	}

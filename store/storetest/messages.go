@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,8 +105,10 @@ func seenLeavesNothing(t *testing.T, s *state) {
 	b := &store.Batch{
 		Put: []store.Record{r},
 		Seen: []store.Seen{
-			{Account: "a", UID: "3", Mark: store.Taken, New: true}, {Account: "a", UID: "2", Mark: store.Taken, New: true},
-			{Account: "a", UID: "1", Mark: store.Taken, New: true}, {Account: "b", UID: "1", Mark: store.Taken, New: true},
+			{Account: "a", UID: "3", Mark: store.Taken, New: true},
+			{Account: "a", UID: "2", Mark: store.Taken, New: true},
+			{Account: "a", UID: "1", Mark: store.Taken, New: true},
+			{Account: "b", UID: "1", Mark: store.Taken, New: true},
 		},
 	}
 	err := s.e.Commit(ctx, b)
@@ -127,7 +128,8 @@ func seenLeavesNothing(t *testing.T, s *state) {
 	s.wantMark("a", "1", store.Known)
 	// Equal UIDs in one batch are not both new.
 	twice := &store.Batch{Seen: []store.Seen{
-		{Account: "a", UID: "9", Mark: store.Taken, New: true}, {Account: "a", UID: "9", Mark: store.Taken, New: true},
+		{Account: "a", UID: "9", Mark: store.Taken, New: true},
+		{Account: "a", UID: "9", Mark: store.Taken, New: true},
 	}}
 	if err := s.e.Commit(ctx, twice); !errors.As(err, &seen) {
 		t.Fatal("one UID twice:", err)
@@ -147,158 +149,12 @@ func letGoIsNew(t *testing.T, s *state) {
 	s.wantMark("a", "1", store.Taken)
 }
 
-func fencedChangesNothing(t *testing.T, s *state) {
-	r := s.put("jaco", "text")
-	old := s.lease(store.Filter{}, 1, time.Minute)
-	s.clock.Add(2 * time.Minute)
-	young := s.lease(store.Filter{}, 1, time.Minute)
-	if len(old) != 1 || len(young) != 1 || young[0].Lease.Epoch <= old[0].Lease.Epoch {
-		t.Fatalf("leases: %+v, %+v", old, young)
-	}
-	b := &store.Batch{
-		Fence: []store.Lease{old[0].Lease}, Remove: []mail.ID{r.ID},
-		Seen: []store.Seen{{Account: "a", UID: "1", Mark: store.LetGo}},
-	}
-	if err := s.e.Commit(ctx, b); !errors.Is(err, store.ErrFenced) {
-		t.Fatal("a lease that is somebody else's:", err)
-	}
-	s.wantIDs("after ErrFenced", r.ID)
-	s.wantMark("a", "1", store.Unseen)
-	b.Fence = []store.Lease{young[0].Lease, old[0].Lease}
-	if err := s.e.Commit(ctx, b); !errors.Is(err, store.ErrFenced) {
-		t.Fatal("one of two leases that is somebody else's:", err)
-	}
-	b = &store.Batch{Fence: []store.Lease{young[0].Lease}, Remove: []mail.ID{r.ID}}
-	s.commit(b)
-	s.wantIDs("after the settlement")
-	again := &store.Batch{Fence: []store.Lease{young[0].Lease}, Put: []store.Record{}}
-	if err := s.e.Commit(ctx, again); !errors.Is(err, store.ErrFenced) {
-		t.Fatal("a lease that has ended with its commit:", err)
-	}
-}
-
-func leaseRunsOut(t *testing.T, s *state) {
-	s.put("jaco", "text")
-	first := s.lease(store.Filter{}, 5, time.Minute)
-	if len(first) != 1 {
-		t.Fatal("leased", len(first))
-	}
-	if l := s.lease(store.Filter{}, 5, time.Minute); len(l) != 0 {
-		t.Fatal("leased twice")
-	}
-	s.clock.Add(time.Minute)
-	second := s.lease(store.Filter{}, 5, time.Minute)
-	if len(second) != 1 || second[0].Lease.Epoch <= first[0].Lease.Epoch {
-		t.Fatalf("after it ran out: %+v", second)
-	}
-}
-
-func leaseInDueOrder(t *testing.T, s *state) {
-	var want []mail.ID
-	for i := range 10 {
-		r := s.record("jaco")
-		r.Due = r.Due.Add(time.Duration(10-i) * time.Second)
-		s.commit(&store.Batch{Put: []store.Record{r}})
-		want = append([]mail.ID{r.ID}, want...)
-	}
-	other := s.record("jaco")
-	other.Lane, other.Due = "other", s.clock.Now().Add(3500*time.Millisecond)
-	s.commit(&store.Batch{Put: []store.Record{other}})
-	_, next, err := s.e.LeaseMessages(ctx, store.Filter{Lane: "mta"}, 3, time.Hour)
-	if err != nil || !next.Equal(s.clock.Now().Add(time.Second)) {
-		t.Fatal("nothing is due yet, next is", next, err)
-	}
-	s.clock.Add(4 * time.Second)
-	l, next, err := s.e.LeaseMessages(ctx, store.Filter{Lane: "mta"}, 3, time.Hour)
-	if err != nil || len(l) != 3 || l[0].Record.ID != want[0] || l[1].Record.ID != want[1] || l[2].Record.ID != want[2] {
-		t.Fatalf("in one lane: %v, %v", l, err)
-	}
-	if !next.Equal(s.clock.Now()) {
-		t.Fatalf("next is %v, now is %v", next, s.clock.Now())
-	}
-	l = s.lease(store.Filter{}, 9, time.Hour)
-	if len(l) != 2 || l[0].Record.ID != other.ID || l[1].Record.ID != want[3] {
-		t.Fatalf("in all lanes: %v", l)
-	}
-	if _, next, err := s.e.LeaseMessages(ctx, store.Filter{Lane: "empty"}, 3, time.Hour); err != nil || !next.IsZero() {
-		t.Fatal("an empty lane has something next:", next, err)
-	}
-	s.reopen()
-	l = s.lease(store.Filter{Lane: "mta"}, 20, time.Hour)
-	if len(l) != 4 {
-		t.Fatalf("after reopening %d are due, want 4: leases end with the process, due times stay", len(l))
-	}
-}
-
-func leaseByID(t *testing.T, s *state) {
-	held := s.record("jaco")
-	held.Hold = store.HoldAdmin
-	late := s.record("jaco")
-	late.Due = late.Due.Add(time.Hour)
-	s.commit(&store.Batch{Put: []store.Record{held, late}})
-	f := store.Filter{IDs: []mail.ID{held.ID, late.ID, mail.NewID(s.clock.Now(), nil)}}
-	if l := s.lease(f, 10, time.Minute); len(l) != 2 {
-		t.Fatalf("by ID: %v", l)
-	}
-	if l := s.lease(f, 10, time.Minute); len(l) != 0 {
-		t.Fatalf("by ID, again: %v", l)
-	}
-}
-
-func heldIsNotDue(t *testing.T, s *state) {
-	r := s.put("jaco", "text")
-	l := s.lease(store.Filter{}, 1, time.Minute)
-	r.Hold = store.HoldAdmin
-	s.commit(&store.Batch{Put: []store.Record{r}, Fence: []store.Lease{l[0].Lease}})
-	if l := s.lease(store.Filter{}, 1, time.Minute); len(l) != 0 {
-		t.Fatal("what is held was leased")
-	}
-	lanes, err := s.e.Lanes(ctx)
-	if err != nil || len(lanes) != 0 {
-		t.Fatal("lanes of what is held:", lanes, err)
-	}
-	yes := true
-	if ids := s.ids(store.Filter{Held: &yes}); len(ids) != 1 {
-		t.Fatal("held are", ids)
-	}
-	s.reopen()
-	r.Hold = store.NotHeld
-	s.commit(&store.Batch{Put: []store.Record{r}})
-	if l := s.lease(store.Filter{}, 1, time.Minute); len(l) != 1 {
-		t.Fatal("what was released is not due")
-	}
-}
-
-func renewAndRelease(t *testing.T, s *state) {
-	s.put("jaco", "text")
-	l := s.lease(store.Filter{}, 1, time.Minute)[0].Lease
-	s.clock.Add(50 * time.Second)
-	held, err := s.e.Renew(ctx, time.Minute, l)
-	if err != nil || len(held) != 1 || !held[0].Until.Equal(s.clock.Now().Add(time.Minute)) {
-		t.Fatalf("Renew: %v, %v", held, err)
-	}
-	s.clock.Add(50 * time.Second)
-	if x := s.lease(store.Filter{}, 1, time.Minute); len(x) != 0 {
-		t.Fatal("a renewed lease ran out at its old end")
-	}
-	s.e.Release(held[0])
-	x := s.lease(store.Filter{}, 1, time.Minute)
-	if len(x) != 1 {
-		t.Fatal("what was released is not due")
-	}
-	s.e.Release(l) // an old one: nothing happens
-	if y := s.lease(store.Filter{}, 1, time.Minute); len(y) != 0 {
-		t.Fatal("an old lease gave a young one back")
-	}
-	if held, err := s.e.Renew(ctx, time.Minute, l); err != nil || len(held) != 0 {
-		t.Fatal("an old lease was renewed", held, err)
-	}
-}
-
 func sameBatchOnce(t *testing.T, s *state) {
 	r := s.record("jaco")
 	s.stage(&r, "text")
-	b := &store.Batch{Put: []store.Record{r}, Seen: []store.Seen{{Account: "a", UID: "1", Mark: store.Taken, New: true}}}
+	b := &store.Batch{Put: []store.Record{r}, Seen: []store.Seen{
+		{Account: "a", UID: "1", Mark: store.Taken, New: true},
+	}}
 	s.commit(b)
 	if b.ID == ([16]byte{}) {
 		t.Fatal("the engine has not set the batch's ID")
@@ -434,7 +290,9 @@ func bodyOctets(t *testing.T, s *state) {
 // anyOctets puts what breaks line-based formats into every field.
 func anyOctets(t *testing.T, s *state) {
 	var all []store.Record
-	for _, weird := range []string{"\n", "\r\n.\r\n", "\x00", "\xff\xfe", "1terliam", "mailret1", " -H\n", "é\u2028"} {
+	for _, weird := range []string{
+		"\n", "\r\n.\r\n", "\x00", "\xff\xfe", "1terliam", "mailret1", " -H\n", "é\u2028",
+	} {
 		r := full(s, weird)
 		s.stage(&r, "a: b\r\n\r\n"+weird)
 		s.commit(&store.Batch{Put: []store.Record{r}})
@@ -550,7 +408,9 @@ func largeBatch(t *testing.T, s *state) {
 		b.Put = append(b.Put, r)
 	}
 	for i := range 5000 {
-		b.Seen = append(b.Seen, store.Seen{Account: "a", UID: mail.UID(fmt.Sprintf("uid%d", i)), Mark: store.Known, New: true})
+		b.Seen = append(b.Seen, store.Seen{
+			Account: "a", UID: mail.UID(fmt.Sprintf("uid%d", i)), Mark: store.Known, New: true,
+		})
 	}
 	s.commit(b)
 	for range 2 {
@@ -571,7 +431,8 @@ func tooManyRecipients(t *testing.T, s *state) {
 	for range 10_000 {
 		r.Recipients = append(r.Recipients, rcpt(mail.Path(text(100))))
 	}
-	if err := s.e.Commit(ctx, &store.Batch{Put: []store.Record{r}}); err == nil || errors.Is(err, store.ErrUnknown) {
+	err := s.e.Commit(ctx, &store.Batch{Put: []store.Record{r}})
+	if err == nil || errors.Is(err, store.ErrUnknown) {
 		t.Fatal("a record of more than 256 KiB:", err)
 	}
 	if _, err := s.e.Stage(ctx, &r); err == nil {
@@ -620,80 +481,4 @@ func closed(t *testing.T, s *state) {
 			t.Fatalf("call %d after Close: %v", i, err)
 		}
 	}
-}
-
-// parallel has eight writers and two deliverers at work at once; each message ends exactly once.
-func parallel(t *testing.T, s *state) {
-	const writers, each = 8, 25
-	var mu sync.Mutex
-	ended := make(map[mail.ID]int)
-	var put, work sync.WaitGroup
-	var serial sync.Mutex
-	for w := range writers {
-		put.Go(func() {
-			for i := range each {
-				serial.Lock()
-				r := s.record("jaco")
-				serial.Unlock()
-				s.stage(&r, text(100+i))
-				b := &store.Batch{Put: []store.Record{r}, Seen: []store.Seen{
-					{Account: "a", UID: mail.UID(fmt.Sprintf("f/%d/%d", w+1, i+1)), Mark: store.Taken, New: true},
-				}}
-				if err := s.e.Commit(ctx, b); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	stop := make(chan struct{})
-	for range 2 {
-		work.Go(func() {
-			for {
-				l, _, err := s.e.LeaseMessages(ctx, store.Filter{Due: epoch.Add(time.Hour)}, 3, time.Minute)
-				if err != nil {
-					t.Error(err)
-				}
-				for _, x := range l {
-					b := &store.Batch{Remove: []mail.ID{x.Record.ID}, Fence: []store.Lease{x.Lease}}
-					if err := s.e.Commit(ctx, b); err != nil {
-						t.Error(err)
-					}
-					mu.Lock()
-					ended[x.Record.ID]++
-					mu.Unlock()
-				}
-				if len(l) > 0 {
-					continue
-				}
-				select {
-				case <-s.e.Wake():
-				case <-stop:
-					return
-				}
-			}
-		})
-	}
-	put.Wait()
-	for n := 0; n < writers*each; {
-		mu.Lock()
-		n = len(ended)
-		mu.Unlock()
-		if n < writers*each {
-			if l := s.ids(store.Filter{}); len(l) == 0 {
-				break // the last one is being counted
-			}
-		}
-	}
-	close(stop)
-	work.Wait()
-	if len(ended) != writers*each {
-		t.Fatalf("%d of %d ended", len(ended), writers*each)
-	}
-	for id, n := range ended {
-		if n != 1 {
-			t.Fatalf("%s ended %d times", id, n)
-		}
-	}
-	s.reopen()
-	s.wantIDs("after all ended")
 }

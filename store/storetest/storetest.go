@@ -1,7 +1,7 @@
 // Package storetest is the contract of a store.Engine as a suite, and a wrapper that loses answers.
 //
-// Every engine passes Run; whoever is written against the interface is tested over Flaky as well. Read Run first:
-// its list is the contract in one line each.
+// Every engine passes Run; whoever is written against the interface is tested over Flaky as well. Read Run
+// first: its list is the contract in one line each.
 package storetest
 
 import (
@@ -20,8 +20,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// An Opener opens one state, again each time it is called; the engine before must be closed. Routing of adopted
-// records is to the lane "adopted".
+// An Opener opens one state, again each time it is called; the engine before must be closed. Routing of
+// adopted records is to the lane "adopted".
 type Opener func(t testing.TB, now func() time.Time) store.Engine
 
 // Run tests an engine. fresh makes an empty state.
@@ -255,8 +255,8 @@ func instant(t time.Time) time.Time {
 	return t.UTC().Round(0)
 }
 
-// Flaky loses answers: of each n commits that were made, one is said to be unknown. It is for testing whoever has to
-// ask again.
+// Flaky loses answers: of each n commits that were made, one is said to be unknown. It is for testing whoever
+// has to ask again.
 type Flaky struct {
 	store.Engine
 	N int // 0 and 1: every one; the first is lost, so that a test with one commit meets it
