@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
+	"mailretr/store/mail"
+	"mailretr/store/status"
 )
 
 func newQueue(a *app) *cobra.Command {
@@ -108,8 +111,33 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 	if err := t.Flush(); err != nil || a.json || !a.out.TTY {
 		return err
 	}
-	a.out.Printf("%s\n", sum.text(a.now()))
-	return nil
+	lanes, err := a.lanes(c.Context(), d)
+	a.out.Printf("%s%s\n", sum.text(a.now()), lanes)
+	return err
+}
+
+// lanes says whether the next hops answer, as far as that is known.
+func (a *app) lanes(ctx context.Context, d *control.Client) (text string, err error) {
+	for s, err := range d.Status(ctx) {
+		switch {
+		case err != nil:
+			return text, err
+		case s.Lane == nil || s.Lane.State == status.Never:
+		case s.Lane.State == status.OK:
+			text += "; " + hop(s.Lane) + " answers"
+		default:
+			text += fmt.Sprintf("; %s has been away since %s", hop(s.Lane), term.Clock(s.Lane.Since, a.now()))
+		}
+	}
+	return text, nil
+}
+
+// hop is what a lane is called by who looks for its server.
+func hop(l *status.Lane) string {
+	if l.Relay != "" {
+		return mail.Printable(l.Relay, 200)
+	}
+	return mail.Printable(l.Lane, 100)
 }
 
 // colourOf goes with the word in the column NEXT.

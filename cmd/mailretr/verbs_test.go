@@ -261,6 +261,23 @@ func TestStatusOnATerminal(t *testing.T) {
 	}
 }
 
+func TestQueueNamesTheNextHops(t *testing.T) {
+	now := time.Date(2026, 3, 4, 15, 0, 0, 0, time.UTC)
+	f := &status.Folder{Now: func() time.Time { return now }}
+	f.Keep(nil, []string{"a", "b", "c"})
+	f.Observe(mail.Event{Op: mail.OpDeliver, At: now, Lane: "a", Relay: "localhost:25", Outcome: mail.Delivered})
+	f.Observe(mail.Event{Op: mail.OpLane, At: now.Add(-time.Hour), Lane: "b", Outcome: mail.Deferred})
+	c := conf.Default()
+	a := newApp(nil, nil, nil)
+	a.now = func() time.Time { return now }
+	got, err := a.lanes(t.Context(), control.Local(control.House{
+		Engine: totals{}, Status: f, Config: func() *conf.Config { return &c },
+	}))
+	if want := "; b has been away since 14:00; localhost:25 answers"; got != want || err != nil {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
 // totals is an engine of which only the totals are asked.
 type totals struct{ store.Engine }
 

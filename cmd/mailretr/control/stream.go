@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +15,12 @@ import (
 // An answer is lines of JSON, each a frame: items, then either an error or the end. Whoever reads neither
 // was cut off.
 type frame struct {
-	Item  json.RawMessage `json:"item,omitempty"`
-	Error *Error          `json:"error,omitempty"`
-	End   bool            `json:"end,omitempty"`
+	Error *Error `json:"error,omitempty"`
+	End   bool   `json:"end,omitempty"`
 }
+
+// itemHead begins a line with an item. Both sides know it, so that an item is not read twice.
+const itemHead = `{"item":`
 
 const (
 	// maxFrame bounds a line that a client reads: a message may have 1,000 recipients with a reply each.
@@ -48,7 +51,7 @@ func (s *stream) item(v any, now bool) error {
 	if err != nil {
 		return err
 	}
-	return s.line(append(append([]byte(`{"item":`), b...), '}'), now)
+	return s.line(append(append([]byte(itemHead), b...), '}'), now)
 }
 
 func (s *stream) line(b []byte, now bool) error {
@@ -103,29 +106,36 @@ func items[T any](body io.Reader) iter.Seq2[T, error] {
 		lines := bufio.NewScanner(body)
 		lines.Buffer(make([]byte, 0, 64<<10), maxFrame)
 		for lines.Scan() {
-			var f frame
-			var v T
-			err := json.Unmarshal(lines.Bytes(), &f)
-			switch {
-			case err != nil:
-				err = cut(err)
-			case f.Error != nil:
-				err = f.Error
-			case f.End:
-				return
-			default:
-				err = json.Unmarshal(f.Item, &v)
-			}
-			if err != nil {
-				yield(zero, err)
+			v, end, err := item[T](lines.Bytes())
+			if end && err == nil {
 				return
 			}
-			if !yield(v, nil) {
+			if !yield(v, err) || err != nil {
 				return
 			}
 		}
 		yield(zero, cut(lines.Err()))
 	}
+}
+
+// item reads one line.
+func item[T any](line []byte) (v T, end bool, err error) {
+	if b, ok := bytes.CutPrefix(line, []byte(itemHead)); ok && len(b) > 0 {
+		if err = json.Unmarshal(b[:len(b)-1], &v); err != nil {
+			err = cut(err)
+		}
+		return v, false, err
+	}
+	var f frame
+	switch err = json.Unmarshal(line, &f); {
+	case err != nil:
+		return v, true, cut(err)
+	case f.Error != nil:
+		return v, true, f.Error
+	case !f.End:
+		return v, true, cut(errors.New("a line is neither item nor end"))
+	}
+	return v, true, nil
 }
 
 // cut is an answer that ended early.
