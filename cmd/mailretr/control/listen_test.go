@@ -284,6 +284,41 @@ func TestSilentPeers(t *testing.T) {
 	}
 }
 
+// A connection that ended makes room for another one, and those that are open at once are bounded.
+func TestManyPeers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, House{}, l)
+	for i := range 2*maxPeers + 1 {
+		c := Dial(path)
+		if _, err := c.Version(t.Context()); err != nil {
+			t.Fatal(i, err)
+		}
+		c.Close()
+	}
+	var open []net.Conn
+	for range maxPeers {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		open = append(open, c)
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := Dial(path).Version(context.Background())
+		answer <- err
+	}()
+	open[0].Close()
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOneAnswerOnTheWire(t *testing.T) {
 	h := newHouse(t)
 	h.Started = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

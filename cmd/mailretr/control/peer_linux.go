@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"net"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,7 +14,7 @@ const maxGroups = 65536
 
 // peerOf asks the kernel: SO_PEERCRED for the user and his group, SO_PEERGROUPS for the others (unix(7)).
 func peerOf(c net.Conn) (p peer) {
-	u, ok := c.(*net.UnixConn)
+	u, ok := c.(syscall.Conn)
 	if !ok {
 		return peer{err: errors.New("not a unix socket")}
 	}

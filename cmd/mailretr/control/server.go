@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"mailretr/conf"
@@ -103,7 +104,19 @@ func (b *bounded) Accept() (net.Conn, error) {
 		<-b.slots
 		return nil, err
 	}
-	return c, nil
+	return &slotted{UnixConn: c, slots: b.slots}, nil
+}
+
+// slotted gives its slot back when it is closed, however often that is.
+type slotted struct {
+	*net.UnixConn
+	once  sync.Once
+	slots chan struct{}
+}
+
+func (s *slotted) Close() error {
+	s.once.Do(func() { <-s.slots })
+	return s.UnixConn.Close()
 }
 
 // Handler is the API. It asks nobody who he is: Serve does.
