@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 
 	"github.com/emersion/go-imap/v2"
@@ -29,6 +31,7 @@ func newIMAP(name, password string) (*imapServer, error) {
 			return all.NewSession(), nil, nil
 		},
 		Caps:         imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapIMAP4rev2: {}, imap.CapUIDPlus: {}},
+		Logger:       log.New(io.Discard, "", 0),
 		InsecureAuth: true, // it listens on loopback, for seconds
 	})}, nil
 }
@@ -44,6 +47,8 @@ func (s *imapServer) serve(l net.Listener) error {
 	}
 	return nil
 }
+
+func (s *imapServer) close() error { return s.server.Close() }
 
 // left returns how many messages are in the maildrop.
 func (s *imapServer) left() (int, error) {

@@ -17,13 +17,20 @@ type pop3 struct {
 	user, password string
 
 	mu   sync.Mutex
-	mail []letter
-	sent int64 // octets of messages that were sent by RETR
+	mail []waiting
 }
 
-type letter struct {
+// waiting is one message in the maildrop.
+type waiting struct {
 	uid    string
 	octets []byte // CRLF
+}
+
+func (p *pop3) put(octets []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mail = append(p.mail, waiting{fmt.Sprintf("demo%d", len(p.mail)+1), octets})
+	return nil
 }
 
 // serve answers until the listener is closed.
@@ -45,11 +52,14 @@ func (p *pop3) serve(l net.Listener) error {
 	}
 }
 
+// close does nothing: sessions end with their connections.
+func (p *pop3) close() error { return nil }
+
 // left returns how many messages are in the maildrop.
-func (p *pop3) left() int {
+func (p *pop3) left() (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.mail)
+	return len(p.mail), nil
 }
 
 // pop3Session is one connection: a snapshot, and what it was told to delete.
@@ -59,7 +69,7 @@ type pop3Session struct {
 	w    *bufio.Writer
 	user string
 	in   bool
-	mail []letter
+	mail []waiting
 	dele map[int]bool
 }
 
@@ -110,7 +120,7 @@ func (s *pop3Session) login(password string) {
 		return
 	}
 	s.p.mu.Lock()
-	s.mail = append([]letter(nil), s.p.mail...)
+	s.mail = append([]waiting(nil), s.p.mail...)
 	s.p.mu.Unlock()
 	s.in, s.dele = true, map[int]bool{}
 	s.say("+OK")
@@ -163,10 +173,6 @@ func (s *pop3Session) message(verb, arg string) {
 			return
 		}
 		octets = append(bytes.Clone(head), "\r\n\r\n"...)
-	case "RETR":
-		s.p.mu.Lock()
-		s.p.sent += int64(len(octets))
-		s.p.mu.Unlock()
 	}
 	s.say("+OK")
 	for line := range bytes.Lines(octets) {
