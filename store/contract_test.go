@@ -13,6 +13,7 @@ import (
 	"mailretr/store"
 	"mailretr/store/badger"
 	"mailretr/store/mail"
+	"mailretr/store/storetest"
 )
 
 // engines are what the queue is tried over.
@@ -121,4 +122,9 @@ func arrived(t testing.TB, q *store.Queue) (all []relaytest.Arrival) {
 		all = append(all, a)
 	}
 	return all
+}
+
+// The engine that the queue is tried over keeps the contract itself.
+func TestMem(t *testing.T) {
+	storetest.Run(t, func(testing.TB) storetest.Opener { return store.Reopening() })
 }

@@ -47,6 +47,9 @@ func (s *settling) verdict(ctx context.Context, o owing, x *Recipient) (v verdic
 		s.hold(HoldRcpt, "the recipient that its maildrop is configured for is refused: "+x.Last.result().String())
 		return suspect
 	}
+	if s.success && how != "" {
+		return tell // the next hop took the message for somebody else: it knows what it does
+	}
 	err := s.q.with(ctx, s.j.Lane, func(l *laneState) {
 		if o.fresh {
 			v = s.q.Guard.failed(&l.trust, how, r, s.j.now, x.Times > 1)

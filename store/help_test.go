@@ -138,6 +138,11 @@ func newWorld(t *testing.T) *world {
 	c := newClock()
 	w := &world{T: t, clock: c, mem: newMem(c.now), report: &reporter{}, events: &events{}}
 	w.use(w.mem)
+	t.Cleanup(func() {
+		for _, s := range w.mem.disk.misused {
+			t.Error(s)
+		}
+	})
 	return w
 }
 

@@ -43,6 +43,7 @@ type disk struct {
 	bodies  map[BodyRef][]byte
 	done    map[[16]byte]bool
 	n       int
+	misused []string       // what nobody may do
 	reports map[string]int // reports ever committed, by UID and recipient reported on
 }
 
@@ -74,11 +75,18 @@ func (e *mem) reopen() *mem {
 	return e.disk.open(e.now)
 }
 
-func (e *mem) Commit(_ context.Context, b *Batch) error {
+func (e *mem) Commit(ctx context.Context, b *Batch) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.ID == [16]byte{} {
+		e.disk.n++
+		b.ID = [16]byte{1, byte(e.disk.n >> 16), byte(e.disk.n >> 8), byte(e.disk.n)}
 	}
 	e.commits++
 	var fault error
@@ -89,7 +97,7 @@ func (e *mem) Commit(_ context.Context, b *Batch) error {
 	if fault != nil && !lie {
 		return fault
 	}
-	if b.ID != [16]byte{} && e.disk.done[b.ID] {
+	if e.disk.done[b.ID] {
 		return fault
 	}
 	if err := e.check(b); err != nil {
@@ -97,11 +105,15 @@ func (e *mem) Commit(_ context.Context, b *Batch) error {
 	}
 	e.apply(b)
 	e.disk.done[b.ID] = true
+	e.hint()
+	return fault
+}
+
+func (e *mem) hint() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
 	}
-	return fault
 }
 
 func (e *mem) check(b *Batch) error {
@@ -111,20 +123,35 @@ func (e *mem) check(b *Batch) error {
 		}
 	}
 	var seen ErrSeen
+	twice := map[place]bool{}
+	for _, n := range b.Notes {
+		if len(n.Value) > 256<<10 {
+			return errTooBig
+		}
+	}
 	for _, s := range b.Seen {
+		if s.UID == "" {
+			return errors.New("an empty UID is nobody's")
+		}
 		m := e.disk.marks[s.Account][s.UID].Mark
-		if s.New && m != Unseen && m != LetGo {
+		k := place{s.Account, s.UID}
+		if s.New && (m != Unseen && m != LetGo || twice[k]) {
 			seen.UIDs = append(seen.UIDs, s.UID)
 		}
+		twice[k] = true
 	}
 	if len(seen.UIDs) > 0 {
 		return &seen
 	}
 	for _, r := range b.Put {
-		if _, ok := e.disk.bodies[r.Body]; !ok {
-			if _, there := e.disk.records[r.ID]; !there {
-				panic(fmt.Sprintf("a commit names the body %q, which is not sealed", r.Body))
-			}
+		_, ok := e.disk.bodies[r.Body]
+		_, there := e.disk.records[r.ID]
+		if r.Body != "" && (!ok && !there || !strings.HasPrefix(string(r.Body), r.ID.String())) {
+			e.disk.misused = append(e.disk.misused, "a commit names a body that is not sealed, or another's")
+			return errors.New("no such body")
+		}
+		if tooBig(&r) {
+			return errTooBig
 		}
 	}
 	return nil
@@ -229,13 +256,18 @@ func (e *mem) Same(_ context.Context, a mail.Account, keys [][16]byte) ([]Seen, 
 	all := make([]Seen, len(keys))
 	for i, k := range keys {
 		for _, s := range e.disk.marks[a] {
-			if s.Key == k && s.Mark > all[i].Mark {
+			better := all[i].Mark == Unseen || all[i].Mark == LetGo || s.Mark > all[i].Mark && s.Mark != LetGo
+			if k != [16]byte{} && s.Key == k && better {
 				all[i] = s
 			}
 		}
 	}
 	return all, nil
 }
+
+var errTooBig = errors.New("more than 256 KiB")
+
+func tooBig(r *Record) bool { return len(pack(r)) > 256<<10 }
 
 type memBody struct {
 	e    *mem
@@ -244,9 +276,17 @@ type memBody struct {
 	gone bool
 }
 
-func (e *mem) Stage(_ context.Context, r *Record) (Body, error) {
+func (e *mem) Stage(ctx context.Context, r *Record) (Body, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return nil, ErrClosed
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case tooBig(r):
+		return nil, errTooBig
+	}
 	if e.full {
 		return nil, ErrFull
 	}
@@ -273,7 +313,8 @@ func (b *memBody) Discard() error {
 	defer b.e.mu.Unlock()
 	for _, r := range b.e.disk.records {
 		if r.Body == b.ref {
-			panic("a body was discarded that a record names")
+			b.e.disk.misused = append(b.e.disk.misused, "a body was discarded that a record names")
+			return nil
 		}
 	}
 	if !b.gone {
@@ -294,6 +335,9 @@ func (e *mem) OpenBody(_ context.Context, ref BodyRef) (io.ReadSeekCloser, error
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	b, ok := e.disk.bodies[ref]
+	if e.closed {
+		return nil, ErrClosed
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrLost, ref)
 	}
@@ -318,14 +362,23 @@ func (e *mem) LeaseMessages(_ context.Context, f Filter, n int, ttl time.Duratio
 	if e.closed {
 		return nil, next, ErrClosed
 	}
+	now := e.now()
+	if !f.Due.IsZero() {
+		now = f.Due
+	}
+	soon := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
 	for _, r := range e.select_(f, true) {
 		switch {
-		case e.leased(r.ID), f.IDs == nil && r.Held():
-		case f.IDs == nil && r.Due.After(f.Due):
-			if next.IsZero() || r.Due.Before(next) {
-				next = r.Due
-			}
-		case len(l) < n:
+		case f.IDs == nil && r.Held():
+		case e.leased(r.ID):
+			soon(e.leases[r.ID].Until)
+		case f.IDs == nil && r.Due.After(now), len(l) == n:
+			soon(r.Due)
+		default:
 			e.epoch++
 			lease := Lease{Key: string(r.ID[:]), Epoch: e.epoch, Until: e.now().Add(ttl)}
 			e.leases[r.ID] = lease
@@ -373,6 +426,7 @@ func (e *mem) Renew(_ context.Context, ttl time.Duration, ls ...Lease) (kept []L
 func (e *mem) Release(ls ...Lease) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.hint()
 	for _, l := range ls {
 		if have, ok := e.leases[e.id(l.Key)]; ok && have.Epoch == l.Epoch {
 			delete(e.leases, e.id(l.Key))
@@ -384,7 +438,10 @@ func (e *mem) Get(_ context.Context, id mail.ID) (Record, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, ok := e.disk.records[id]
-	if !ok {
+	switch {
+	case e.closed:
+		return r, ErrClosed
+	case !ok:
 		return r, ErrNotFound
 	}
 	return r, nil
@@ -431,8 +488,12 @@ func (e *mem) Lanes(context.Context) (map[mail.Lane]time.Time, error) {
 	defer e.mu.Unlock()
 	all := map[mail.Lane]time.Time{}
 	for _, r := range e.disk.records {
-		if at, ok := all[r.Lane]; !r.Held() && !e.leased(r.ID) && (!ok || r.Due.Before(at)) {
-			all[r.Lane] = r.Due
+		due := r.Due
+		if e.leased(r.ID) {
+			due = e.leases[r.ID].Until
+		}
+		if at, ok := all[r.Lane]; !r.Held() && (!ok || due.Before(at)) {
+			all[r.Lane] = due
 		}
 	}
 	return all, nil
@@ -441,7 +502,11 @@ func (e *mem) Lanes(context.Context) (map[mail.Lane]time.Time, error) {
 func (e *mem) Totals(context.Context) (t Totals, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	t.Free = 1 << 40
 	for _, r := range e.disk.records {
+		if t.Oldest.IsZero() || r.Queued.Before(t.Oldest) {
+			t.Oldest = r.Queued
+		}
 		t.Messages++
 		t.Octets += r.Size
 		if r.Held() {
@@ -452,4 +517,10 @@ func (e *mem) Totals(context.Context) (t Totals, err error) {
 }
 
 func (e *mem) Wake() <-chan struct{} { return e.wake }
-func (e *mem) Close() error          { return nil }
+
+func (e *mem) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	return nil
+}

@@ -71,12 +71,15 @@ func (g Guard) failed(t *trust, how string, r *Record, now time.Time, again bool
 	return g.believed(t, now, now)
 }
 
+// maxAlike bounds how many ways of failing are told apart.
+const maxAlike = 100
+
 // count adds a failure and says whether the lane is suspect now.
 func (g Guard) count(t *trust, how string, sender mail.Path) bool {
 	if g.alike() < 0 {
 		return false
 	}
-	if t.alike == nil {
+	if t.alike == nil || len(t.alike) == maxAlike && t.alike[how] == nil {
 		t.alike = map[string]map[mail.Path]struct{}{}
 	}
 	if t.alike[how] == nil {

@@ -124,6 +124,21 @@ func TestReportAfterSuccess(t *testing.T) {
 	}
 }
 
+// Somebody else of the same message was taken: the refusal is believed at once.
+func TestReportBesideSuccess(t *testing.T) {
+	w := newWorld(t)
+	w.put(message("1", "a@example.org", "x@a.example", "y@a.example"))
+	w.pass("main", func(m *mail.Message) mail.Report {
+		if len(m.Envelope.Recipients) == 1 {
+			return mail.Report{yes} // the report
+		}
+		return mail.Report{no, yes}
+	})
+	if len(w.report.told) != 1 || len(w.records()) != 0 {
+		t.Errorf("told %v, left %v", w.report.told, w.records())
+	}
+}
+
 // last returns the id of the youngest record.
 func (w *world) last() mail.ID {
 	all := w.records()
