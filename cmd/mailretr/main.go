@@ -30,7 +30,7 @@ func run(args []string) int {
 
 // wired gives the verbs what they need of the house.
 func wired(a *app) *app {
-	a.open = a.inProcess
+	a.open, a.connect = a.inProcess, connectEverywhere
 	return a
 }
 

@@ -34,6 +34,9 @@ type recall struct {
 
 // Load returns what was saved under a key.
 func (r *recall) Load(key string) (value []byte, ok bool) {
+	if r.engine == nil { // `check --connect` has no state
+		return nil, false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.read == nil {
@@ -54,6 +57,9 @@ func (r *recall) Load(key string) (value []byte, ok bool) {
 
 // Save writes a key when its value has changed.
 func (r *recall) Save(key string, value []byte) {
+	if r.engine == nil {
+		return
+	}
 	if old, _ := r.Load(key); string(old) == string(value) {
 		return
 	}

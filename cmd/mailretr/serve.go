@@ -42,6 +42,10 @@ func (a *app) serve(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	d := &serving{app: a, paths: l.paths, log: logger(&l.config, a.stderr)}
+	if c := control.Dial(l.config.Socket); alreadyServed(ctx, c) {
+		return &control.Error{Code: control.Busy, Text: "a daemon is running already: it answers on " + l.config.Socket,
+			Hint: "to make it read its configuration again: mailretr reload"}
+	}
 	h, err := a.patiently(ctx, func() (*house, error) {
 		return assemble(ctx, &l.config, needs{
 			log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}},
@@ -60,6 +64,12 @@ func (a *app) serve(ctx context.Context) error {
 		err = &exit{exIOErr, cause}
 	}
 	return err
+}
+
+func alreadyServed(ctx context.Context, c *control.Client) bool {
+	defer c.Close()
+	found, err := c.Answers(ctx)
+	return found && err == nil
 }
 
 // patiently opens the state, and waits a while for a verb that works on it at the moment: two daemons are a mistake, a

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mailretr/conf"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// connectTime bounds what is found out about one place.
+const connectTime = time.Minute
+
+// connectAtOnce is how many places are asked at once: enough that one which hangs does not hold up the others.
+const connectAtOnce = 5
+
+// connectEverywhere logs in to each maildrop and lists it, and asks each destination whether it would take mail for the
+// postmaster. It collects, delivers and changes nothing.
+func connectEverywhere(ctx context.Context, c *conf.Config) iter.Seq[connection] {
+	return func(yield func(connection) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		found := make(chan connection)
+		slots := make(chan struct{}, connectAtOnce)
+		var work sync.WaitGroup
+		for _, ask := range places(c) {
+			work.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				limited, done := context.WithTimeout(ctx, connectTime)
+				defer done()
+				began := time.Now()
+				x := ask(limited)
+				x.Took = time.Since(began)
+				select {
+				case found <- x:
+				case <-ctx.Done():
+				}
+			})
+		}
+		go func() { work.Wait(); close(found) }()
+		for x := range found {
+			if !yield(x) {
+				return
+			}
+		}
+	}
+}
+
+// places are the questions, one per maildrop and destination.
+func places(c *conf.Config) (all []func(context.Context) connection) {
+	for i := range c.Maildrops {
+		m := &c.Maildrops[i]
+		all = append(all, func(ctx context.Context) connection { return connectMaildrop(ctx, m) })
+	}
+	for i := range c.Deliver {
+		d := &c.Deliver[i]
+		all = append(all, func(ctx context.Context) connection { return connectDestination(ctx, c, d) })
+	}
+	return all
+}
+
+func connectMaildrop(ctx context.Context, m *conf.Maildrop) connection {
+	meter := &wire.Meter{}
+	dial := dialOf(m, meter, slog.New(slog.DiscardHandler))
+	x := connection{Kind: "maildrop", Name: m.Name, Server: dial.Address}
+	nobody := surroundings{observe: mail.ObserverFunc(func(mail.Event) {}), log: slog.New(slog.DiscardHandler)}
+	drop, err := retrievers[m.Protocol](nobody, m, dial, mail.AccountOf(m.Protocol, m.Host, m.User)).Open(ctx)
+	if err != nil {
+		x.Err = err
+		return x
+	}
+	uids, complete, err := drop.List(ctx)
+	if err = errors.Join(err, drop.Close()); err != nil {
+		x.Err = err
+		return x
+	}
+	x.Text = fmt.Sprintf("logged in, %d messages, %d octets on the line", len(uids), meter.Up.Load()+meter.Down.Load())
+	if !complete {
+		x.Text += "; the listing is incomplete"
+	}
+	return x
+}
+
+func connectDestination(ctx context.Context, c *conf.Config, d *conf.Destination) connection {
+	x := connection{Kind: "destination", Name: d.Name, Server: d.Address}
+	make := deliverers[d.Kind]
+	if make == nil {
+		x.Err = fmt.Errorf("this version cannot deliver by %s", d.Kind)
+		return x
+	}
+	nobody := surroundings{observe: mail.ObserverFunc(func(mail.Event) {}), log: slog.New(slog.DiscardHandler)}
+	conn, err := make(nobody, d, mail.Lane(d.Name))
+	if err != nil {
+		x.Err = err
+		return x
+	}
+	defer conn.Close()
+	to := mail.Path(c.Bounce.Postmaster)
+	if to == "" {
+		to = "postmaster"
+	}
+	e := mail.Envelope{Reverse: mail.Path(c.Bounce.From), Recipients: []mail.Recipient{{Forward: to}}}
+	r := conn.Probe(ctx, &mail.Message{Envelope: e, Content: unread{}}).Of(0)
+	switch {
+	case r.Scope == mail.OfLane, r.Outcome == mail.Deferred && r.Reply == "":
+		x.Err = &mail.Trouble{Op: mail.OpProbe, Server: d.Address, Reply: r.Reply, Err: r.Err,
+			Hint: "Is the MTA running, and may we relay to it?"}
+	case r.Outcome == mail.Delivered:
+		x.Text = fmt.Sprintf("takes mail for %s", to)
+	default:
+		x.Text = fmt.Sprintf("answers; for %s it says: %s", to, mail.Printable(r.Reply, 300))
+	}
+	return x
+}
