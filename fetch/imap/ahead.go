@@ -187,9 +187,9 @@ func (s *session) spend(p *part) {
 	s.cond.Broadcast()
 }
 
-// pump asks for what comes next, as far as the window allows; not before half of it is free, so that commands are few.
-// Messages of another folder have to wait until the line is empty: only with wait does it wait. s.mu is held, and let go
-// of while something is sent.
+// pump asks for what comes next, as far as the window allows; not before half of it is free, so that
+// commands are few. Messages of another folder have to wait until the line is empty: only with wait does it
+// wait. s.mu is held, and let go of while something is sent.
 func (s *session) pump(wait bool) error {
 	if len(s.queue) > 0 && (s.out == 0 || s.out <= s.window/2) && len(s.asks) == 0 {
 		s.fill()
@@ -220,9 +220,9 @@ func (s *session) pump(wait bool) error {
 	return nil
 }
 
-// overtakes says whether a part could come before something that is on its way and will be read first, and would then stand
-// in its way. Servers answer pipelined commands in any order, Dovecot sometimes the last one first; for small messages that does
-// not matter. s.mu is held.
+// overtakes says whether a part could come before something that is on its way and will be read first, and
+// would then stand in its way. Servers answer pipelined commands in any order, Dovecot sometimes the last
+// one first; for small messages that does not matter. s.mu is held.
 func (s *session) overtakes(p *part) bool {
 	if p.size <= small {
 		return false
@@ -244,8 +244,8 @@ func (s *session) cannot(a *ask, err error) {
 	}
 }
 
-// fill makes asks of the beginning of the queue, one for each folder and section, with the announced order of the
-// first of each. s.mu is held.
+// fill makes asks of the beginning of the queue, one for each folder and section, with the announced order
+// of the first of each. s.mu is held.
 func (s *session) fill() {
 	n := 0
 	for n < len(s.queue) && n < maxSet {
@@ -263,8 +263,9 @@ func (s *session) fill() {
 	s.queue = s.queue[n:]
 }
 
-// measure fits the window to the line, by the time that half a window took: what is on its way should last for a few round
-// trips, and not for longer than a few seconds, because it is lost when the line breaks. s.mu is held.
+// measure fits the window to the line, by the time that half a window took: what is on its way should last
+// for a few round trips, and not for longer than a few seconds, because it is lost when the line breaks.
+// s.mu is held.
 func (s *session) measure() {
 	now := s.o.now()
 	switch d := now.Sub(s.filled); {
@@ -294,8 +295,8 @@ func (s *session) add(p *part) {
 	s.asks = append(s.asks, &ask{f: p.c.f, section: p.section, parts: []*part{p}})
 }
 
-// send sends one UID FETCH; s.mu is held, but not while the command leaves: the server may take it only after we
-// have read what it is sending.
+// send sends one UID FETCH; s.mu is held, but not while the command leaves: the server may take it only
+// after we have read what it is sending.
 func (s *session) send(a *ask) {
 	a.parts = slices.DeleteFunc(a.parts, func(p *part) bool {
 		if p.dropped {
@@ -396,6 +397,10 @@ func (s *session) need(p *part) error {
 		}
 		if err := s.pump(true); err != nil {
 			return err
+		}
+		if p.state == queued && s.inflight == 0 && len(s.asks) == 0 {
+			s.first(p) // whatever the window says: nothing else will come to change it
+			continue
 		}
 		if s.err != nil || p.state == kept || p.state == offered || p.state == missing {
 			continue

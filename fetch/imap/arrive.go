@@ -9,10 +9,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// route takes one FETCH response, whoever it was meant for: an unasked flag update can take the place of the answer, and
-// the answer then comes as unasked. The library reads no further while a literal waits here, so at any time there is at
-// most one. It returns false when the literal broke off: the library then reads on by itself, and neither m nor its command
-// may be touched again.
+// route takes one FETCH response, whoever it was meant for: an unasked flag update can take the place of
+// the answer, and the answer then comes as unasked. The library reads no further while a literal waits
+// here, so at any time there is at most one. It returns false when the literal broke off: the library then
+// reads on by itself, and neither m nor its command may be touched again.
 func (s *session) route(m *imapclient.FetchMessageData) bool {
 	var uid goimap.UID
 	i, said := info{size: -1}, false
@@ -57,8 +57,9 @@ func (s *session) learn(uid goimap.UID, i info) {
 	}
 }
 
-// body decides what becomes of a literal: kept in memory if it is small and there is room, offered to the caller when he
-// waits for it, thrown away if nobody wants it. Until then the line stands still. It returns false when it broke off.
+// body decides what becomes of a literal: kept in memory if it is small and there is room, offered to the
+// caller when he waits for it, thrown away if nobody wants it. Until then the line stands still. It returns
+// false when it broke off.
 func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +98,8 @@ func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection)
 	return lit.left == 0
 }
 
-// place does one thing with a literal, or says that it has to wait. s.mu is held, and let go of while octets are read.
+// place does one thing with a literal, or says that it has to wait. s.mu is held, and let go of while
+// octets are read.
 func (s *session) place(p *part, lit *literal, size int64) (again bool) {
 	switch {
 	case s.err != nil:
@@ -178,8 +180,8 @@ func (s *session) unasked(lit *literal) bool {
 	return lit.left == 0
 }
 
-// A literal is one of the library's that is not read again once it ended: whether well or broken off, the library's own
-// goroutine reads from then on.
+// A literal is one of the library's that is not read again once it ended: whether well or broken off, the
+// library's own goroutine reads from then on.
 type literal struct {
 	r     io.Reader
 	left  int64

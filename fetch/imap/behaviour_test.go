@@ -60,7 +60,8 @@ func TestNothingIsMarkedAsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kind(t, "Release under keep", d.(mail.Releaser).Release(t.Context(), []mail.UID{ms[0].Origin.UID}), mail.Local)
+	err := d.(mail.Releaser).Release(t.Context(), []mail.UID{ms[0].Origin.UID})
+	kind(t, "Release under keep", err, mail.Local)
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +108,13 @@ func TestHeaderIsPaidOnce(t *testing.T) {
 		if _, down := l.Octets(); down > 103_000 {
 			t.Errorf("%d octets crossed the line for 100 kB", down)
 		}
-		equal(t, fmt.Sprintf("commands, announced %v", ahead), len(s.fetches()), map[bool]int{false: 4, true: 2}[ahead])
+		commands := map[bool]int{false: 4, true: 2}[ahead]
+		equal(t, fmt.Sprintf("commands, announced %v", ahead), len(s.fetches()), commands)
 	}
 }
 
-// TestOneMissingOfMany: where an answer to a set lacks a message, it is asked for alone before it is given up.
+// TestOneMissingOfMany: where an answer to a set lacks a message, it is asked for alone before it is given
+// up.
 func TestOneMissingOfMany(t *testing.T) {
 	s := newServer(t)
 	s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"), letterOf(3, "three"))
@@ -146,8 +149,8 @@ func TestVanished(t *testing.T) {
 	equal(t, "left", len(s.left("INBOX")), 0)
 }
 
-// TestFolderMissing: it is named, nothing is concluded from the listing, the others flow; only when none is there it is
-// the session's end.
+// TestFolderMissing: it is named, nothing is concluded from the listing, the others flow; only when none is
+// there it is the session's end.
 func TestFolderMissing(t *testing.T) {
 	s := newServer(t)
 	s.put("INBOX", letterOf(1, "one"))
@@ -170,7 +173,8 @@ func TestFolderMissing(t *testing.T) {
 	kind(t, "no folder at all", err, mail.Local)
 }
 
-// TestFoldersInTurn: messages of two folders, announced in turn, are asked for folder by folder and read in turn.
+// TestFoldersInTurn: messages of two folders, announced in turn, are asked for folder by folder and read in
+// turn.
 func TestFoldersInTurn(t *testing.T) {
 	s := newServer(t)
 	r := s.retriever(nil)
@@ -185,7 +189,8 @@ func TestFoldersInTurn(t *testing.T) {
 	})
 	announce(t, d, mail.Whole, ms)
 	for i, m := range ms {
-		if got, err := read(t.Context(), m); err != nil || !strings.Contains(got, "Subject: "+number(uint32(i))+"\r") {
+		got, err := read(t.Context(), m)
+		if err != nil || !strings.Contains(got, "Subject: "+number(uint32(i))+"\r") {
 			t.Fatalf("%d, %v: %q, %v", i, m.Origin.UID, got, err)
 		}
 		d.Settle(t.Context(), m, done(m))
@@ -275,8 +280,8 @@ func (s *server) far(latency time.Duration) fetchtest.DialFunc {
 	}
 }
 
-// TestRoundTrips: a remembered server takes one for login and listing, one for the sizes, one for contents and one for
-// each of deletion and goodbye.
+// TestRoundTrips: a remembered server takes one for login and listing, one for the sizes, one for contents
+// and one for each of deletion and goodbye.
 func TestRoundTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const trip = 50 * time.Millisecond
@@ -292,13 +297,14 @@ func TestRoundTrips(t *testing.T) {
 			}
 			return float64(time.Since(began)) / float64(trip)
 		}
-		equal(t, "round trips of the first session", trips(), 0.5+7) // greeting; LOGIN, SELECT, SEARCH, sizes, contents, EXPUNGE, LOGOUT
+		// The greeting; LOGIN, SELECT, SEARCH, sizes, contents, STORE with EXPUNGE, LOGOUT.
+		equal(t, "round trips of the first session", trips(), 0.5+7)
 		equal(t, "round trips of the second", trips(), 0.5+5)
 	})
 }
 
-// TestTheLineIsFull: 500 messages of 5 kB at 50 ms, in the server's order and in another, take a few round trips, and
-// the session knows them by heart.
+// TestTheLineIsFull: 500 messages of 5 kB at 50 ms, in the server's order and in another, take a few round
+// trips, and the session knows them by heart.
 func TestTheLineIsFull(t *testing.T) {
 	for _, shuffled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -394,8 +400,8 @@ func TestImplicitTLS(t *testing.T) {
 	}
 }
 
-// TestReversingServer: Dovecot answers the newest of several pipelined commands first when its output was blocked. Nothing
-// comes twice because of that.
+// TestReversingServer: Dovecot answers the newest of several pipelined commands first when its output was
+// blocked. Nothing comes twice because of that.
 func TestReversingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -437,4 +443,32 @@ func TestReversingServer(t *testing.T) {
 			t.Errorf("%d octets came down for %d", down, total)
 		}
 	})
+}
+
+// TestHeaderThenAnother: a header that was read of an announced message does not hold its body; when the body
+// is wanted after all, it comes again.
+func TestHeaderThenAnother(t *testing.T) {
+	for _, n := range []int{1000, 400_000} {
+		s := newServer(t)
+		one, two := fetchtest.Text(n, 1), fetchtest.Text(n, 2)
+		s.put("INBOX", one, two)
+		d := open(t, s.retriever(nil))
+		ms := messages(t, d)
+		announce(t, d, mail.Whole, ms)
+		if _, err := ms[0].Content.Header(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range []int{1, 0} {
+			b, err := read(t.Context(), ms[i])
+			if err != nil || b != string([][]byte{one, two}[i]) {
+				t.Errorf("message %d: %d octets, %v", i, len(b), err)
+			}
+		}
+		if _, err := ms[0].Content.Open(t.Context()); err == nil {
+			t.Error("a content opens twice")
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -19,8 +19,8 @@ var (
 	errTwice     = errors.New("the message was read already")
 )
 
-// A content is one message. Not announced, Header costs HEADER and Open after it TEXT, so that together they cost the
-// message once.
+// A content is one message. Not announced, Header costs HEADER and Open after it TEXT, so that together
+// they cost the message once.
 type content struct {
 	s    *session
 	m    *mail.Message
@@ -195,7 +195,8 @@ func (r *reader) next(b []byte) (int, error) {
 	return n, err
 }
 
-// progress makes room in the window for what was read, so that the next message is on its way before this one ends.
+// progress makes room in the window for what was read, so that the next message is on its way before this
+// one ends.
 func (r *reader) progress() {
 	s := r.c.s
 	s.mu.Lock()
@@ -287,8 +288,8 @@ func (r *reader) header() ([]byte, error) {
 	}
 }
 
-// headerEnd returns the length of the header section with its empty line, or -1 if b does not hold it whole. all says that
-// b is the whole message, which may be nothing but a header.
+// headerEnd returns the length of the header section with its empty line, or -1 if b does not hold it
+// whole. all says that b is the whole message, which may be nothing but a header.
 func headerEnd(b []byte, all bool) int {
 	for at := 0; at < len(b); {
 		i := bytes.IndexByte(b[at:], '\n')
@@ -306,14 +307,15 @@ func headerEnd(b []byte, all bool) int {
 	return -1
 }
 
-// Close stops reading. A little that is left is read and thrown away; IMAP has no other way to stop a large rest than to
-// cut the connection, which ends the session.
+// Close stops reading. A little that is left is read and thrown away; IMAP has no other way to stop a large
+// rest than to cut the connection, which ends the session.
 func (r *reader) Close() error {
 	defer r.stop()
 	s := r.c.s
 	if r.lit != nil && r.n < r.size {
 		if r.size-r.n > abandon {
-			s.fail(mail.OpFetch, &mail.Trouble{Op: mail.OpFetch, Kind: mail.Local, Server: s.server(), Err: errAbandoned})
+			s.fail(mail.OpFetch, &mail.Trouble{Op: mail.OpFetch, Kind: mail.Local, Server: s.server(),
+				Err: errAbandoned})
 		} else {
 			n := drain(r.lit)
 			r.n += n

@@ -36,7 +36,8 @@ func TestContract(t *testing.T) {
 	fetchtest.Run(t, func(t *testing.T) fetchtest.Harness { return harness(t, nil) })
 }
 
-// TestContractNarrow: a window smaller than most messages, so that nearly all of them are streamed one by one.
+// TestContractNarrow: a window smaller than most messages, so that nearly all of them are streamed one by
+// one.
 func TestContractNarrow(t *testing.T) {
 	fetchtest.Run(t, func(t *testing.T) fetchtest.Harness {
 		return harness(t, func(_ *server, r *Retriever) { r.Limits.Window = 500 })

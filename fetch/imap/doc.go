@@ -1,18 +1,21 @@
-// Package imap collects mail from the folders of an IMAP account (RFC 9051, RFC 3501), one session per [Retriever.Open].
+// Package imap collects mail from the folders of an IMAP account (RFC 9051, RFC 3501), one session per
+// [Retriever.Open].
 //
-// It promises that no credential leaves before TLS where TLS is required; that a body counts as whole only when every
-// octet of its literal came and the server went on speaking sense behind it; that a message is matched by the UID the
-// server gives with it and by nothing else; that nothing is marked as read; that only messages which were settled
-// or released are ever expunged, where the server has UIDPLUS (RFC 4315) by their UIDs, and elsewhere only if nobody else's
-// mail would go with them; and that a hostile server costs bounded memory, time and octets.
+// It promises that no credential leaves before TLS where TLS is required; that a body counts as whole only
+// when every octet of its literal came and the server went on speaking sense behind it; that a message is
+// matched by the UID the server gives with it and by nothing else; that nothing is marked as read; that
+// only messages which were settled or released are ever expunged, where the server has UIDPLUS (RFC 4315)
+// by their UIDs, and elsewhere only if nobody else's mail would go with them; and that a hostile server
+// costs bounded memory, time and octets.
 //
-// The line is kept full: while messages are read and committed, the next ones are on their way. What is asked for ahead is
-// bounded by a window of octets that grows only when the line ran dry, because all of it is paid for even if the session
-// breaks. Small messages wait in memory, a large one waits on the line until it is read.
+// The line is kept full: while messages are read and committed, the next ones are on their way. What is
+// asked for ahead is bounded by a window of octets that grows only when the line ran dry, because all of it
+// is paid for even if the session breaks. Small messages wait in memory, a large one waits on the line
+// until it is read.
 //
-// It leaves to the caller which messages to fetch and when, to relay/wire the connection, its deadlines and its
-// security, and to emersion/go-imap the grammar. UIDs are those of RFC 9051, 2.3.1.1, with the folder and its
-// UIDVALIDITY in front: "INBOX/1714/88".
+// It leaves to the caller which messages to fetch and when, to relay/wire the connection, its deadlines and
+// its security, and to emersion/go-imap the grammar. UIDs are those of RFC 9051, 2.3.1.1, with the folder
+// and its UIDVALIDITY in front: "INBOX/1714/88".
 //
 // Read first: [Retriever.Open], then session.Ahead and session.body, the two ends of the pipeline.
 package imap

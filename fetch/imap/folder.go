@@ -12,8 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// searchChunk is how many messages one SEARCH speaks of. The library sorts an answer by insertion; a hostile order costs it
-// the square of what is in one answer, so an answer has to be short.
+// searchChunk is how many messages one SEARCH speaks of. The library sorts an answer by insertion; a
+// hostile order costs it the square of what is in one answer, so an answer has to be short.
 const searchChunk = 10_000
 
 // A folder is a mailbox in the sense of IMAP, and what was in it when the session was opened.
@@ -45,8 +45,8 @@ type listing struct {
 	done   func()
 }
 
-// ask sends a SELECT. The SEARCH goes with it if the server is known to answer in ranges and the folder to be small: it
-// then costs a few octets and saves a round trip.
+// ask sends a SELECT. The SEARCH goes with it if the server is known to answer in ranges and the folder to
+// be small: it then costs a few octets and saves a round trip.
 func (s *session) ask(f *folder, m *Memory) *listing {
 	l := &listing{s: s, f: f, done: s.line.begin(16*searchChunk + chatter)}
 	l.sel = s.c.Select(f.name, &goimap.SelectOptions{ReadOnly: s.o.After == Keep})
@@ -135,11 +135,12 @@ func (s *session) take(ctx context.Context, l *listing) (*mail.Trouble, error) {
 }
 
 func (s *session) odd(f *folder, k mail.Kind, why string) *mail.Trouble {
-	return &mail.Trouble{Op: mail.OpList, Kind: k, Server: s.server(), Err: fmt.Errorf("folder %q: %s", f.name, why)}
+	return &mail.Trouble{Op: mail.OpList, Kind: k, Server: s.server(),
+		Err: fmt.Errorf("folder %q: %s", f.name, why)}
 }
 
-// search lists a folder that is selected: in ranges where the server can (RFC 4731), which is a few octets for a
-// folder without gaps.
+// search lists a folder that is selected: in ranges where the server can (RFC 4731), which is a few octets
+// for a folder without gaps.
 func (s *session) search(ctx context.Context, f *folder) (*mail.Trouble, error) {
 	defer s.line.wide.Store(0)
 	for _, ranges := range []bool{true, false} {

@@ -9,10 +9,13 @@ import (
 	"mailretr/store/mail"
 )
 
-// FuzzReply: what is read before the library takes over. Nothing that comes out can hold a line end or leave its place.
+// FuzzReply: what is read before the library takes over. Nothing that comes out can hold a line end or
+// leave its place.
 func FuzzReply(f *testing.F) {
-	for _, s := range []string{"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready", "* PREAUTH hello", "* BYE [UNAVAILABLE] later",
-		"S1 OK", "* OK [", "* OK [CAPABILITY a]x] y", "* OK [CAPABILITY (a {3}] y", "*", "* ", "+ go", "* ok [capability \x00] x"} {
+	for _, s := range []string{"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready", "* PREAUTH hello",
+		"* BYE [UNAVAILABLE] later", "S1 OK", "* OK [", "* OK [CAPABILITY a]x] y", "* OK [CAPABILITY (a {3}] y",
+		"*", "* ", "+ go",
+		"* ok [capability \x00] x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -24,7 +27,8 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		g := cleanGreeting(r)
-		if strings.Count(g, "\r\n") != 1 || !strings.HasSuffix(g, " ready\r\n") || strings.ContainsAny(g, "\x00{(\"") {
+		if strings.Count(g, "\r\n") != 1 || !strings.HasSuffix(g, " ready\r\n") ||
+			strings.ContainsAny(g, "\x00{(\"") {
 			t.Errorf("%q made the greeting %q", line, g)
 		}
 		again, ok := parseReply("* " + r.String())
@@ -37,7 +41,8 @@ func FuzzReply(f *testing.F) {
 
 // FuzzUID: a text is a UID only if it is the one that would have been made of its parts.
 func FuzzUID(f *testing.F) {
-	for _, s := range []string{"INBOX/1/1", "a/b/1714/88", "/1/1", "INBOX/01/1", "x/4294967295/4294967295", "x/1/4294967296"} {
+	for _, s := range []string{"INBOX/1/1", "a/b/1714/88", "/1/1", "INBOX/01/1", "x/4294967295/4294967295",
+		"x/1/4294967296"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -53,7 +58,8 @@ func FuzzUID(f *testing.F) {
 
 // FuzzScanner: in whatever pieces octets come, the scanner sees the same, and holds little.
 func FuzzScanner(f *testing.F) {
-	for _, s := range []string{"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n* BYE x\r\n", "* OK (((({5}\r\n((", `* LIST "(\"(" (`,
+	for _, s := range []string{"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n* BYE x\r\n", "* OK (((({5}\r\n((",
+		`* LIST "(\"(" (`,
 		strings.Repeat("(", 100), "* X {99999999999999999999}\r\n", "{1}\r\n{2}\r\n\n\n"} {
 		f.Add([]byte(s), 3)
 	}

@@ -54,8 +54,8 @@ func (r reply) String() string {
 	return strings.TrimRight(s+" "+r.text, " ")
 }
 
-// greet reads the greeting, secures the connection where that is still to be done, and returns a greeting for the library
-// in which nothing is left of what came in plain text.
+// greet reads the greeting, secures the connection where that is still to be done, and returns a greeting
+// for the library in which nothing is left of what came in plain text.
 func (s *session) greet(ctx context.Context, conn *wire.Conn) (clean string, preauth bool, err error) {
 	line, err := conn.ReadLine(maxGreeting)
 	if err != nil {
@@ -104,8 +104,9 @@ func atoms(s string) bool {
 	return s != ""
 }
 
-// startTLS is by hand, because only whoever holds the one buffer can see that nothing was slipped in before the
-// handshake (CVE-2011-0411). The tag cannot be guessed, so an answer that was sent before the question fits nothing.
+// startTLS is by hand, because only whoever holds the one buffer can see that nothing was slipped in before
+// the handshake (CVE-2011-0411). The tag cannot be guessed, so an answer that was sent before the question
+// fits nothing.
 func (s *session) startTLS(ctx context.Context, conn *wire.Conn) error {
 	if conn.Reader().Buffered() > 0 {
 		return s.insecure("", "the server spoke before it was asked")
@@ -140,6 +141,7 @@ func (s *session) startTLS(ctx context.Context, conn *wire.Conn) error {
 
 // insecure is the trouble of a connection that could not be secured as it has to be.
 func (s *session) insecure(said, why string) error {
-	return &mail.Trouble{Op: mail.OpTLS, Kind: mail.Insecure, Server: s.server(), Reply: said, Err: errors.New(why),
+	return &mail.Trouble{Op: mail.OpTLS, Kind: mail.Insecure, Server: s.server(), Reply: said,
+		Err:  errors.New(why),
 		Hint: "No password was sent. If the provider has a port for TLS from the start (993), use imaps://."}
 }

@@ -18,30 +18,33 @@ func TestR10_Sequences(t *testing.T) {
 		return fmt.Sprintf("* %d FETCH (UID %s BODY[] {%d}\r\n%s)\r\n", n, uid, len(s), s)
 	}
 	ok := "TAG OK done\r\n"
+	second := lit(2, "2", two) + ok
+	unclosed := func(n int) string { return fmt.Sprintf("* 1 FETCH (UID 1 BODY[] {%d}\r\n%s", n, one) }
+	seen, late := "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n", strings.Replace(unclosed(len(one)), "UID 1 ", "", 1)
 	for name, x := range map[string]struct {
 		answer   string
 		one, two string // what has to come; "" for a fault
 		broken   bool   // the session may end
 	}{
-		"good":              {answer: lit(1, "1", one) + lit(2, "2", two) + ok, one: one, two: two},
+		"good":              {answer: lit(1, "1", one) + second, one: one, two: two},
 		"the other order":   {answer: lit(2, "2", two) + lit(1, "1", one) + ok, one: one, two: two},
-		"another UID":       {answer: lit(1, "9", one) + lit(2, "2", two) + ok, two: two},
-		"twice":             {answer: lit(1, "1", one) + lit(1, "1", two) + lit(2, "2", two) + ok, one: one, two: two},
-		"UID 0":             {answer: lit(1, "0", one) + lit(2, "2", two) + ok, two: two},
+		"another UID":       {answer: lit(1, "9", one) + second, two: two},
+		"twice":             {answer: lit(1, "1", one) + lit(1, "1", two) + second, one: one, two: two},
+		"UID 0":             {answer: lit(1, "0", one) + second, two: two},
 		"expunged":          {answer: "* 1 EXPUNGE\r\n" + lit(1, "2", two) + ok, two: two},
-		"EXPUNGE 0":         {answer: "* 0 EXPUNGE\r\n" + lit(1, "1", one) + lit(2, "2", two) + ok, one: one, two: two},
-		"EXISTS":            {answer: "* 4294967295 EXISTS\r\n" + lit(1, "1", one) + lit(2, "2", two) + ok, one: one, two: two},
-		"NIL":               {answer: "* 1 FETCH (UID 1 BODY[] NIL)\r\n" + lit(2, "2", two) + ok, two: two},
-		"no body":           {answer: "* 1 FETCH (UID 1)\r\n" + lit(2, "2", two) + ok, two: two},
+		"EXPUNGE 0":         {answer: "* 0 EXPUNGE\r\n" + lit(1, "1", one) + second, one: one, two: two},
+		"EXISTS":            {answer: "* 4294967295 EXISTS\r\n" + lit(1, "1", one) + second, one: one, two: two},
+		"NIL":               {answer: "* 1 FETCH (UID 1 BODY[] NIL)\r\n" + second, two: two},
+		"no body":           {answer: "* 1 FETCH (UID 1)\r\n" + second, two: two},
 		"NO":                {answer: lit(2, "2", two) + "TAG NO some are gone\r\n", two: two},
 		"nothing":           {answer: ok},
-		"flag update first": {answer: "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n" + lit(1, "1", one) + lit(2, "2", two) + ok, one: one, two: two},
-		"body before UID":   {answer: fmt.Sprintf("* 1 FETCH (BODY[] {%d}\r\n%s UID 1)\r\n", len(one), one) + lit(2, "2", two) + ok, two: two},
-		"part of it":        {answer: "* 1 FETCH (UID 1 BODY[1] {3}\r\nabc)\r\n" + lit(2, "2", two) + ok, two: two},
-		"partial":           {answer: "* 1 FETCH (UID 1 BODY[]<0> {3}\r\nabc)\r\n" + lit(2, "2", two) + ok, two: two},
-		"header":            {answer: "* 1 FETCH (UID 1 BODY[HEADER] {3}\r\nabc)\r\n" + lit(2, "2", two) + ok, two: two},
-		"literal unclosed":  {answer: fmt.Sprintf("* 1 FETCH (UID 1 BODY[] {%d}\r\n%s\r\n", len(one), one) + lit(2, "2", two) + ok, broken: true},
-		"short literal":     {answer: fmt.Sprintf("* 1 FETCH (UID 1 BODY[] {%d}\r\n%s)\r\n", len(one)-3, one) + ok, broken: true},
+		"flag update first": {answer: seen + lit(1, "1", one) + second, one: one, two: two},
+		"body before UID":   {answer: late + " UID 1)\r\n" + second, two: two},
+		"part of it":        {answer: "* 1 FETCH (UID 1 BODY[1] {3}\r\nabc)\r\n" + second, two: two},
+		"partial":           {answer: "* 1 FETCH (UID 1 BODY[]<0> {3}\r\nabc)\r\n" + second, two: two},
+		"header":            {answer: "* 1 FETCH (UID 1 BODY[HEADER] {3}\r\nabc)\r\n" + second, two: two},
+		"literal unclosed":  {answer: unclosed(len(one)) + "\r\n" + second, broken: true},
+		"short literal":     {answer: unclosed(len(one)-3) + ")\r\n" + ok, broken: true},
 		"BAD":               {answer: "TAG BAD what\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +87,8 @@ func TestR12_UIDs(t *testing.T) {
 			t.Errorf("%q: %q %d %d %v", u, got, v, n, ok)
 		}
 	}
-	for _, u := range []mail.UID{"", "/", "//", "INBOX", "INBOX/1", "INBOX/1/", "INBOX//1", "INBOX/0/1", "INBOX/1/0",
+	for _, u := range []mail.UID{"", "/", "//", "INBOX", "INBOX/1", "INBOX/1/", "INBOX//1",
+		"INBOX/0/1", "INBOX/1/0",
 		"INBOX/01/1", "INBOX/1/+1", "INBOX/1/-1", "INBOX/1/4294967296", "INBOX/1/1 ", "INBOX/1/1\x00", "/1/1"} {
 		if _, _, _, ok := parseUID(u); ok {
 			t.Errorf("%q passes", u)
@@ -120,7 +124,8 @@ func TestR13_UIDValidity(t *testing.T) {
 	}
 }
 
-// TestR13_NewInTheMiddle: the numbering changes while another folder is read; nothing under the old numbers is touched.
+// TestR13_NewInTheMiddle: the numbering changes while another folder is read; nothing under the old numbers
+// is touched.
 func TestR13_NewInTheMiddle(t *testing.T) {
 	s := newServer(t)
 	s.put("INBOX", letterOf(1, "one"))
@@ -150,8 +155,9 @@ func TestR13_NewInTheMiddle(t *testing.T) {
 
 // TestR16_OddMail: octets are octets.
 func TestR16_OddMail(t *testing.T) {
-	odd := []string{"", "\r\n", "\n", "x", "no header\r\n", "Subject: \xff\x00\r\n\r\n\x00", ":\r\n :\r\n\r\n", "\r\r\n\r\n",
-		"A: b\n\nlf only\n", strings.Repeat("x", 100_000), "* 1 FETCH (UID 1 BODY[] {3}\r\n", ")\r\nT7 OK done\r\n"}
+	odd := []string{"", "\r\n", "\n", "x", "no header\r\n", "Subject: \xff\x00\r\n\r\n\x00", ":\r\n :\r\n\r\n",
+		"\r\r\n\r\n", "A: b\n\nlf only\n", strings.Repeat("x", 100_000),
+		"* 1 FETCH (UID 1 BODY[] {3}\r\n", ")\r\nT7 OK done\r\n"}
 	for _, first := range []bool{false, true} {
 		s := newServer(t)
 		for _, o := range odd {
@@ -182,11 +188,14 @@ func TestR17_WordsOfTheServer(t *testing.T) {
 	for _, said := range []string{"\x1b[2J\x00\xff%s\u202e", strings.Repeat("x", 60_000),
 		"LOGIN failed for jaco with secret-canary"} {
 		s := newServer(t)
-		s.on = at("LOGIN", func(c *client, tag, _ string) { c.say("%s NO [AUTHENTICATIONFAILED] %s\r\n", tag, said) })
+		s.on = at("LOGIN", func(c *client, tag, _ string) {
+			c.say("%s NO [AUTHENTICATIONFAILED] %s\r\n", tag, said)
+		})
 		_, err := collect(t.Context(), s.retriever(nil))
 		kind(t, "login", err, mail.Auth)
 		text := err.Error()
-		if strings.ContainsAny(text, "\x1b\x00\r\n\xff\u202e") || len(text) > 1000 || strings.Contains(text, "canary") {
+		if strings.ContainsAny(text, "\x1b\x00\r\n\xff\u202e") || len(text) > 1000 ||
+			strings.Contains(text, "canary") {
 			t.Errorf("error text %q", text)
 		}
 	}
@@ -216,9 +225,10 @@ func TestLoginVerdicts(t *testing.T) {
 	}
 }
 
-// TestR24_Deletions: whatever goes wrong, only what the server confirmed is said to be gone, nobody else's mail goes,
-// and the next session can let go of the rest.
+// TestR24_Deletions: whatever goes wrong, only what the server confirmed is said to be gone, nobody else's
+// mail goes, and the next session can let go of the rest.
 func TestR24_Deletions(t *testing.T) {
+	const old = "IMAP4rev1"
 	for name, x := range map[string]struct {
 		verb, answer string // "" and EOF: the connection ends
 		caps         string
@@ -232,10 +242,10 @@ func TestR24_Deletions(t *testing.T) {
 		"BYE before UID EXPUNGE":    {verb: "UID EXPUNGE", answer: "* BYE [UNAVAILABLE] restart\r\n", fails: true},
 		"end at LOGOUT":             {verb: "LOGOUT", fails: true},
 		"OK and nothing gone":       {verb: "UID EXPUNGE", answer: "TAG OK done\r\n"},
-		"old: NO to STORE":          {verb: "UID STORE", answer: "TAG NO read only\r\n", caps: "IMAP4rev1", fails: true},
-		"old: NO to EXPUNGE":        {verb: "EXPUNGE", answer: "TAG NO no\r\n", caps: "IMAP4rev1", fails: true},
-		"old: end at EXPUNGE":       {verb: "EXPUNGE", caps: "IMAP4rev1", fails: true},
-		"old: SEARCH without sense": {verb: "UID SEARCH", answer: "* SEARCH 1 1 999\r\nTAG OK\r\n", caps: "IMAP4rev1"},
+		"old: NO to STORE":          {verb: "UID STORE", answer: "TAG NO read only\r\n", caps: old, fails: true},
+		"old: NO to EXPUNGE":        {verb: "EXPUNGE", answer: "TAG NO no\r\n", caps: old, fails: true},
+		"old: end at EXPUNGE":       {verb: "EXPUNGE", caps: old, fails: true},
+		"old: SEARCH without sense": {verb: "UID SEARCH", answer: "* SEARCH 1 1 999\r\nTAG OK\r\n", caps: old},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
@@ -342,8 +352,8 @@ func TestR24_ForeignDeleted(t *testing.T) {
 	}
 }
 
-// TestR25_Limits: a message over the limit stays where it is, the others flow; one that is larger than it said ends the
-// session before it is read.
+// TestR25_Limits: a message over the limit stays where it is, the others flow; one that is larger than it
+// said ends the session before it is read.
 func TestR25_Limits(t *testing.T) {
 	s := newServer(t)
 	s.put("INBOX", letterOf(1, "one"), fetchtest.Text(5000, 1), letterOf(3, "three"))
@@ -360,7 +370,8 @@ func TestR25_Limits(t *testing.T) {
 	equal(t, "left", len(s.left("INBOX")), 1)
 }
 
-// TestR25_Abandoned: whoever stops reading a large message (the disk is full) loses the session and nothing else.
+// TestR25_Abandoned: whoever stops reading a large message (the disk is full) loses the session and nothing
+// else.
 func TestR25_Abandoned(t *testing.T) {
 	s := newServer(t)
 	s.put("INBOX", letterOf(1, "one"), fetchtest.Text(8<<20, 1))

@@ -45,7 +45,8 @@ func silent(c *client) {
 	}
 }
 
-// TestR4_Silence: a server that falls silent, with or without half an answer, costs the idle limit and no more.
+// TestR4_Silence: a server that falls silent, with or without half an answer, costs the idle limit and no
+// more.
 func TestR4_Silence(t *testing.T) {
 	try := func(t *testing.T, name string, prepare func(*server)) {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +86,8 @@ func TestR4_Silence(t *testing.T) {
 	})
 }
 
-// TestPatience: the caller may be busy for longer than the idle limit while nothing is asked, or while a body waits.
+// TestPatience: the caller may be busy for longer than the idle limit while nothing is asked, or while a
+// body waits.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -170,7 +172,8 @@ func TestR5_SlowLine(t *testing.T) {
 	})
 }
 
-// endless writes until the other side gives up, 64 MiB at most, and says how much was taken, and how large the heap became.
+// endless writes until the other side gives up, 64 MiB at most, and says how much was taken, and how large
+// the heap became.
 func (c *client) endless(text string) (n int, heap uint64) {
 	b := []byte(strings.Repeat(text, 1+64<<10/len(text)))
 	for n < 64<<20 {
@@ -275,7 +278,8 @@ func TestR7_Listing(t *testing.T) {
 
 // TestR8_Sizes: numbers that do not fit, wherever they are.
 func TestR8_Sizes(t *testing.T) {
-	sizes := []string{"-1", "0", "2147483648", "4294967296", "9223372036854775807", "18446744073709551616", "1e99", ""}
+	sizes := []string{"-1", "0", "2147483648", "4294967296", "9223372036854775807",
+		"18446744073709551616", "1e99", ""}
 	for _, size := range sizes {
 		s := newServer(t)
 		s.put("INBOX", letterOf(1, "one"), letterOf(2, "two"))

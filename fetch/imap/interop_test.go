@@ -41,8 +41,8 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-// TestMemServer collects from go-imap's own server, which is not ours and has other habits: it rewrites headers, so only
-// well-formed mail is equal.
+// TestMemServer collects from go-imap's own server, which is not ours and has other habits: it rewrites
+// headers, so only well-formed mail is equal.
 func TestMemServer(t *testing.T) {
 	for name, caps := range map[string]goimap.CapSet{
 		"rev1":  {goimap.CapIMAP4rev1: {}},
@@ -72,8 +72,8 @@ func TestMemServer(t *testing.T) {
 			for i := range 300 {
 				b := fetchtest.Text(200+50*i, i)
 				want[string(b)]++
-				if _, err := user.Append([]string{"INBOX", "Entwürfe"}[i%2], bytes.NewReader(b),
-					&goimap.AppendOptions{Time: time.Unix(1_700_000_000, 0), Flags: []goimap.Flag{goimap.FlagFlagged}}); err != nil {
+				o := &goimap.AppendOptions{Time: time.Unix(1_700_000_000, 0), Flags: []goimap.Flag{goimap.FlagFlagged}}
+				if _, err := user.Append([]string{"INBOX", "Entwürfe"}[i%2], bytes.NewReader(b), o); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -11,18 +11,20 @@ import (
 	"mailretr/relay/wire"
 )
 
-// autologout is how long a connection may rest while nothing is asked: servers give half an hour (RFC 9051, 5.4).
+// autologout is how long a connection may rest while nothing is asked: servers give half an hour (RFC 9051,
+// 5.4).
 const autologout = 29 * time.Minute
 
-// chatter is what an answer may have in octets beside what was asked for: capabilities, flags that others change, the
-// texts of status responses. Real ones stay below 4 KiB.
+// chatter is what an answer may have in octets beside what was asked for: capabilities, flags that others
+// change, the texts of status responses. Real ones stay below 4 KiB.
 const chatter = 32 << 10
 
 var errAllowance = errors.New("the server sent more than was asked for")
 
-// A line is what the library reads and writes. The library reads all the time, also when nothing is asked and the caller is
-// busy elsewhere, so the idle limit is kept here: it runs only while a command waits for its answer and somebody reads.
-// And it counts what comes against what was asked for, since the library gathers without limits.
+// A line is what the library reads and writes. The library reads all the time, also when nothing is asked
+// and the caller is busy elsewhere, so the idle limit is kept here: it runs only while a command waits for
+// its answer and somebody reads. And it counts what comes against what was asked for, since the library
+// gathers without limits.
 type line struct {
 	*wire.Conn
 	idle  time.Duration
@@ -99,8 +101,8 @@ func (l *line) end() (first error, bye string) {
 	return l.first, l.bye
 }
 
-// begin says that a command goes out whose answer takes about this many octets, message contents not counted. The
-// result says that it was answered.
+// begin says that a command goes out whose answer takes about this many octets, message contents not
+// counted. The result says that it was answered.
 func (l *line) begin(octets int64) (done func()) {
 	l.allow.Add(octets)
 	l.mu.Lock()

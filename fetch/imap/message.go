@@ -15,8 +15,9 @@ import (
 // sizesAtOnce is how many messages one round trip asks about; each answer has about a hundred octets.
 const sizesAtOnce = 2000
 
-// Messages asks for sizes, dates and flags of what is wanted, some thousand at a time, and yields folder by folder in the
-// order of UIDs. What is no longer there does not come. Announcements made before are forgotten.
+// Messages asks for sizes, dates and flags of what is wanted, some thousand at a time, and yields folder by
+// folder in the order of UIDs. What is no longer there does not come. Announcements made before are
+// forgotten.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
 		wanted := s.sort(want)
@@ -104,7 +105,8 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	return infos, nil
 }
 
-// askSizes asks in as many commands as it takes, all at once. An error of the line counts more than an answer.
+// askSizes asks in as many commands as it takes, all at once. An error of the line counts more than an
+// answer.
 func (s *session) askSizes(uids []goimap.UID) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

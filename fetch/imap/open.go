@@ -17,9 +17,9 @@ import (
 // A Retriever opens sessions of one account. Not for concurrent use where Options.Memory is set.
 type Retriever struct{ Options }
 
-// Open dials, secures the connection, logs in, and lists the folders: that is the snapshot. With Memory the login, the
-// first SELECT and its listing leave together. A folder that cannot be opened is told to Observe and left out; that none can
-// is an error. Errors are *mail.Trouble.
+// Open dials, secures the connection, logs in, and lists the folders: that is the snapshot. With Memory the
+// login, the first SELECT and its listing leave together. A folder that cannot be opened is told to Observe
+// and left out; that none can is an error. Errors are *mail.Trouble.
 func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	o := r.Options
 	if err := o.check(); err != nil {
@@ -56,7 +56,9 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(chatter)
 	s.c = imapclient.New(s.line, &imapclient.Options{
-		UnilateralDataHandler: &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }},
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{
+			Fetch: func(m *imapclient.FetchMessageData) { s.route(m) },
+		},
 	})
 	err = s.c.WaitGreeting()
 	done()
@@ -126,8 +128,8 @@ func (s *session) login(ctx context.Context) error {
 	return nil
 }
 
-// mechanism chooses the way to log in. Without TLS neither hides the password, so there is nothing to be talked down to:
-// a connection that has to be secure is, at this point.
+// mechanism chooses the way to log in. Without TLS neither hides the password, so there is nothing to be
+// talked down to: a connection that has to be secure is, at this point.
 func (s *session) mechanism(caps goimap.CapSet, password string) (Auth, error) {
 	plain := caps.Has(goimap.AuthCap(sasl.Plain))
 	login := !caps.Has(goimap.CapLoginDisabled)

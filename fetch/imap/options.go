@@ -16,7 +16,7 @@ import (
 type Auth uint8
 
 const (
-	Auto  Auth = iota // LOGIN, or AUTHENTICATE PLAIN where the server has disabled LOGIN or the password is not ASCII
+	Auto  Auth = iota // LOGIN, or AUTHENTICATE PLAIN where LOGIN is disabled or the password is not ASCII
 	Login             // the LOGIN command
 	Plain             // AUTHENTICATE PLAIN (RFC 4616)
 )
@@ -53,8 +53,9 @@ type Limits struct {
 	Close    time.Duration // for Close as a whole: 30 s
 }
 
-// Memory is what the server could and had at the end of the last good session. With it, login and listing take one
-// round trip. It is plain data, read by Open and replaced by a Close that returns nil; not for two sessions at once.
+// Memory is what the server could and had at the end of the last good session. With it, login and listing
+// take one round trip. It is plain data, read by Open and replaced by a Close that returns nil; not for two
+// sessions at once.
 type Memory struct {
 	Caps    []string // capabilities after login, sorted
 	Folders map[string]State

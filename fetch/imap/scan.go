@@ -17,9 +17,9 @@ var (
 	errNested = errors.New("the server sent parentheses that are nested too deeply")
 )
 
-// A scanner follows what the server sends just far enough to know lines from literals (RFC 9051, 4.3). It never fails
-// on what it does not understand, the library does; it bounds what the library does not. relay/wire has the same bounds
-// a size larger, and bounds literals.
+// A scanner follows what the server sends just far enough to know lines from literals (RFC 9051, 4.3). It
+// never fails on what it does not understand, the library does; it bounds what the library does not.
+// relay/wire has the same bounds a size larger, and bounds literals.
 type scanner struct {
 	max     int   // octets of a logical line; 0 means maxLogical
 	literal int64 // octets to come of a literal

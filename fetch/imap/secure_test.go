@@ -195,7 +195,8 @@ func TestR19_Certificate(t *testing.T) {
 	}
 }
 
-// TestR20_Injection: what does not fit into a command is refused before anything is dialled; what needs quoting is quoted.
+// TestR20_Injection: what does not fit into a command is refused before anything is dialled; what needs
+// quoting is quoted.
 func TestR20_Injection(t *testing.T) {
 	s := newServer(t)
 	for name, change := range map[string]func(*Retriever){
@@ -233,10 +234,12 @@ func TestR20_Injection(t *testing.T) {
 	}
 }
 
-// TestR21_FolderNames: names go out in modified UTF-7, quoted; whatever they are, a UID finds back to its folder.
+// TestR21_FolderNames: names go out in modified UTF-7, quoted; whatever they are, a UID finds back to its
+// folder.
 func TestR21_FolderNames(t *testing.T) {
 	s := newServer(t)
-	names := map[string]string{"Entwürfe": "Entw&APw-rfe", "../../x": "../../x", "a/1/2": "a/1/2", "& co": "&- co"}
+	names := map[string]string{"Entwürfe": "Entw&APw-rfe", "../../x": "../../x", "a/1/2": "a/1/2",
+		"& co": "&- co"}
 	r := s.retriever(nil)
 	for name, wired := range names {
 		s.put(wired, letterOf(1, name))

@@ -18,7 +18,8 @@ import (
 	"mailretr/relay/wire"
 )
 
-// A server is a small IMAP server inside the process that gives every octet as it is, and misbehaves on order.
+// A server is a small IMAP server inside the process that gives every octet as it is, and misbehaves on
+// order.
 type server struct {
 	t        testing.TB
 	caps     string      // after login; "" means what a good server has
@@ -268,8 +269,8 @@ func (c *client) open(tag, verb, name string) bool {
 		return true
 	}
 	c.only = verb == "EXAMINE"
-	c.say("* FLAGS (\\Seen \\Deleted)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY %d] ok\r\n* OK [UIDNEXT %d] ok\r\n%s OK open\r\n",
-		len(b.letters), b.validity, b.next, tag)
+	c.say("* FLAGS (\\Seen \\Deleted)\r\n* %d EXISTS\r\n", len(b.letters))
+	c.say("* OK [UIDVALIDITY %d] ok\r\n* OK [UIDNEXT %d] ok\r\n%s OK open\r\n", b.validity, b.next, tag)
 	return true
 }
 

@@ -13,8 +13,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// A session is one maildrop that is open. Its methods are called by one goroutine; the library reads in another, and each
-// FETCH has one that takes its data, since Dovecot sends the data of one command before the end of the one before.
+// A session is one maildrop that is open. Its methods are called by one goroutine; the library reads in
+// another, and each FETCH has one that takes its data, since Dovecot sends the data of one command before
+// the end of the one before.
 type session struct {
 	o       *Options
 	limits  Limits
@@ -66,8 +67,8 @@ func newSession(o *Options) *session {
 	return s
 }
 
-// fail ends the session: the first trouble is the one that counts. The connection is cut, not closed politely, because
-// the rest of a body costs as much as the body.
+// fail ends the session: the first trouble is the one that counts. The connection is cut, not closed
+// politely, because the rest of a body costs as much as the body.
 func (s *session) fail(op mail.Op, err error) *mail.Trouble {
 	t := s.trouble(op, err)
 	s.mu.Lock()
@@ -117,7 +118,8 @@ func (s *session) end() {
 	}
 }
 
-// List returns the snapshot that Open took. complete is false when a folder is left out, or does not add up to its EXISTS.
+// List returns the snapshot that Open took. complete is false when a folder is left out, or does not add up
+// to its EXISTS.
 func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return nil, false, err

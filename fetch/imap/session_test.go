@@ -23,7 +23,8 @@ func done(m *mail.Message) mail.Report {
 	return mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: mail.Delivered})
 }
 
-// collect is one whole session as relay.Transfer makes it: everything announced, read in order, settled, closed.
+// collect is one whole session as relay.Transfer makes it: everything announced, read in order, settled,
+// closed.
 func collect(ctx context.Context, r mail.Retriever) (x taken, err error) {
 	x.octets = map[mail.UID]string{}
 	d, err := r.Open(ctx)

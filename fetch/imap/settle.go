@@ -15,8 +15,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Settle notes what may be let go of; Close does it, because a message that is gone and whose expunging is reported
-// would have its number in the folder's count while others are fetched.
+// Settle notes what may be let go of; Close does it, because a message that is gone and whose expunging is
+// reported would have its number in the folder's count while others are fetched.
 func (s *session) Settle(ctx context.Context, m *mail.Message, r mail.Report) error {
 	c, ok := m.Content.(*content)
 	if !ok || c.s != s {
@@ -52,8 +52,9 @@ func (s *session) Release(ctx context.Context, uids []mail.UID) error {
 // Gone names what the server confirmed to have expunged.
 func (s *session) Gone() []mail.UID { return s.gone }
 
-// Close deletes what was settled, says goodbye, and takes everything down. nil means that each answer came and was good;
-// what could be flagged but not expunged, because other mail would have gone with it, is not in Gone and is told to Observe.
+// Close deletes what was settled, says goodbye, and takes everything down. nil means that each answer came
+// and was good; what could be flagged but not expunged, because other mail would have gone with it, is not
+// in Gone and is told to Observe.
 func (s *session) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -141,7 +142,8 @@ type removal struct {
 	expunged int
 }
 
-// expungeByUID sends everything at once. A STORE that fails makes its EXPUNGE harmless: it removes only what is flagged.
+// expungeByUID sends everything at once. A STORE that fails makes its EXPUNGE harmless: it removes only
+// what is flagged.
 func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	var wg sync.WaitGroup
 	var all []*removal
@@ -171,8 +173,8 @@ func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error)
 	return s.confirm(f, uids, expunged)
 }
 
-// confirm names the messages if at least as many were expunged. Otherwise somebody else was faster with some, or the
-// server was late with telling: it is asked which of them are still there.
+// confirm names the messages if at least as many were expunged. Otherwise somebody else was faster with
+// some, or the server was late with telling: it is asked which of them are still there.
 func (s *session) confirm(f *folder, uids []goimap.UID, expunged int) ([]mail.UID, error) {
 	there := map[goimap.UID]bool{}
 	if expunged < len(uids) {
@@ -203,10 +205,12 @@ func (s *session) unsettled(err error) error {
 	return s.fail(mail.OpSettle, err)
 }
 
-var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true, Flags: []goimap.Flag{goimap.FlagDeleted}}
+var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true,
+	Flags: []goimap.Flag{goimap.FlagDeleted}}
 
-// expungeAll is for a server without UIDPLUS, whose EXPUNGE removes everything that is flagged \Deleted, whoever flagged
-// it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in the next session.
+// expungeAll is for a server without UIDPLUS, whose EXPUNGE removes everything that is flagged \Deleted,
+// whoever flagged it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in
+// the next session.
 func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	for set := range sets(uids) {
 		done := s.line.begin(int64(len(uids))*64 + chatter)

@@ -19,7 +19,7 @@ var verdicts = map[string]struct {
 	"AUTHENTICATIONFAILED": {mail.Auth, "User or password is wrong."},
 	"AUTHORIZATIONFAILED":  {mail.Auth, "The account may not be used in this way."},
 	"EXPIRED":              {mail.Auth, "The password has expired."},
-	"CONTACTADMIN":         {mail.Auth, "Ask the provider: it says that its administrator has to look at the account."},
+	"CONTACTADMIN":         {mail.Auth, "Ask the provider: its administrator has to look at the account."},
 	"PRIVACYREQUIRED":      {mail.Insecure, "The server wants TLS."},
 	"INUSE":                {mail.Busy, ""},
 	"UNAVAILABLE":          {mail.Busy, ""},
@@ -58,8 +58,8 @@ func judge(op mail.Op, server string, r reply) *mail.Trouble {
 // refused is the trouble of a reply that we read ourselves.
 func (s *session) refused(op mail.Op, r reply) *mail.Trouble { return judge(op, s.server(), r) }
 
-// trouble makes a *mail.Trouble of an error of the library or the line. A status response keeps its words; where the
-// connection broke, the line knows better than the library why; what is left is grammar.
+// trouble makes a *mail.Trouble of an error of the library or the line. A status response keeps its words;
+// where the connection broke, the line knows better than the library why; what is left is grammar.
 func (s *session) trouble(op mail.Op, err error) *mail.Trouble {
 	var t *mail.Trouble
 	var said *goimap.Error

@@ -10,7 +10,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// uid names a message of the folder for ever: a UID means something only with its UIDVALIDITY (RFC 9051, 2.3.1.1).
+// uid names a message of the folder for ever: a UID means something only with its UIDVALIDITY (RFC 9051,
+// 2.3.1.1).
 func (f *folder) uid(u goimap.UID) mail.UID {
 	return mail.UID(f.name + "/" + number(f.validity) + "/" + number(uint32(u)))
 }
@@ -39,7 +40,8 @@ func parseNumber(s string) (uint32, bool) {
 	return uint32(n), err == nil && n > 0 && s[0] != '0' && s[0] != '+'
 }
 
-// spread lists the numbers of a set that the server sent, at most limit of them: "1:4294967295" is a short text.
+// spread lists the numbers of a set that the server sent, at most limit of them: "1:4294967295" is a short
+// text.
 func spread(set goimap.UIDSet, limit int) (uids []goimap.UID, ok bool) {
 	total := uint64(0)
 	for _, r := range set {
@@ -59,8 +61,8 @@ func spread(set goimap.UIDSet, limit int) (uids []goimap.UID, ok bool) {
 	return uids, true
 }
 
-// maxSet is how many UIDs or ranges one command names: with at most 22 octets each it stays below the 8,192 octets that
-// a server has to take (RFC 7162, 4).
+// maxSet is how many UIDs or ranges one command names: with at most 22 octets each it stays below the 8,192
+// octets that a server has to take (RFC 7162, 4).
 const maxSet = 350
 
 // sets cuts ascending UIDs into sets that fit into commands; what has no gaps is one range, however long.
