@@ -8,8 +8,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// An Aside is a note about a message that was left upstream for a reason. It is no mark: it ends when the settings of
-// the maildrop change, when the message is taken or gone, or when somebody says so; and it is tried again meanwhile.
+// An Aside is a note about a message that was left upstream for a reason. It is no mark: it ends when the
+// settings of the maildrop change, when the message is taken or gone, or when somebody says so; and it is
+// tried again meanwhile.
 type Aside struct {
 	Account  mail.Account `cbor:"-"`
 	UID      mail.UID     `cbor:"-"`
@@ -29,8 +30,8 @@ type Aside struct {
 // maxAsideHeader is the longest header that is kept. Real ones are shorter.
 const maxAsideHeader = 64 << 10
 
-// Aside notes that a message stays upstream. Where it stays already for the same Kind, Since is kept and Tries counted on.
-// The note as it stands is returned.
+// Aside notes that a message stays upstream. Where it stays already for the same Kind, Since is kept and
+// Tries counted on. The note as it stands is returned.
 func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 	old, ok, err := q.AsideOf(ctx, a.Account, a.UID)
 	if err != nil {
@@ -60,13 +61,13 @@ func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 }
 
 // AsideOf returns the note of one message, if there is one.
-func (q *Queue) AsideOf(ctx context.Context, account mail.Account, uid mail.UID) (a Aside, ok bool, err error) {
+func (q *Queue) AsideOf(ctx context.Context, account mail.Account, uid mail.UID) (Aside, bool, error) {
 	for a, err := range q.Asides(ctx, account) {
 		if err != nil || a.UID == uid {
 			return a, err == nil, err
 		}
 	}
-	return a, false, nil
+	return Aside{}, false, nil
 }
 
 // Asides yields the notes of an account, or of all for "".
@@ -85,8 +86,8 @@ func (q *Queue) Asides(ctx context.Context, account mail.Account) iter.Seq2[Asid
 	}
 }
 
-// Unaside ends the notes of these messages, of all of the account where none is named. They are collected again as soon
-// as they are listed.
+// Unaside ends the notes of these messages, of all of the account where none is named. They are collected
+// again as soon as they are listed.
 func (q *Queue) Unaside(ctx context.Context, account mail.Account, uids ...mail.UID) error {
 	if len(uids) == 0 {
 		for a, err := range q.Asides(ctx, account) {

@@ -12,8 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Limits of one record. Its value has to stay below the 256 KiB of an engine, with the last reply of each recipient in
-// it; what is longer becomes several records.
+// Limits of one record. Its value has to stay below the 256 KiB of an engine, with the last reply of each
+// recipient in it; what is longer becomes several records.
 const (
 	maxRecipients = 1000
 	maxAddresses  = 64 << 10 // octets of addresses in one record
@@ -25,7 +25,8 @@ var (
 	errNoRoute     = errors.New("no route leads to this recipient")
 )
 
-// batch gathers messages. Each is staged while it is added and made durable beside the next Add; Commit is one commit.
+// batch gathers messages. Each is staged while it is added and made durable beside the next Add; Commit is
+// one commit.
 type batch struct {
 	q  *Queue
 	in []*entry
@@ -85,8 +86,8 @@ func (b *batch) Commit(ctx context.Context) []mail.Report {
 	return reports
 }
 
-// stage brings the content of m into the spool, in normal form, once per record. Nothing is durable yet. parent is the
-// record that m reports on, nil where it is no report.
+// stage brings the content of m into the spool, in normal form, once per record. Nothing is durable yet.
+// parent is the record that m reports on, nil where it is no report.
 func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*entry, error) {
 	e := &entry{m: m, n: len(m.Envelope.Recipients)}
 	if e.n == 0 {
@@ -144,8 +145,8 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 	return nil
 }
 
-// sound returns the recipients of an envelope, each once. A path that could leave its place in a command of SMTP is nobody's,
-// and nothing is queued that could only fail.
+// sound returns the recipients of an envelope, each once. A path that could leave its place in a command of
+// SMTP is nobody's, and nothing is queued that could only fail.
 func sound(e *mail.Envelope) ([]mail.Recipient, error) {
 	bad := func(p mail.Path, err error) error {
 		return &mail.Trouble{Op: mail.OpQueue, Kind: mail.NoEnvelope, Err: fmt.Errorf("%v: %w", p, err)}
@@ -199,8 +200,8 @@ func bounded(o mail.Origin) mail.Origin {
 	return o
 }
 
-// pump copies the content into the bodies of an entry, and learns from the header what there is to learn: where it ends,
-// the content key, and whether the message goes in circles.
+// pump copies the content into the bodies of an entry, and learns from the header what there is to learn:
+// where it ends, the content key, and whether the message goes in circles.
 func (q *Queue) pump(ctx context.Context, e *entry, judged bool) error {
 	loop := ""
 	h := head{found: func(header []byte) {
@@ -250,8 +251,8 @@ func notEOF(err error) error {
 	return err
 }
 
-// circles makes a looping message one that has failed and is to be reported. It is queued whole all the same: so it can
-// be looked at, and is held where nobody may be told.
+// circles makes a looping message one that has failed and is to be reported. It is queued whole all the
+// same: so it can be looked at, and is held where nobody may be told.
 func (q *Queue) circles(e *entry, why string) {
 	now := q.now()
 	for i := range e.parts {
@@ -263,7 +264,8 @@ func (q *Queue) circles(e *entry, why string) {
 	}
 }
 
-// seal makes the bodies of an entry durable, beside whatever comes next; it waits only while too many are under way.
+// seal makes the bodies of an entry durable, beside whatever comes next; it waits only while too many are
+// under way.
 func (q *Queue) seal(ctx context.Context, e *entry) {
 	q.init()
 	ctx = context.WithoutCancel(ctx)

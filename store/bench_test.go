@@ -25,7 +25,8 @@ func (n *null) OpenBody(context.Context, BodyRef) (io.ReadSeekCloser, error) {
 	return memReader{bytes.NewReader(sampled)}, nil
 }
 
-func (n *null) LeaseMessages(_ context.Context, _ Filter, max int, _ time.Duration) (l []Leased, next time.Time, err error) {
+func (n *null) LeaseMessages(_ context.Context, _ Filter, max int, _ time.Duration) (l []Leased,
+	next time.Time, err error) {
 	for ; len(n.records) > 0 && len(l) < max; n.records = n.records[1:] {
 		l = append(l, Leased{Record: n.records[0]})
 	}
@@ -37,7 +38,11 @@ func (*null) Totals(context.Context) (Totals, error)                       { ret
 
 type nullBody struct{ n int64 }
 
-func (b *nullBody) Write(p []byte) (int, error)                     { b.n += int64(len(p)); return len(p), nil }
+func (b *nullBody) Write(p []byte) (int, error) {
+	b.n += int64(len(p))
+	return len(p),
+		nil
+}
 func (b *nullBody) Size() int64                                     { return b.n }
 func (b *nullBody) Seal(context.Context) (BodyRef, [32]byte, error) { return "x", [32]byte{}, nil }
 func (b *nullBody) Discard() error                                  { return nil }

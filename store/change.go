@@ -9,8 +9,8 @@ import (
 // chunk is how many records one commit changes at most, where many are changed alike.
 const chunk = 100
 
-// change leases records by id, whether due, held or neither, applies f to each, and commits those for which it says so.
-// Records that are being attempted, or are gone, are left out. n counts what was changed.
+// change leases records by id, whether due, held or neither, applies f to each, and commits those for which
+// it says so. Records that are being attempted, or are gone, are left out. n counts what was changed.
 func (q *Queue) change(ctx context.Context, ids []mail.ID, f func(*Record) bool) (n int, err error) {
 	for len(ids) > 0 {
 		some := ids[:min(chunk, len(ids))]

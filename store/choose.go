@@ -38,11 +38,12 @@ type Listing struct {
 type Chosen struct {
 	mail.Choice
 
-	// Check names those of Fetch whose UID does not prove that they are new. Where their header can be had for
-	// less than the whole, [Queue.Known] is worth asking; the commit asks in any case.
+	// Check names those of Fetch whose UID does not prove that they are new. Where their header can be had
+	// for less than the whole, [Queue.Known] is worth asking; the commit asks in any case.
 	Check []mail.UID
 
-	// Pause says that nothing may be collected until somebody has decided: a sentence for people. Ask says what.
+	// Pause says that nothing may be collected until somebody has decided: a sentence for people. Ask says
+	// what.
 	Pause string
 	Ask   Ask
 
@@ -79,20 +80,23 @@ const (
 	keyContact = "contact"
 	keyAccount = "account"
 
-	// forgetAfter is how long a mark is kept that complete listings do not name, and how long a UID is doubted.
+	// forgetAfter is how long a mark is kept that complete listings do not name, and how long a UID is
+	// doubted.
 	forgetAfter = 30 * 24 * time.Hour
-	// shortTries is how many incomplete first listings are waited out before old mail is told from new by one of them.
+	// shortTries is how many incomplete first listings are waited out before old mail is told from new by
+	// one of them.
 	shortTries = 3
 )
 
-// A Rebuilder (optional on an Engine) says whether it has ever lost its database and built it again, and when.
+// A Rebuilder (optional on an Engine) says whether it has ever lost its database and built it again, and
+// when.
 type Rebuilder interface {
 	Rebuilt() (at time.Time, ok bool)
 }
 
-// Choose sorts a listing by the marks into what to fetch, what to let go of and what to leave. It notes the first contact
-// with an account, and forgets marks that complete listings have not named for 30 days. The answer may lead to deletions
-// only after [Queue.Confirm].
+// Choose sorts a listing by the marks into what to fetch, what to let go of and what to leave. It notes the
+// first contact with an account, and forgets marks that complete listings have not named for 30 days. The
+// answer may lead to deletions only after [Queue.Confirm].
 func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 	c, known, err := q.contact(ctx, l.Account)
 	if err != nil {
@@ -137,8 +141,8 @@ func (q *Queue) paused(ctx context.Context, l *Listing, c *contact, known bool) 
 		at, ok := e.Rebuilt()
 		stays := !l.Lets || l.First != FirstAll
 		if ok && stays && at.After(c.Accepted) && at.After(c.First) && q.now().Sub(at) < 6*forgetAfter {
-			return "the database was rebuilt; what this maildrop leaves upstream might be collected again: look at its " +
-				"marks, then say: mailretr seen accept " + l.Maildrop, AskAccept, nil
+			return "the database was rebuilt; what this maildrop leaves upstream might be collected again: " +
+				"look at its marks, then say: mailretr seen accept " + l.Maildrop, AskAccept, nil
 		}
 	}
 	if known {
@@ -148,8 +152,8 @@ func (q *Queue) paused(ctx context.Context, l *Listing, c *contact, known bool) 
 	if err != nil || former == "" || former == l.Account {
 		return "", 0, err
 	}
-	return "this maildrop had another server or user before: if it holds the same mail, say: mailretr seen adopt " +
-		l.Maildrop + "; if it is another one, give it another name", AskAdopt, nil
+	return "this maildrop had another server or user before: if it holds the same mail, say: " +
+		"mailretr seen adopt " + l.Maildrop + "; if it is another one, give it another name", AskAdopt, nil
 }
 
 // short notes that a first listing was incomplete. Old mail cannot be told from new by it.
@@ -159,7 +163,8 @@ func (q *Queue) short(ctx context.Context, l *Listing, c contact) (Chosen, error
 	if err != nil {
 		return Chosen{}, local(err, "")
 	}
-	return Chosen{Ask: AskAgain, Pause: "the first listing is incomplete, so old mail cannot be told from new; it is tried again"}, nil
+	const why = "the first listing is incomplete, so old mail cannot be told from new; it is tried again"
+	return Chosen{Ask: AskAgain, Pause: why}, nil
 }
 
 // first makes the first contact: marks what is not wanted, and the note that it was made, in one commit.
@@ -273,8 +278,8 @@ func spaceOf(u mail.UID, folders []string) string {
 	return ""
 }
 
-// Known says what is remembered of a message by its content key, in this account and those it was called before. Unseen:
-// nothing.
+// Known says what is remembered of a message by its content key, in this account and those it was called
+// before. Unseen: nothing.
 func (q *Queue) Known(ctx context.Context, a mail.Account, key [16]byte) (Mark, error) {
 	c, _, err := q.contact(ctx, a)
 	if err != nil {

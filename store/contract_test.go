@@ -20,7 +20,8 @@ import (
 var engines = map[string]func(testing.TB) store.Engine{
 	"mem": func(testing.TB) store.Engine { return store.NewMem(time.Now) },
 	"badger": func(t testing.TB) store.Engine {
-		e, err := badger.Open(t.Context(), badger.Options{Dir: filepath.Join(t.TempDir(), "state"), Reserve: 1, Ballast: -1})
+		e, err := badger.Open(t.Context(), badger.Options{Dir: filepath.Join(t.TempDir(), "state"), Reserve: 1,
+			Ballast: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,10 +9,11 @@ import (
 	"mailretr/store/mail"
 )
 
-// What becomes of recipients that failed. Each ends in the commit that has its report, stays owed until a report can be
-// made, or is held where it is not believed or where nobody may be told.
+// What becomes of recipients that failed. Each ends in the commit that has its report, stays owed until a
+// report can be made, or is held where it is not believed or where nobody may be told.
 
-// owedPause is the time until a report is tried again that could not be made or queued: disk full, most often.
+// owedPause is the time until a report is tried again that could not be made or queued: disk full, most
+// often.
 const owedPause = 5 * time.Minute
 
 // failures judges everybody who has failed, and reports who is to be reported.
@@ -63,7 +64,8 @@ func (s *settling) verdict(ctx context.Context, o owing, x *Recipient) (v verdic
 		return wait
 	case v == suspect:
 		s.suspect = how
-		s.hold(HoldAlike, "mail of many senders is refused alike, and none was taken in between: "+x.Last.result().String())
+		const why = "mail of many senders is refused alike, and none was taken in between: "
+		s.hold(HoldAlike, why+x.Last.result().String())
 	}
 	return v
 }
@@ -86,7 +88,8 @@ func (s *settling) trouble(err error) {
 	s.later(e.Next)
 }
 
-// tell stages the reports on these recipients, and takes out everybody of whom somebody is told or need not be.
+// tell stages the reports on these recipients, and takes out everybody of whom somebody is told or need not
+// be.
 func (s *settling) tell(ctx context.Context, at []int) {
 	if len(at) == 0 {
 		return
@@ -191,9 +194,10 @@ func silent(notify string) bool {
 	return true
 }
 
-// reports asks the Reporter about failed recipients of a record, and stages what it says, sealed and ready for a commit.
-// After an error nothing is staged. None and no error: nobody may be told.
-func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed []Recipient) ([]*entry, error) {
+// reports asks the Reporter about failed recipients of a record, and stages what it says, sealed and ready
+// for a commit. After an error nothing is staged. None and no error: nobody may be told.
+func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed []Recipient) (
+	[]*entry, error) {
 	if q.Reporter == nil {
 		return nil, nil
 	}
@@ -211,7 +215,8 @@ func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed 
 }
 
 // stageReports stages messages of ours about a record.
-func (q *Queue) stageReports(ctx context.Context, ms []*mail.Message, about *Record) (all []*entry, err error) {
+func (q *Queue) stageReports(ctx context.Context, ms []*mail.Message, about *Record) (
+	all []*entry, err error) {
 	for _, m := range ms {
 		e, err := q.stage(ctx, m, about)
 		if err == nil {
@@ -256,11 +261,13 @@ func (s *settling) learn(ctx context.Context) {
 		err = s.q.believe(ctx, s.j.Lane)
 	}
 	if err != nil {
-		s.q.observe(mail.Event{Op: mail.OpStore, Lane: s.j.Lane, Err: err, Text: "what waited for this lane was not changed"})
+		s.q.observe(mail.Event{Op: mail.OpStore, Lane: s.j.Lane, Err: err,
+			Text: "what waited for this lane was not changed"})
 	}
 }
 
-// distrust holds records whose failures turned out to be like many others. They are attempted again when they are let go.
+// distrust holds records whose failures turned out to be like many others. They are attempted again when
+// they are let go.
 func (q *Queue) distrust(ctx context.Context, ids []mail.ID, why string) error {
 	_, err := q.change(ctx, ids, func(r *Record) bool {
 		if r.Held() {
@@ -311,19 +318,21 @@ func (q *Queue) lose(ctx context.Context, l Leased, cause error) error {
 		return local(e, "")
 	}
 	q.observe(mail.Event{
-		Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Err: cause, Text: r.HoldWhy, Alarm: true,
+		Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Err: cause, Text: r.HoldWhy,
+		Alarm: true,
 	})
 	for _, e := range reports {
 		q.reported(e, nil)
 	}
 	if err != nil {
-		q.observe(mail.Event{Op: mail.OpDSN, ID: r.ID, Err: err, Alarm: true, Text: "a lost message could not be reported"})
+		q.observe(mail.Event{Op: mail.OpDSN, ID: r.ID, Err: err, Alarm: true,
+			Text: "a lost message could not be reported"})
 	}
 	return nil
 }
 
-// A Mourner (optional on a mail.Reporter) makes the message that tells the postmaster of mail that we have lost: its
-// octets are gone, what is known is its envelope and origin.
+// A Mourner (optional on a mail.Reporter) makes the message that tells the postmaster of mail that we have
+// lost: its octets are gone, what is known is its envelope and origin.
 type Mourner interface {
 	Lost(context.Context, *mail.Message, error) ([]*mail.Message, error)
 }

@@ -15,7 +15,8 @@ import (
 	"mailretr/store/storetest"
 )
 
-// An engine that loses one answer in three, after having committed: nothing is lost, and nothing is there twice.
+// An engine that loses one answer in three, after having committed: nothing is lost, and nothing is there
+// twice.
 func TestFlaky(t *testing.T) {
 	f := &storetest.Flaky{Engine: engines["badger"](t), N: 3}
 	q := &store.Queue{Engine: f, Reporter: telling{}, Guard: store.Guard{Wait: -1, Alike: -1},
@@ -25,9 +26,10 @@ func TestFlaky(t *testing.T) {
 		b := q.Batch()
 		for k := i; k < i+12 && k < n; k++ { // two of each batch come again with the next one
 			m := &mail.Message{
-				Origin:   mail.Origin{Maildrop: "jaco", Account: account, UID: mail.UID(fmt.Sprint(k))},
-				Envelope: mail.Envelope{Reverse: "a@example.org", Recipients: []mail.Recipient{{Forward: "x@example.net"}}},
-				Content:  octets(fmt.Sprintf("Subject: %d\r\n\r\nbody\r\n", k)),
+				Origin: mail.Origin{Maildrop: "jaco", Account: account, UID: mail.UID(fmt.Sprint(k))},
+				Envelope: mail.Envelope{Reverse: "a@example.org",
+					Recipients: []mail.Recipient{{Forward: "x@example.net"}}},
+				Content: octets(fmt.Sprintf("Subject: %d\r\n\r\nbody\r\n", k)),
 			}
 			if err := b.Add(t.Context(), m); err != nil {
 				t.Fatal(err)
@@ -131,8 +133,10 @@ func TestS15_OddOctets(t *testing.T) {
 		}
 		n++
 		r, x := l.Record, l.Record.Recipients[0]
-		if r.Origin.Maildrop != odd || r.Origin.UID != odd || r.Origin.Flags[0] != odd || r.EnvID != odd || r.Ret != odd ||
-			x.Original != odd || x.Notify != odd || x.Last.Reply != odd || x.Last.RemoteMTA != odd || x.Last.Err != odd ||
+		if r.Origin.Maildrop != odd || r.Origin.UID != odd || r.Origin.Flags[0] != odd || r.EnvID != odd ||
+			r.Ret != odd ||
+			x.Original != odd || x.Notify != odd || x.Last.Reply != odd || x.Last.RemoteMTA != odd ||
+			x.Last.Err != odd ||
 			r.Reverse != m.Envelope.Reverse || x.Forward != m.Envelope.Recipients[0].Forward {
 			t.Errorf("%+v", r)
 		}

@@ -8,14 +8,15 @@ import (
 	"mailretr/store/mail"
 )
 
-// Loop says when a message has gone in circles. It is not taken round once more: its recipients fail with 5.4.6.
+// Loop says when a message has gone in circles. It is not taken round once more: its recipients fail with
+// 5.4.6.
 type Loop struct {
-	// Received is the largest number of Received fields that is believed; 0: 50. RFC 5321, 6.3 wants at least 100
-	// allowed where loops cannot be told otherwise; a message that comes from a maildrop has its journey
-	// behind it, and real ones stay below 30.
+	// Received is the largest number of Received fields that is believed; 0: 50. RFC 5321, 6.3 wants at
+	// least 100 allowed where loops cannot be told otherwise; a message that comes from a maildrop has its
+	// journey behind it, and real ones stay below 30.
 	Received int
-	// Ours says of one field of the header, folded lines included and without its last CRLF, that it proves that this
-	// message was here before on the same way. nil: no field does.
+	// Ours says of one field of the header, folded lines included and without its last CRLF, that it proves
+	// that this message was here before on the same way. nil: no field does.
 	Ours func(field []byte, m *mail.Message) bool
 }
 
@@ -82,8 +83,8 @@ func contentKey(secret *[32]byte, header []byte, size int64) (key [16]byte) {
 	return key
 }
 
-// ContentKey returns the content key of a message with this header section, as it came, and this announced size: equal
-// for the same message under another UID.
+// ContentKey returns the content key of a message with this header section, as it came, and this announced
+// size: equal for the same message under another UID.
 func (q *Queue) ContentKey(header []byte, size int64) [16]byte {
 	if header = header[:min(len(header), mail.MaxHeader)]; !straight(header) {
 		var m mended
@@ -95,8 +96,8 @@ func (q *Queue) ContentKey(header []byte, size int64) [16]byte {
 	return contentKey(&q.Secret, header, size)
 }
 
-// head finds the end of the header section in a stream in normal form, and calls found with it, once. Only the first
-// mail.MaxHeader octets of a longer one are seen by found.
+// head finds the end of the header section in a stream in normal form, and calls found with it, once. Only
+// the first mail.MaxHeader octets of a longer one are seen by found.
 type head struct {
 	found func([]byte)
 	end   int64 // octets of the header section with its empty line; valid when done

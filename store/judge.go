@@ -47,7 +47,8 @@ type told struct {
 //	Deferred, OfLane         nobody was asked: no attempt counts, the due time stays
 //	too old after this       those who were asked and deferred fail as expired
 //
-// A report that is short defers those it does not mention; one that is too long is no report about this message.
+// A report that is short defers those it does not mention; one that is too long is no report about this
+// message.
 func judge(r Record, report mail.Report, a attempt) judged {
 	j := judged{Record: r, now: a.now}
 	j.Recipients = make([]Recipient, 0, len(r.Recipients))
@@ -163,8 +164,8 @@ func clip(s string, max int) string {
 	return s
 }
 
-// result is what was said, as a result again, for reports. One that has expired has the last reply, 4.4.7 where there was
-// none (RFC 3463, 3.5), and an error with a method Expired() bool.
+// result is what was said, as a result again, for reports. One that has expired has the last reply, 4.4.7
+// where there was none (RFC 3463, 3.5), and an error with a method Expired() bool.
 func (s Said) result() mail.Result {
 	r := mail.Result{
 		Outcome: mail.Failed, Enhanced: s.Enhanced, Reply: s.Reply, RemoteMTA: s.RemoteMTA, At: s.At,

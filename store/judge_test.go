@@ -35,14 +35,19 @@ func TestJudge(t *testing.T) {
 		{name: "short", report: mail.Report{yes}, left: "bc", attempts: 1, due: time.Minute},
 		{name: "too long says nothing", report: tooMany, left: "abc", attempts: 1, due: time.Minute},
 		{name: "the lane is away", report: mail.Report{away, away, away}, left: "abc", due: -1},
-		{name: "away after one was taken", report: mail.Report{yes, away, away}, left: "bc", attempts: 1, due: time.Minute},
+		{name: "away after one was taken", report: mail.Report{yes, away, away}, left: "bc", attempts: 1,
+			due: time.Minute},
 		{name: "not asked", report: mail.Report{yes, another, another}, left: "bc", due: 0},
 		{name: "not asked beside a deferral", report: mail.Report{yes, later, another}, left: "bc", due: 0},
-		{name: "nobody asked", report: mail.Report{another, another, another}, left: "abc", attempts: 1, due: time.Minute},
-		{name: "asked and no progress", report: mail.Report{later, later, another}, left: "abc", attempts: 1, due: time.Minute},
-		{name: "expired", report: mail.Report{yes, later, later}, age: 5 * 24 * time.Hour, left: "BC", attempts: 1, due: -1},
+		{name: "nobody asked", report: mail.Report{another, another, another}, left: "abc", attempts: 1,
+			due: time.Minute},
+		{name: "asked and no progress", report: mail.Report{later, later, another}, left: "abc", attempts: 1,
+			due: time.Minute},
+		{name: "expired", report: mail.Report{yes, later, later}, age: 5 * 24 * time.Hour, left: "BC",
+			attempts: 1, due: -1},
 		{name: "expired, nothing said", report: nil, age: 5 * 24 * time.Hour, left: "ABC", attempts: 1, due: -1},
-		{name: "old, but not all were asked", report: mail.Report{yes, later, another}, age: 6 * 24 * time.Hour, left: "bc", due: 0},
+		{name: "old, but not all were asked", report: mail.Report{yes, later, another}, age: 6 * 24 * time.Hour,
+			left: "bc", due: 0},
 		{name: "old, and the lane was sick", report: mail.Report{later, later, later}, age: 6 * 24 * time.Hour,
 			sick: 2 * 24 * time.Hour, left: "abc", attempts: 1, due: time.Minute},
 		{name: "old, and the lane is away", report: mail.Report{away, away, away}, age: 6 * 24 * time.Hour,
@@ -59,7 +64,8 @@ func TestJudge(t *testing.T) {
 			}
 			now := start.Add(x.age)
 			j := judge(r, x.report, attempt{begun: now, now: now, sick: x.sick})
-			if got := letters(&j.Record); got != x.left || j.Attempts != x.attempts || j.Tries != 1 || j.late != x.late {
+			if got := letters(&j.Record); got != x.left || j.Attempts != x.attempts || j.Tries != 1 ||
+				j.late != x.late {
 				t.Errorf("left %q, %d attempts, %d tries, late %v", got, j.Attempts, j.Tries, j.late)
 			}
 			if want := now.Add(x.due); x.due >= 0 && !j.Due.Equal(want) || x.due < 0 && !j.Due.Equal(start) {
@@ -129,7 +135,8 @@ func TestSaid(t *testing.T) {
 func TestSaidResult(t *testing.T) {
 	e := Said{Expired: true, Err: "cut"}.result()
 	var is interface{ Expired() bool }
-	if is, _ = e.Err.(interface{ Expired() bool }); is == nil || e.Enhanced != "4.4.7" || e.Outcome != mail.Failed {
+	if is, _ = e.Err.(interface{ Expired() bool }); is == nil || e.Enhanced != "4.4.7" ||
+		e.Outcome != mail.Failed {
 		t.Errorf("%+v", e)
 	}
 	if e := (Said{Expired: true, Reply: "451 later", Enhanced: "4.3.0"}).result(); e.Enhanced != "4.3.0" {

@@ -12,7 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Lane returns a retriever of what is due in a lane. Safe for concurrent use; each session of it leases what it yields.
+// Lane returns a retriever of what is due in a lane. Safe for concurrent use; each session of it leases
+// what it yields.
 func (q *Queue) Lane(l mail.Lane) mail.Retriever { return lane{q, l} }
 
 type lane struct {
@@ -26,7 +27,8 @@ func (l lane) Open(context.Context) (mail.Maildrop, error) {
 	return &session{q: l.q, lane: l.name, held: map[mail.ID]*hold{}, stop: make(chan struct{})}, nil
 }
 
-// A session hands out what is due in its lane, and leases it as it goes. Not for concurrent use, but for renew.
+// A session hands out what is due in its lane, and leases it as it goes. Not for concurrent use, but for
+// renew.
 type session struct {
 	q    *Queue
 	lane mail.Lane
@@ -61,8 +63,8 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 	return uids, true, nil
 }
 
-// Messages yields what is due, in due order, until nothing is or the lane has refused us. With want it yields those, if
-// they are not being attempted by somebody else.
+// Messages yields what is due, in due order, until nothing is or the lane has refused us. With want it
+// yields those, if they are not being attempted by somebody else.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	if want != nil {
 		return s.wanted(ctx, want)
@@ -77,8 +79,8 @@ func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			}
 			more := false
 			for i, h := range some {
-				// A message that comes back at once has no pause on its schedule, or is not settled; a session
-				// gives it a few transactions and leaves the rest to the next one.
+				// A message that comes back at once has no pause on its schedule, or is not settled; a
+				// session gives it a few transactions and leaves the rest to the next one.
 				if seen[h.Record.ID]++; s.sick || seen[h.Record.ID] > maxRecipients {
 					s.release(some[i : i+1]...)
 					continue
@@ -122,8 +124,11 @@ func (s *session) wanted(ctx context.Context, want []mail.UID) iter.Seq2[*mail.M
 	}
 }
 
+// giving hands a message to whoever iterates.
+type giving = func(*mail.Message, error) bool
+
 // give yields one leased record, or does what is to be done instead.
-func (s *session) give(ctx context.Context, h *hold, yield func(*mail.Message, error) bool) (more bool) {
+func (s *session) give(ctx context.Context, h *hold, yield giving) (more bool) {
 	r := &h.Record
 	if r.Held() {
 		s.release(h)
@@ -144,7 +149,7 @@ func (s *session) give(ctx context.Context, h *hold, yield func(*mail.Message, e
 }
 
 // goesOn ends the sequence at an error: it is the store's, and the next record would meet it too.
-func (s *session) goesOn(err error, yield func(*mail.Message, error) bool) bool {
+func (s *session) goesOn(err error, yield giving) bool {
 	if err != nil {
 		yield(nil, err)
 	}
@@ -152,7 +157,7 @@ func (s *session) goesOn(err error, yield func(*mail.Message, error) bool) bool 
 }
 
 // absent deals with a body that cannot be had: lost ones are held, others wait for better times.
-func (s *session) absent(ctx context.Context, h *hold, err error, yield func(*mail.Message, error) bool) bool {
+func (s *session) absent(ctx context.Context, h *hold, err error, yield giving) bool {
 	if lost(err) {
 		err = s.q.lose(ctx, h.Leased, err)
 		s.drop(h)
@@ -223,7 +228,8 @@ func (s *session) lease(ctx context.Context, f Filter, n int) ([]*hold, error) {
 	return all, nil
 }
 
-// renew keeps the leases of this session as long as it lives. One that is lost all the same is found out at the settle.
+// renew keeps the leases of this session as long as it lives. One that is lost all the same is found out at
+// the settle.
 func (s *session) renew() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -292,7 +298,8 @@ func (q *Queue) ttl() time.Duration {
 	return 15 * time.Minute
 }
 
-// content is the content of a queued message. It was opened once to see that it is there; the first reader gets that.
+// content is the content of a queued message. It was opened once to see that it is there; the first reader
+// gets that.
 type content struct {
 	q      *Queue
 	r      *Record

@@ -8,7 +8,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// lanes is what the queue knows of its next hops: when they were sick, and how far their refusals are to be trusted.
+// lanes is what the queue knows of its next hops: when they were sick, and how far their refusals are to be
+// trusted.
 type lanes struct {
 	mu sync.Mutex
 	m  map[mail.Lane]*laneState
@@ -26,7 +27,8 @@ type spell struct {
 	To   time.Time `cbor:"2,keyasint"`
 }
 
-// maxSpells bounds what is kept of a lane; the oldest are forgotten, which expires messages earlier, never later.
+// maxSpells bounds what is kept of a lane; the oldest are forgotten, which expires messages earlier, never
+// later.
 const maxSpells = 200
 
 func (l *laneState) sick() bool { return len(l.spells) > 0 && l.spells[len(l.spells)-1].To.IsZero() }
@@ -100,13 +102,15 @@ func spellsNote(name mail.Lane, l *laneState) Note {
 	return Note{Space: spaceLane, Owner: string(name), Key: keySpells, Value: pack(l.spells)}
 }
 
-// Postpone notes that a lane is sick from now on. The queue notices it by itself from reports that speak of the lane; this
-// is for who knows earlier. What waits for the lane stays due, so that the first try is of the oldest.
+// Postpone notes that a lane is sick from now on. The queue notices it by itself from reports that speak of
+// the lane; this is for who knows earlier. What waits for the lane stays due, so that the first try is of
+// the oldest.
 func (q *Queue) Postpone(ctx context.Context, name mail.Lane) error {
 	return q.spell(ctx, name, (*laneState).begin)
 }
 
-// DueNow notes that a lane is well again. Everything that waited for it is due, since its due times were not touched.
+// DueNow notes that a lane is well again. Everything that waited for it is due, since its due times were
+// not touched.
 func (q *Queue) DueNow(ctx context.Context, name mail.Lane) error {
 	return q.spell(ctx, name, (*laneState).end)
 }
@@ -124,8 +128,8 @@ func (q *Queue) spell(ctx context.Context, name mail.Lane, change func(*laneStat
 	return q.commit(ctx, &b)
 }
 
-// Recover mends what a wrong clock has done: what is due later than the longest pause is due now. It is for the start, and
-// for when the wall clock has jumped.
+// Recover mends what a wrong clock has done: what is due later than the longest pause is due now. It is for
+// the start, and for when the wall clock has jumped.
 func (q *Queue) Recover(ctx context.Context) (n int, err error) {
 	no, now := false, q.now()
 	var ids []mail.ID

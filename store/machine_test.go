@@ -13,8 +13,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// machine is a maildrop, a queue over an engine that lies and crashes, and an MTA that answers at random. Whatever
-// happens, each recipient of each message is served once, or told of once, or still waits; in one place.
+// machine is a maildrop, a queue over an engine that lies and crashes, and an MTA that answers at random.
+// Whatever happens, each recipient of each message is served once, or told of once, or still waits; in one
+// place.
 type machine struct {
 	w *world
 	t *rapid.T
@@ -34,7 +35,10 @@ func newMachine(t *rapid.T, tt *testing.T) *machine {
 		served: map[string]int{}, told: map[string]int{}, unsure: map[string]bool{},
 	}
 	m.w.Guard = Guard{Wait: 10 * time.Minute, Alike: 5}
-	m.w.Schedule = func(mail.Lane) Schedule { return Schedule{Retry: []time.Duration{time.Minute}, Expire: time.Hour} }
+	m.w.Schedule = func(mail.Lane) Schedule {
+		return Schedule{Retry: []time.Duration{time.Minute},
+			Expire: time.Hour}
+	}
 	m.faults()
 	return m
 }
@@ -67,7 +71,8 @@ func (m *machine) Arrive(*rapid.T) {
 func (m *machine) Collect(t *rapid.T) {
 	ctx := m.w.Context()
 	listed := slices.Sorted(maps.Keys(m.upstream))
-	c, err := m.w.Choose(ctx, Listing{Maildrop: "jaco", Account: "acc", UIDs: listed, Complete: true, Lets: true})
+	c, err := m.w.Choose(ctx, Listing{Maildrop: "jaco", Account: "acc", UIDs: listed, Complete: true,
+		Lets: true})
 	if err != nil {
 		return
 	}

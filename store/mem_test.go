@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -28,7 +26,8 @@ type mem struct {
 	staged int // bodies staged and not yet named or discarded
 	closed bool
 
-	// Faults, asked before each commit: an error is returned instead, after the commit was made where lie is true.
+	// Faults, asked before each commit: an error is returned instead, after the commit was made where lie
+	// is true.
 	fault   func(n int, b *Batch) (err error, lie bool)
 	commits int
 	full    bool
@@ -269,86 +268,6 @@ var errTooBig = errors.New("more than 256 KiB")
 
 func tooBig(r *Record) bool { return len(pack(r)) > 256<<10 }
 
-type memBody struct {
-	e    *mem
-	b    bytes.Buffer
-	ref  BodyRef
-	gone bool
-}
-
-func (e *mem) Stage(ctx context.Context, r *Record) (Body, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case e.closed:
-		return nil, ErrClosed
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case tooBig(r):
-		return nil, errTooBig
-	}
-	if e.full {
-		return nil, ErrFull
-	}
-	e.disk.n++
-	e.staged++
-	return &memBody{e: e, ref: BodyRef(fmt.Sprintf("%s-%d", r.ID, e.disk.n))}, nil
-}
-
-func (b *memBody) Write(p []byte) (int, error) { return b.b.Write(p) }
-func (b *memBody) Size() int64                 { return int64(b.b.Len()) }
-
-func (b *memBody) Seal(context.Context) (BodyRef, [32]byte, error) {
-	b.e.mu.Lock()
-	defer b.e.mu.Unlock()
-	if b.e.unsound {
-		return "", [32]byte{}, errors.New("fsync: input/output error")
-	}
-	b.e.disk.bodies[b.ref] = b.b.Bytes()
-	return b.ref, sha256.Sum256(b.b.Bytes()), nil
-}
-
-func (b *memBody) Discard() error {
-	b.e.mu.Lock()
-	defer b.e.mu.Unlock()
-	for _, r := range b.e.disk.records {
-		if r.Body == b.ref {
-			b.e.disk.misused = append(b.e.disk.misused, "a body was discarded that a record names")
-			return nil
-		}
-	}
-	if !b.gone {
-		b.gone = true
-		b.e.staged--
-		delete(b.e.disk.bodies, b.ref)
-	}
-	return nil
-}
-
-type memReader struct {
-	*bytes.Reader
-}
-
-func (memReader) Close() error { return nil }
-
-func (e *mem) OpenBody(_ context.Context, ref BodyRef) (io.ReadSeekCloser, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	b, ok := e.disk.bodies[ref]
-	if e.closed {
-		return nil, ErrClosed
-	}
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrLost, ref)
-	}
-	return memReader{bytes.NewReader(b)}, nil
-}
-
-func (e *mem) VerifyBody(ctx context.Context, ref BodyRef) error {
-	_, err := e.OpenBody(ctx, ref)
-	return err
-}
-
 func (e *mem) id(key string) mail.ID { return mail.ID([]byte(key)) }
 
 func (e *mem) leased(id mail.ID) bool {
@@ -356,7 +275,8 @@ func (e *mem) leased(id mail.ID) bool {
 	return ok && l.Until.After(e.now())
 }
 
-func (e *mem) LeaseMessages(_ context.Context, f Filter, n int, ttl time.Duration) (l []Leased, next time.Time, err error) {
+func (e *mem) LeaseMessages(_ context.Context, f Filter, n int, ttl time.Duration) (l []Leased,
+	next time.Time, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {

@@ -7,8 +7,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// memory is what Choose has found out and Commit has to know: it lives no longer than the process, and a poll fills it
-// again before anything is fetched.
+// memory is what Choose has found out and Commit has to know: it lives no longer than the process, and a
+// poll fills it again before anything is fetched.
 type memory struct {
 	mu     sync.Mutex
 	asides map[place]bool // messages with an aside note, which ends when they are taken
@@ -80,9 +80,9 @@ func (m *memory) doubtful(o mail.Origin) (former []mail.Account, yes bool) {
 	return m.former[o.Account], m.doubt[place{o.Account, o.UID}]
 }
 
-// forewarned looks at messages whose UID does not prove that they are new: let go of and listed again, under a new
-// UIDVALIDITY, or in an account that was called otherwise before. Where their content says that they were here, they
-// are not queued again.
+// forewarned looks at messages whose UID does not prove that they are new: let go of and listed again,
+// under a new UIDVALIDITY, or in an account that was called otherwise before. Where their content says that
+// they were here, they are not queued again.
 func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error) {
 	left := live[:0:0]
 	for _, e := range live {
@@ -111,8 +111,9 @@ func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error)
 	return left, nil
 }
 
-// alias turns an entry into a second name of a message that is marked already. Nothing is queued, only the mark is set.
-// What was not collected, or was collected and is kept, is reported as Deferred: it stays upstream.
+// alias turns an entry into a second name of a message that is marked already. Nothing is queued, only the
+// mark is set. What was not collected, or was collected and is kept, is reported as Deferred: it stays
+// upstream.
 func (e *entry) alias(have Mark) {
 	if have == Unseen || have == LetGo {
 		return

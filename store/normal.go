@@ -6,9 +6,10 @@ import (
 	"io"
 )
 
-// The normal form is what is queued: each line ends with CRLF, there is no other CR or LF, and the last line is
-// whole. What a maildrop sends is in this form already, nearly always: so the common case is a look at each line end,
-// and one write. NUL and lines of any length stay as they are (RFC 5321, 4.5.3.1.6 bounds them; mail does not).
+// The normal form is what is queued: each line ends with CRLF, there is no other CR or LF, and the last
+// line is whole. What a maildrop sends is in this form already, nearly always: so the common case is a look
+// at each line end, and one write. NUL and lines of any length stay as they are (RFC 5321, 4.5.3.1.6 bounds
+// them; mail does not).
 
 // mended counts what had to be changed.
 type mended struct {
@@ -19,8 +20,9 @@ type mended struct {
 
 func (m mended) any() bool { return m != mended{} }
 
-// normalize copies r to write in normal form, in pieces of up to twice the size of buf, and says what it had to mend.
-// write never gets an empty piece and does not keep it. The error is that of r or of write; which, says written.
+// normalize copies r to write in normal form, in pieces of up to twice the size of buf, and says what it
+// had to mend. write never gets an empty piece and does not keep it. The error is that of r or of write;
+// which, says written.
 func normalize(r io.Reader, buf []byte, write func([]byte) error) (m mended, written bool, err error) {
 	have := 0 // a CR at the beginning of buf whose successor is not known yet
 	last := byte('\n')
@@ -97,7 +99,8 @@ func straight(b []byte) bool {
 	}
 }
 
-// mend appends b in normal form to out. b does not end in the middle of a CRLF, except at the end of the message.
+// mend appends b in normal form to out. b does not end in the middle of a CRLF, except at the end of the
+// message.
 func mend(out, b []byte, m *mended) []byte {
 	for len(b) > 0 {
 		line, rest, found := bytes.Cut(b, crlf[1:])

@@ -165,7 +165,9 @@ func TestContentKey(t *testing.T) {
 func sample(n int) []byte {
 	var b bytes.Buffer
 	for i := range 12 {
-		fmt.Fprintf(&b, "Received: from host%d.example by mx.example with ESMTP id %d;\r\n\tMon, 2 Mar 2026 10:00:00 +0000\r\n", i, i)
+		fmt.Fprintf(&b,
+			"Received: from host%d.example by mx.example with ESMTP id %d;\r\n\tMon, 2 Mar 2026 10:00:00 +0000\r\n",
+			i, i)
 	}
 	b.WriteString("From: a@example.org\r\nSubject: sample\r\n\r\n")
 	for b.Len() < n {

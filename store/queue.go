@@ -11,14 +11,15 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Queue keeps mail until somebody else has it. It is a mail.Deliverer and a mail.Batcher towards whoever brings mail,
-// and hands it out again as a mail.Retriever per lane. Safe for concurrent use. Engine, Route and Schedule are
-// needed to be of use; every other field may be left zero. Fields are set before the first call and not changed.
+// A Queue keeps mail until somebody else has it. It is a mail.Deliverer and a mail.Batcher towards whoever
+// brings mail, and hands it out again as a mail.Retriever per lane. Safe for concurrent use. Engine, Route
+// and Schedule are needed to be of use; every other field may be left zero. Fields are set before the first
+// call and not changed.
 type Queue struct {
 	Engine Engine
 
-	// Route says the lanes of a recipient. Several: the message is delivered to each. None: the message is not
-	// taken. nil: one lane, "default".
+	// Route says the lanes of a recipient. Several: the message is delivered to each. None: the message is
+	// not taken. nil: one lane, "default".
 	Route func(mail.Envelope, mail.Recipient) []mail.Lane
 
 	// Schedule says when a lane's messages are tried again. nil: the default of [Schedule].
@@ -27,23 +28,24 @@ type Queue struct {
 	// Reporter makes DSNs. nil: nobody can be told, so what fails is held.
 	Reporter mail.Reporter
 
-	// Keeps says that messages of this origin stay upstream after they were collected: their mark is Kept, not
-	// Taken. nil: none.
+	// Keeps says that messages of this origin stay upstream after they were collected: their mark is Kept,
+	// not Taken. nil: none.
 	Keeps func(mail.Origin) bool
 
-	// Misconfigured says whether a refusal means that the maildrop's own configured recipient is wrong; the message
-	// is then held and not bounced. nil: never.
+	// Misconfigured says whether a refusal means that the maildrop's own configured recipient is wrong; the
+	// message is then held and not bounced. nil: never.
 	Misconfigured func(context.Context, *Record, mail.Result) bool
 
-	// Discard says that a failed recipient ends without anybody being told, because the admin wrote so. nil: never.
+	// Discard says that a failed recipient ends without anybody being told, because the admin wrote so.
+	// nil: never.
 	Discard func(*Record, mail.Result) bool
 
 	Limit Limit
 	Loop  Loop
 	Guard Guard
 
-	// Secret keys the hash of content keys. It has to stay the same as long as there are marks, also through a
-	// rebuild of the database, so it lives outside of the engine. Zero: the hash has no key.
+	// Secret keys the hash of content keys. It has to stay the same as long as there are marks, also
+	// through a rebuild of the database, so it lives outside of the engine. Zero: the hash has no key.
 	Secret [32]byte
 
 	// Ahead is how many messages a session leases at once; 0: 4. More are waited for while others are idle.
@@ -105,8 +107,8 @@ func (q *Queue) Lanes(ctx context.Context) (map[mail.Lane]time.Time, error) {
 // Wake carries a hint whenever something became due earlier than known. One receiver.
 func (q *Queue) Wake() <-chan struct{} { return q.Engine.Wake() }
 
-// Confirm returns when a commit that began after the call is durable. A mark that was read may belong to a commit that
-// is not yet durable; only after Confirm may it lead to a deletion upstream.
+// Confirm returns when a commit that began after the call is durable. A mark that was read may belong to a
+// commit that is not yet durable; only after Confirm may it lead to a deletion upstream.
 func (q *Queue) Confirm(ctx context.Context) error {
 	at, err := q.now().MarshalBinary()
 	if err != nil {
@@ -115,15 +117,17 @@ func (q *Queue) Confirm(ctx context.Context) error {
 	return q.commit(ctx, &Batch{Notes: []Note{{Space: "queue", Key: "confirm", Value: at}}})
 }
 
-// Tries of a commit whose fate is unknown, and the pause before the second; it doubles, to at most five seconds. The
-// engine answers within moments once it is back; after half a minute the caller learns that we do not know.
+// Tries of a commit whose fate is unknown, and the pause before the second; it doubles, to at most five
+// seconds. The engine answers within moments once it is back; after half a minute the caller learns that we
+// do not know.
 const (
 	commitTries = 10
 	commitPause = 50 * time.Millisecond
 )
 
-// commit makes one batch durable, and asks again with the same batch as long as its fate is unknown. A commit that has
-// begun is not cancelled: its effect would be unknown, and what depends on it would be done twice.
+// commit makes one batch durable, and asks again with the same batch as long as its fate is unknown. A
+// commit that has begun is not cancelled: its effect would be unknown, and what depends on it would be done
+// twice.
 func (q *Queue) commit(ctx context.Context, b *Batch) error {
 	ctx = context.WithoutCancel(ctx)
 	if b.ID == [16]byte{} {
@@ -145,8 +149,9 @@ func (q *Queue) commit(ctx context.Context, b *Batch) error {
 	}
 }
 
-// stillUnknown judges the answer to a batch that was asked for again. An engine that has looked says whether the first
-// one was made; one that could not look, because it is closed or its disk is, leaves that open.
+// stillUnknown judges the answer to a batch that was asked for again. An engine that has looked says
+// whether the first one was made; one that could not look, because it is closed or its disk is, leaves that
+// open.
 func stillUnknown(asked bool, err error) error {
 	var seen *ErrSeen
 	if !asked || err == nil || errors.As(err, &seen) || errors.Is(err, ErrFenced) {
@@ -219,7 +224,8 @@ func (q *Queue) full(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if q.Limit.Messages > 0 && t.Messages >= q.Limit.Messages || q.Limit.Octets > 0 && t.Octets >= q.Limit.Octets {
+	if q.Limit.Messages > 0 && t.Messages >= q.Limit.Messages || q.Limit.Octets > 0 &&
+		t.Octets >= q.Limit.Octets {
 		return local(errLimit, "raise queue.limit, or see what is waiting with: mailretr queue")
 	}
 	return nil

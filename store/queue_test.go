@@ -49,7 +49,8 @@ func TestBatchIsOneCommit(t *testing.T) {
 	w := newWorld(t)
 	b := w.Batch()
 	for i := range 128 {
-		if err := b.Add(t.Context(), message(fmt.Sprint(i), "a@example.org", "x@a.example", "y@b.example")); err != nil {
+		if err := b.Add(t.Context(), message(fmt.Sprint(i), "a@example.org", "x@a.example",
+			"y@b.example")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,7 +74,8 @@ func TestBatchIsOneCommit(t *testing.T) {
 func TestBatchWithCut(t *testing.T) {
 	w := newWorld(t)
 	b := w.Batch()
-	ms := []*mail.Message{message("1", "", "x@a.example"), message("2", "", "x@a.example"), message("3", "", "x@a.example")}
+	ms := []*mail.Message{message("1", "", "x@a.example"), message("2", "", "x@a.example"), message("3", "",
+		"x@a.example")}
 	ms[1].Content.(*text).cut = 10
 	for i, m := range ms {
 		if err := b.Add(t.Context(), m); (err != nil) != (i == 1) {
@@ -93,7 +95,8 @@ func TestManyRecipients(t *testing.T) {
 	w := newWorld(t)
 	m := message("1", "a@example.org")
 	for i := range 2500 {
-		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@a.example", i))})
+		m.Envelope.Recipients = append(m.Envelope.Recipients,
+			mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@a.example", i))})
 	}
 	w.put(m)
 	all := map[mail.Path]bool{}
@@ -121,7 +124,8 @@ func TestLongRecipients(t *testing.T) {
 		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: mail.Path(p)})
 	}
 	w.put(m)
-	w.pass("main", always(mail.Result{Reply: strings.Repeat("4", 5000), Err: errors.New(strings.Repeat("e", 5000))}))
+	w.pass("main", always(mail.Result{Reply: strings.Repeat("4", 5000), Err: errors.New(strings.Repeat("e",
+		5000))}))
 	for _, r := range w.records() {
 		n := 0
 		for _, x := range r.Recipients {
@@ -139,7 +143,8 @@ func TestFull(t *testing.T) {
 	w.mem.full = true
 	r := w.Deliver(t.Context(), message("1", "", "x@a.example"))
 	var trouble *mail.Trouble
-	if len(r) != 1 || r[0].Outcome != mail.Deferred || !errors.As(r[0].Err, &trouble) || trouble.Kind != mail.Local {
+	if len(r) != 1 || r[0].Outcome != mail.Deferred || !errors.As(r[0].Err, &trouble) ||
+		trouble.Kind != mail.Local {
 		t.Errorf("report %+v", r)
 	}
 	w.mem.full = false
@@ -249,7 +254,8 @@ func TestKeeps(t *testing.T) {
 	w.Keeps = func(o mail.Origin) bool { return o.UID == "1" }
 	w.put(message("1", "", "x@a.example"))
 	w.put(message("2", "", "x@a.example"))
-	if a, b := w.mem.disk.marks["acc"]["1"], w.mem.disk.marks["acc"]["2"]; a.Mark != Kept || b.Mark != Taken || b.Key == [16]byte{} {
+	if a, b := w.mem.disk.marks["acc"]["1"], w.mem.disk.marks["acc"]["2"]; a.Mark != Kept ||
+		b.Mark != Taken || b.Key == [16]byte{} {
 		t.Errorf("marks %v and %v", a, b)
 	}
 }
@@ -272,7 +278,8 @@ func TestUnknownCommit(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.mem.fault = func(int, *Batch) (error, bool) { return ErrUnknown, true }
-	if r := w.Deliver(t.Context(), message("1", "", "x@a.example")); r[0].Outcome != mail.Deferred || !errors.Is(r[0].Err, ErrUnknown) {
+	if r := w.Deliver(t.Context(), message("1", "", "x@a.example")); r[0].Outcome != mail.Deferred ||
+		!errors.Is(r[0].Err, ErrUnknown) {
 		t.Errorf("what is not known was reported as %v", r)
 	}
 	w.mem.fault = nil
@@ -286,7 +293,8 @@ func TestUnknownCommit(t *testing.T) {
 func TestS13_Loop(t *testing.T) {
 	w := newWorld(t)
 	m := message("1", "a@example.org", "x@a.example")
-	m.Content = &text{b: []byte(strings.Repeat("Received: by x;\r\n\tMon\r\n", 51) + "Subject: round\r\n\r\nbody\r\n")}
+	m.Content = &text{b: []byte(strings.Repeat("Received: by x;\r\n\tMon\r\n", 51) +
+		"Subject: round\r\n\r\nbody\r\n")}
 	w.put(m)
 	if n := w.pass("main", always(yes)); n != 1 { // only the report
 		t.Errorf("%d messages were attempted", n)
@@ -297,7 +305,8 @@ func TestS13_Loop(t *testing.T) {
 	ours := message("2", "a@example.org", "x@a.example")
 	ours.Content = &text{b: []byte("Received: by here (mailretr)\r\n\tid 7\r\n\r\n")}
 	w.Loop.Ours = func(field []byte, m *mail.Message) bool {
-		return strings.HasPrefix(string(field), "Received: by here (mailretr)\r\n\tid 7") && m.Origin.Maildrop == "jaco"
+		return strings.HasPrefix(string(field), "Received: by here (mailretr)\r\n\tid 7") &&
+			m.Origin.Maildrop == "jaco"
 	}
 	w.put(ours)
 	w.pass("main", always(yes))
@@ -305,7 +314,8 @@ func TestS13_Loop(t *testing.T) {
 		t.Errorf("told %v", w.report.told)
 	}
 	fine := message("3", "a@example.org", "x@a.example")
-	fine.Content = &text{b: []byte(strings.Repeat("Received: by x;\r\n\tMon\r\n", 50) + "\r\nReceived: in the body\r\n")}
+	fine.Content = &text{b: []byte(strings.Repeat("Received: by x;\r\n\tMon\r\n", 50) +
+		"\r\nReceived: in the body\r\n")}
 	w.put(fine)
 	w.pass("main", always(yes))
 	if len(w.report.told) != 2 {
@@ -397,7 +407,8 @@ func TestConcurrent(t *testing.T) {
 		in.Go(func() {
 			b := w.Batch()
 			for i := range each {
-				if err := b.Add(t.Context(), message(fmt.Sprintf("%d.%d", s, i), "a@example.org", "x@a.example")); err != nil {
+				if err := b.Add(t.Context(), message(fmt.Sprintf("%d.%d", s, i), "a@example.org",
+					"x@a.example")); err != nil {
 					t.Error(err)
 				}
 				if i%7 == 0 {

@@ -6,8 +6,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Record is what the queue knows of one message: everything but the octets. It has one lane; a message for several
-// lanes becomes several records when it is queued.
+// A Record is what the queue knows of one message: everything but the octets. It has one lane; a message
+// for several lanes becomes several records when it is queued.
 type Record struct {
 	ID     mail.ID   `cbor:"1,keyasint"`
 	Parent mail.ID   `cbor:"2,keyasint"` // of a DSN: the message it reports on
@@ -33,14 +33,15 @@ type Record struct {
 	Attempts int           `cbor:"18,keyasint"`
 	Last     time.Time     `cbor:"19,keyasint"`           // of the last attempt
 	Sick     time.Duration `cbor:"20,keyasint,omitempty"` // waited for a sick lane; not counted towards expiry
-	Tries    int           `cbor:"21,keyasint,omitempty"` // transactions, those that counted as no attempt included
+	Tries    int           `cbor:"21,keyasint,omitempty"` // transactions, also those that do not count
 
-	// ParentOrigin, of a DSN: where the message that it reports on came from. It goes into the head of the file, so
-	// that a rebuild marks that UID taken. Zero: an engine takes it from the parent's record, if there is one.
+	// ParentOrigin, of a DSN: where the message that it reports on came from. It goes into the head of the
+	// file, so that a rebuild marks that UID taken. Zero: an engine takes it from the parent's record, if
+	// there is one.
 	ParentOrigin mail.Origin `cbor:"22,keyasint,omitzero"`
 
-	// Whole, of a report: it goes to somebody else than the sender and has the message whole, which is nowhere else. Where
-	// it fails it is held; other reports that fail, and nobody can be told of, end.
+	// Whole, of a report: it goes to somebody else than the sender and has the message whole, which is
+	// nowhere else. Where it fails it is held; other reports that fail, and nobody can be told of, end.
 	Whole bool `cbor:"23,keyasint,omitempty"`
 }
 

@@ -8,8 +8,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// An Untold error says that a message was not refused, because nobody may be told of it, or because the refusal is not
-// believed. Nothing has happened: the message is to stay where it is, with an aside note.
+// An Untold error says that a message was not refused, because nobody may be told of it, or because the
+// refusal is not believed. Nothing has happened: the message is to stay where it is, with an aside note.
 type Untold struct {
 	Why     string // a sentence for people
 	Suspect bool   // the next hop refuses many alike: an admin has to look
@@ -23,10 +23,10 @@ func (u *Untold) Aside() bool { return true }
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }
 
-// Refuse ends a message without its body: all its recipients were refused by a probe. The report to the sender is queued
-// and the UID marked Taken, in one commit; when Refuse returns nil the message may be let go of upstream. An *Untold
-// error: it may not be refused. Any other error: nothing happened, except with ErrUnknown in its chain, where the next
-// session will find out.
+// Refuse ends a message without its body: all its recipients were refused by a probe. The report to the
+// sender is queued and the UID marked Taken, in one commit; when Refuse returns nil the message may be let
+// go of upstream. An *Untold error: it may not be refused. Any other error: nothing happened, except with
+// ErrUnknown in its chain, where the next session will find out.
 func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report) error {
 	if n := len(m.Envelope.Recipients); n == 0 || len(report) != n || !report.All(mail.Failed) {
 		return errors.New("store: a message is refused only when each of its recipients was")
@@ -55,8 +55,8 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 	return q.refuse(ctx, e, &r, all)
 }
 
-// refused makes the record that the message would have had, with those recipients who are to be told of. It is never
-// queued: it names the parent of the report.
+// refused makes the record that the message would have had, with those recipients who are to be told of. It
+// is never queued: it names the parent of the report.
 func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record, silentAll bool) {
 	now := q.now()
 	r = q.record(m, nil, "", now)
@@ -71,7 +71,8 @@ func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record, silentAl
 	return r, len(r.Recipients) == 0
 }
 
-// doubtRefusal counts the refusal among the failures of its lanes; where a lane is suspect nothing is refused.
+// doubtRefusal counts the refusal among the failures of its lanes; where a lane is suspect nothing is
+// refused.
 func (q *Queue) doubtRefusal(ctx context.Context, m *mail.Message, r *Record) error {
 	doubt := false
 	for _, x := range r.Recipients {
@@ -93,8 +94,8 @@ func (q *Queue) doubtRefusal(ctx context.Context, m *mail.Message, r *Record) er
 	return nil
 }
 
-// refuse commits the mark with the reports. A UID that is marked already was taken by another session: the reports are
-// discarded, and the mark is confirmed.
+// refuse commits the mark with the reports. A UID that is marked already was taken by another session: the
+// reports are discarded, and the mark is confirmed.
 func (q *Queue) refuse(ctx context.Context, e *entry, r *Record, all []*entry) error {
 	discard := func() {
 		for _, x := range all {
@@ -142,8 +143,9 @@ func (q *Queue) refusal(m *mail.Message, r *Record, all []*entry) {
 	for i := range r.Recipients {
 		x := &r.Recipients[i]
 		q.observe(mail.Event{
-			Op: mail.OpRefuse, ID: r.ID, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward, Outcome: mail.Failed,
-			Relay: x.Last.RemoteMTA, Enhanced: x.Last.Enhanced, Reply: x.Last.Reply,
+			Op: mail.OpRefuse, ID: r.ID, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward,
+			Outcome: mail.Failed,
+			Relay:   x.Last.RemoteMTA, Enhanced: x.Last.Enhanced, Reply: x.Last.Reply,
 			Messages: 1, Octets: m.Content.Size(), Saved: max(m.Content.Size(), 0),
 		})
 	}

@@ -16,7 +16,8 @@ func TestRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := w.records()
-	if w.mem.commits != 1 || m.Content.(*text).read != 0 || len(r) != 1 || r[0].ParentOrigin.UID != "1" || r[0].Parent.Zero() {
+	if w.mem.commits != 1 || m.Content.(*text).read != 0 || len(r) != 1 || r[0].ParentOrigin.UID != "1" ||
+		r[0].Parent.Zero() {
 		t.Errorf("%d commits, records %+v", w.mem.commits, r)
 	}
 	if s := w.mem.disk.marks["acc"]["1"]; s.Mark != Taken || s.Size != m.Content.Size() || s.Key == [16]byte{} {
@@ -27,7 +28,8 @@ func TestRefuse(t *testing.T) {
 		t.Errorf("events %+v", e)
 	}
 	// The same again, as after a session that broke before the deletion: no second report.
-	if err := w.Refuse(t.Context(), m, mail.Report{no}); err != nil || len(w.records()) != 1 || w.mem.staged != 1 {
+	if err := w.Refuse(t.Context(), m, mail.Report{no}); err != nil || len(w.records()) != 1 ||
+		w.mem.staged != 1 {
 		t.Errorf("%v, %d records, %d bodies", err, len(w.records()), w.mem.staged)
 	}
 }
@@ -41,12 +43,14 @@ func TestRefuseUnknown(t *testing.T) {
 		}
 		return nil, false
 	}
-	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"), mail.Report{no}); err != nil || len(w.records()) != 1 {
+	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"),
+		mail.Report{no}); err != nil || len(w.records()) != 1 {
 		t.Errorf("%v, %d records", err, len(w.records()))
 	}
 }
 
-// S11, S14: where nobody may be told, or the report cannot be queued, nothing happens and the caller learns which.
+// S11, S14: where nobody may be told, or the report cannot be queued, nothing happens and the caller learns
+// which.
 func TestS14_NotRefused(t *testing.T) {
 	w := newWorld(t)
 	var aside interface{ Aside() bool }
@@ -55,12 +59,14 @@ func TestS14_NotRefused(t *testing.T) {
 		t.Errorf("null sender: %v", err)
 	}
 	w.mem.full = true
-	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"), mail.Report{no}); err == nil || errors.As(err, &aside) {
+	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"),
+		mail.Report{no}); err == nil || errors.As(err, &aside) {
 		t.Errorf("full: %v", err)
 	}
 	w.mem.full = false
 	w.mem.fault = func(int, *Batch) (error, bool) { return errors.New("disk"), false }
-	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"), mail.Report{no}); err == nil || errors.As(err, &aside) {
+	if err := w.Refuse(t.Context(), message("1", "a@b.example", "x@a.example"),
+		mail.Report{no}); err == nil || errors.As(err, &aside) {
 		t.Errorf("broken: %v", err)
 	}
 	w.mem.fault = nil

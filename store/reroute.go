@@ -8,8 +8,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// Reroute finds new lanes for messages whose lane is not known any more: at the start, and when the configuration has
-// changed. n counts the messages that were changed. Those without a route stay as they are, with an event.
+// Reroute finds new lanes for messages whose lane is not known any more: at the start, and when the
+// configuration has changed. n counts the messages that were changed. Those without a route stay as they
+// are, with an event.
 func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int, err error) {
 	var ids []mail.ID
 	for l, err := range q.Engine.List(ctx, Filter{}) {
@@ -29,7 +30,8 @@ func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int,
 	return n, nil
 }
 
-// reroute routes the recipients of one record anew, unless its lane is known. Where they part, the record is copied.
+// reroute routes the recipients of one record anew, unless its lane is known. Where they part, the record
+// is copied.
 func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) bool) error {
 	leased, _, err := q.Engine.LeaseMessages(ctx, Filter{IDs: []mail.ID{id}}, 1, q.ttl())
 	if err != nil || len(leased) == 0 {
@@ -79,7 +81,8 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 	return b, copies, nil
 }
 
-// part sorts the recipients of a record by lane. Those without a route go where the others go; nil where nobody has one.
+// part sorts the recipients of a record by lane. Those without a route go where the others go; nil where
+// nobody has one.
 func (q *Queue) part(r *Record) (lanes []mail.Lane, of map[mail.Lane][]Recipient) {
 	of = map[mail.Lane][]Recipient{}
 	var lost []Recipient

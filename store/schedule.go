@@ -4,10 +4,11 @@ import "time"
 
 // A Schedule says when a message is tried again and when it is given up. The zero value is the default.
 type Schedule struct {
-	// Retry are the pauses after the first, second … attempt; the last one repeats. Empty: 1m 5m 15m 30m 1h 2h 4h.
+	// Retry are the pauses after the first, second … attempt; the last one repeats. Empty: 1m 5m 15m 30m 1h
+	// 2h 4h.
 	Retry []time.Duration
-	// Expire is the age at which a message is given up, once an attempt was made after it. 0: 5 days, as RFC 5321,
-	// 4.5.4.1 asks for.
+	// Expire is the age at which a message is given up, once an attempt was made after it. 0: 5 days, as
+	// RFC 5321, 4.5.4.1 asks for.
 	Expire time.Duration
 	// Jitter changes a pause a little, so that what came together does not stay together. nil: it does not.
 	Jitter func(time.Duration) time.Duration
@@ -17,9 +18,9 @@ var defaultRetry = []time.Duration{
 	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour,
 }
 
-// Next says when a message is tried again that was queued then, was attempted so many times (1: the first time), and
-// whose last attempt began at. sick is how long its lane was sick meanwhile: it does not count towards the age, up to
-// Expire once more. expired: that was the last attempt; due means nothing then.
+// Next says when a message is tried again that was queued then, was attempted so many times (1: the first
+// time), and whose last attempt began at. sick is how long its lane was sick meanwhile: it does not count
+// towards the age, up to Expire once more. expired: that was the last attempt; due means nothing then.
 func (s Schedule) Next(at, queued time.Time, attempts int, sick time.Duration) (due time.Time, expired bool) {
 	end := queued.Add(s.expire() + min(max(sick, 0), s.expire()))
 	if !at.Before(end) {

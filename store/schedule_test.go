@@ -33,8 +33,10 @@ func TestSchedule(t *testing.T) {
 		{"sick once more at most", short, 2 * h, 9, 10 * h, 0, true},
 		{"sick, nearly", short, 2*h - m, 9, 10 * h, 2 * h, false},
 		{"the clock went back", short, -d, 1, 0, -d + m, false},
-		{"jitter", Schedule{Jitter: func(d time.Duration) time.Duration { return d + d/2 }}, 0, 1, 0, 90 * time.Second, false},
-		{"jitter below nothing", Schedule{Jitter: func(time.Duration) time.Duration { return -h }}, 0, 1, 0, 0, false},
+		{"jitter", Schedule{Jitter: func(d time.Duration) time.Duration { return d + d/2 }}, 0, 1, 0,
+			90 * time.Second, false},
+		{"jitter below nothing", Schedule{Jitter: func(time.Duration) time.Duration { return -h }}, 0, 1, 0, 0,
+			false},
 	} {
 		due, expired := x.s.Next(start.Add(x.age), start, x.attempts, x.sick)
 		if expired != x.expired || !expired && !due.Equal(start.Add(x.due)) {

@@ -15,8 +15,8 @@ import (
 // marksAtOnce bounds the marks that one commit changes, where nothing depends on all of them being one.
 const marksAtOnce = 2000
 
-// Gone marks messages as let go: the server has confirmed that they are no longer there. Marks keep their size and
-// content key, so that one which comes back is known.
+// Gone marks messages as let go: the server has confirmed that they are no longer there. Marks keep their
+// size and content key, so that one which comes back is known.
 func (q *Queue) Gone(ctx context.Context, a mail.Account, uids []mail.UID) error {
 	today := day(q.now())
 	return q.remark(ctx, a, uids, func(s Seen) (Seen, bool) {
@@ -28,8 +28,8 @@ func (q *Queue) Gone(ctx context.Context, a mail.Account, uids []mail.UID) error
 	})
 }
 
-// Skip marks messages as known: they are not meant to be collected. Marks that stand already stay. All or none: one
-// commit.
+// Skip marks messages as known: they are not meant to be collected. Marks that stand already stay. All or
+// none: one commit.
 func (q *Queue) Skip(ctx context.Context, a mail.Account, uids []mail.UID) error {
 	today := day(q.now())
 	return q.remarkAll(ctx, a, uids, func(s Seen) (Seen, bool) {
@@ -68,8 +68,11 @@ func (q *Queue) Seen(ctx context.Context, a mail.Account) iter.Seq2[Seen, error]
 	return q.Engine.AllMarks(ctx, a)
 }
 
+// A remark changes a mark, or says that it stays.
+type remark func(Seen) (Seen, bool)
+
 // remark reads marks, and commits those that f changes, some at a time.
-func (q *Queue) remark(ctx context.Context, a mail.Account, uids []mail.UID, f func(Seen) (Seen, bool)) error {
+func (q *Queue) remark(ctx context.Context, a mail.Account, uids []mail.UID, f remark) error {
 	for some := range slices.Chunk(uids, marksAtOnce) {
 		if err := q.remarkAll(ctx, a, some, f); err != nil {
 			return err
@@ -79,7 +82,7 @@ func (q *Queue) remark(ctx context.Context, a mail.Account, uids []mail.UID, f f
 }
 
 // remarkAll reads marks, and commits those that f changes at once.
-func (q *Queue) remarkAll(ctx context.Context, a mail.Account, uids []mail.UID, f func(Seen) (Seen, bool)) error {
+func (q *Queue) remarkAll(ctx context.Context, a mail.Account, uids []mail.UID, f remark) error {
 	marks, err := q.Engine.Marks(ctx, a, uids)
 	if err != nil {
 		return err
@@ -97,8 +100,8 @@ func (q *Queue) remarkAll(ctx context.Context, a mail.Account, uids []mail.UID, 
 	return q.commit(ctx, b)
 }
 
-// Adopt says that a maildrop which has another server or user now holds the same mail as before. Its messages are
-// compared by content with what was collected under the former account.
+// Adopt says that a maildrop which has another server or user now holds the same mail as before. Its
+// messages are compared by content with what was collected under the former account.
 func (q *Queue) Adopt(ctx context.Context, maildrop string, a mail.Account) error {
 	former, err := q.accountOf(ctx, maildrop)
 	switch {
@@ -107,7 +110,8 @@ func (q *Queue) Adopt(ctx context.Context, maildrop string, a mail.Account) erro
 	case former == a:
 		return nil
 	case former == "":
-		return fmt.Errorf("maildrop %s was never collected from, so there is nothing to adopt", mail.Printable(maildrop, 100))
+		return fmt.Errorf("maildrop %s was never collected from, so there is nothing to adopt",
+			mail.Printable(maildrop, 100))
 	}
 	old, _, err := q.contact(ctx, former)
 	if err != nil {
@@ -130,8 +134,8 @@ func (q *Queue) Adopt(ctx context.Context, maildrop string, a mail.Account) erro
 	return q.commit(ctx, &Batch{Notes: []Note{contactNote(a, &c), maildropNote(maildrop, a)}})
 }
 
-// Accept says, after a rebuild of the database, that an account may be collected from as its marks stand: what has none
-// is collected. So nothing that came meanwhile is taken for old mail.
+// Accept says, after a rebuild of the database, that an account may be collected from as its marks stand:
+// what has none is collected. So nothing that came meanwhile is taken for old mail.
 func (q *Queue) Accept(ctx context.Context, a mail.Account) error {
 	return q.touch(ctx, a, func(c *contact) {
 		if c.Accepted = q.now(); c.First.IsZero() {
@@ -140,7 +144,8 @@ func (q *Queue) Accept(ctx context.Context, a mail.Account) error {
 	})
 }
 
-// Follow says that what was collected and kept so far may be let go of, now that the configuration says delete.
+// Follow says that what was collected and kept so far may be let go of, now that the configuration says
+// delete.
 func (q *Queue) Follow(ctx context.Context, a mail.Account) error {
 	return q.touch(ctx, a, func(c *contact) { c.Follow = true })
 }
@@ -154,8 +159,8 @@ func (q *Queue) touch(ctx context.Context, a mail.Account, f func(*contact)) err
 	return q.commit(ctx, &Batch{Notes: []Note{contactNote(a, &c)}})
 }
 
-// listed notes what a listing shows beside its messages: what of the contact has changed, once a day which marks it did
-// not name, and the aside notes that end.
+// listed notes what a listing shows beside its messages: what of the contact has changed, once a day which
+// marks it did not name, and the aside notes that end.
 func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen, changed bool) error {
 	now := q.now()
 	changed = changed || c.Maildrop != l.Maildrop

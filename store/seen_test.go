@@ -142,7 +142,8 @@ func TestFirstNew(t *testing.T) {
 	w := newWorld(t)
 	first := func(l *Listing) { l.First = FirstNew }
 	w.mem.fault = func(int, *Batch) (error, bool) { return errors.New("disk"), false }
-	if _, err := w.Choose(t.Context(), Listing{Maildrop: "jaco", Account: "acc", UIDs: uids("1 2"), Complete: true, First: FirstNew}); err == nil {
+	if _, err := w.Choose(t.Context(), Listing{Maildrop: "jaco", Account: "acc", UIDs: uids("1 2"),
+		Complete: true, First: FirstNew}); err == nil {
 		t.Fatal("no error")
 	}
 	w.mem.fault = nil
@@ -172,7 +173,8 @@ func TestFirstNew(t *testing.T) {
 	w.chosen(w.choose("1 2 3 4", some), "3 4", "")
 }
 
-// Marks are forgotten after 30 days of complete listings without them: not for a short one, not for an empty moment.
+// Marks are forgotten after 30 days of complete listings without them: not for a short one, not for an
+// empty moment.
 func TestForget(t *testing.T) {
 	w := newWorld(t)
 	w.choose("1 2")
@@ -254,7 +256,8 @@ func TestR13_NewUIDValidity(t *testing.T) {
 		t.Errorf("check %v", c.Check)
 	}
 	header, _ := one.Content.Header(t.Context())
-	if m, err := w.Known(t.Context(), "acc", w.ContentKey(header, one.Content.Size())); m != Taken || err != nil {
+	if m, err := w.Known(t.Context(), "acc", w.ContentKey(header, one.Content.Size())); m != Taken ||
+		err != nil {
 		t.Errorf("%v, %v", m, err)
 	}
 	again, fresh := message("INBOX/8/1", "", "x@a.example"), message("INBOX/8/3", "", "x@a.example")
@@ -300,7 +303,8 @@ func TestAdopt(t *testing.T) {
 	m := message("1", "", "x@a.example")
 	w.put(m)
 	moved := func(l *Listing) { l.Account = "new" }
-	if c := w.choose("A B", moved); c.Ask != AskAdopt || !strings.Contains(c.Pause, "seen adopt jaco") || len(c.Fetch) > 0 {
+	if c := w.choose("A B", moved); c.Ask != AskAdopt || !strings.Contains(c.Pause, "seen adopt jaco") ||
+		len(c.Fetch) > 0 {
 		t.Fatalf("%+v", c)
 	}
 	if err := w.Adopt(t.Context(), "nobody", "new"); err == nil {
@@ -344,7 +348,10 @@ func TestAccept(t *testing.T) {
 		t.Fatalf("%+v", c)
 	}
 	w.chosen(w.choose("1 2", func(l *Listing) { l.Account, l.Maildrop = "other", "other" }), "1 2", "")
-	if c := w.choose("1 2", func(l *Listing) { l.Account, l.Maildrop, l.First = "third", "third", FirstNew }); c.Ask != AskAccept {
+	if c := w.choose("1 2", func(l *Listing) {
+		l.Account, l.Maildrop, l.First = "third", "third",
+			FirstNew
+	}); c.Ask != AskAccept {
 		t.Errorf("%+v", c)
 	}
 	if err := w.Accept(t.Context(), "acc"); err != nil {
@@ -355,13 +362,15 @@ func TestAccept(t *testing.T) {
 	w.chosen(w.choose("1 2", keeps, func(l *Listing) { l.Account, l.Maildrop = "new", "new" }), "1 2", "")
 }
 
-// Aside notes: tried again when their time comes or the settings change; ended when the message is taken or gone.
+// Aside notes: tried again when their time comes or the settings change; ended when the message is taken or
+// gone.
 func TestAside(t *testing.T) {
 	w := newWorld(t)
 	w.choose("1 2 3")
 	for i, u := range uids("1 2 2") {
 		a, err := w.Aside(t.Context(), Aside{
-			Account: "acc", UID: u, Maildrop: "jaco", Kind: "envelope", Why: "no header X-Envelope-To", Header: []byte("A: b\r\n\r\n"),
+			Account: "acc", UID: u, Maildrop: "jaco", Kind: "envelope", Why: "no header X-Envelope-To",
+			Header:   []byte("A: b\r\n\r\n"),
 			Settings: "s1", Next: w.clock.now().Add(24 * time.Hour),
 		})
 		if err != nil || a.Tries != 1+i/2 || a.Since.Sub(newClock().t) != time.Duration(min(i, 1))*time.Minute {
@@ -409,8 +418,10 @@ func TestAside(t *testing.T) {
 // R12: whatever a UID looks like, it is its own.
 func TestR12_OddUIDs(t *testing.T) {
 	w := newWorld(t)
-	odd := []mail.UID{"../../etc/passwd", "a:b", "\xff\xfe", "a\x00b", "a", mail.UID(strings.Repeat("x", 1000)), "A"}
-	l := Listing{Maildrop: "jaco", Account: "acc", UIDs: append(slices.Clone(odd), "", "a"), Complete: true, Lets: true}
+	odd := []mail.UID{"../../etc/passwd", "a:b", "\xff\xfe", "a\x00b", "a", mail.UID(strings.Repeat("x",
+		1000)), "A"}
+	l := Listing{Maildrop: "jaco", Account: "acc", UIDs: append(slices.Clone(odd), "", "a"), Complete: true,
+		Lets: true}
 	c, err := w.Choose(t.Context(), l)
 	if err != nil || len(c.Fetch) != len(odd) {
 		t.Fatalf("%q, %v", c.Fetch, err)

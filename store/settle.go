@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// settling is one record on its way from a report to the one commit with everything that follows: recipients that drop
-// out, the next due time or the end, and the reports to whoever has to be told.
+// settling is one record on its way from a report to the one commit with everything that follows:
+// recipients that drop out, the next due time or the end, and the reports to whoever has to be told.
 type settling struct {
 	q       *Queue
 	m       *mail.Message
@@ -70,7 +70,8 @@ func (s *settling) outcomes() {
 		x := &s.j.said[i]
 		e := s.event(mail.OpDeliver)
 		e.To, e.Relay, e.Attempt = x.Forward, x.RemoteMTA, max(s.j.Attempts, 1)
-		e.Delay, e.Outcome, e.Enhanced, e.Reply, e.Err = s.j.now.Sub(s.j.Queued), x.Outcome, x.Enhanced, x.Reply, x.Err
+		e.Delay, e.Outcome, e.Enhanced, e.Reply, e.Err = s.j.now.Sub(s.j.Queued), x.Outcome, x.Enhanced, x.Reply,
+			x.Err
 		if x.Outcome == mail.Delivered {
 			s.success = s.success || s.j.Parent.Zero()
 		}

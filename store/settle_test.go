@@ -53,8 +53,8 @@ func TestOneCommit(t *testing.T) {
 	}
 }
 
-// S14: a report that cannot be staged, made or committed stays owed; the recipient is not attempted again, and those who
-// were served are not served twice.
+// S14: a report that cannot be staged, made or committed stays owed; the recipient is not attempted again,
+// and those who were served are not served twice.
 func TestS14_ReportOwed(t *testing.T) {
 	for name, break_ := range map[string]func(*world) (mend func()){
 		"staging": func(w *world) func() {
@@ -106,8 +106,8 @@ func TestS14_ReportOwed(t *testing.T) {
 	}
 }
 
-// S11: where nobody may be told, nothing is dropped: it is held, whole. Reports that fail end. There are never more
-// reports than failures.
+// S11: where nobody may be told, nothing is dropped: it is held, whole. Reports that fail end. There are
+// never more reports than failures.
 func TestS11_NobodyToTell(t *testing.T) {
 	w := trusting(t)
 	w.put(message("1", "", "x@a.example", "y@a.example"))
@@ -123,7 +123,8 @@ func TestS11_NobodyToTell(t *testing.T) {
 		return mail.Report{yes}
 	})
 	r := w.records()
-	if len(r) != 1 || r[0].Hold != HoldMute || letters(&r[0]) != "X@A.EXAMPLE" || w.mem.disk.bodies[r[0].Body] == nil {
+	if len(r) != 1 || r[0].Hold != HoldMute || letters(&r[0]) != "X@A.EXAMPLE" ||
+		w.mem.disk.bodies[r[0].Body] == nil {
 		t.Fatalf("records %+v", r)
 	}
 	w.clock.add(1000 * time.Hour)
@@ -171,12 +172,14 @@ func (p toPostmaster) Report(ctx context.Context, m *mail.Message, r mail.Report
 		return p.reporter.Report(ctx, m, r)
 	}
 	return []*mail.Message{{
-		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "postmaster@c.example"}}}, Content: m.Content,
+		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "postmaster@c.example"}}},
+		Content:  m.Content,
 	}}, nil
 }
 
 func TestNotify(t *testing.T) {
-	for notify, told := range map[string]int{"": 1, "NEVER": 0, "never": 0, "SUCCESS": 0, "DELAY, Failure": 1, "SUCCESS,DELAY": 0} {
+	for notify, told := range map[string]int{"": 1, "NEVER": 0, "never": 0, "SUCCESS": 0, "DELAY, Failure": 1,
+		"SUCCESS,DELAY": 0} {
 		w := trusting(t)
 		m := message("1", "a@example.org", "x@a.example")
 		m.Envelope.Recipients[0].Notify = notify
@@ -247,7 +250,8 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
-// A sick lane costs no attempt, touches no due time, and its time does not count; when it is well everything is due.
+// A sick lane costs no attempt, touches no due time, and its time does not count; when it is well
+// everything is due.
 func TestSickLane(t *testing.T) {
 	w := newWorld(t)
 	for i := range 3 {

@@ -7,15 +7,15 @@ import (
 	"mailretr/store/mail"
 )
 
-// A wrong local MTA must not bounce everybody. What it refuses is failed at once, but the sender is told only when there is
-// reason to believe the refusal: a success in the lane shortly before or after, or a quarter of an hour. When many
-// messages of different senders fail alike with no success in between, the lane is suspect: they are held, nobody is
-// told, and somebody, or a success, has to say otherwise.
+// A wrong local MTA must not bounce everybody. What it refuses is failed at once, but the sender is told
+// only when there is reason to believe the refusal: a success in the lane shortly before or after, or a
+// quarter of an hour. When many messages of different senders fail alike with no success in between, the
+// lane is suspect: they are held, nobody is told, and somebody, or a success, has to say otherwise.
 
 // A Guard sets how much a refusal is believed. The zero value is the default.
 type Guard struct {
 	Wait  time.Duration // how long a report waits for a success in the lane; 0: 15 minutes; negative: not at all
-	Alike int           // so many messages of different senders failing alike are suspect; 0: 10; negative: never
+	Alike int           // so many failing alike are suspect; 0: 10; negative: never
 }
 
 func (g Guard) wait() time.Duration {
@@ -44,7 +44,8 @@ const (
 	suspect                // hold it and try again when somebody says so
 )
 
-// trust is what a lane's answers have shown so far. It lives no longer than the process; held records outlive it.
+// trust is what a lane's answers have shown so far. It lives no longer than the process; held records
+// outlive it.
 type trust struct {
 	success time.Time                         // the last one
 	alike   map[string]map[mail.Path]struct{} // senders whose mail failed so since then
@@ -53,8 +54,8 @@ type trust struct {
 	looked  bool                              // records held by an earlier process were looked for
 }
 
-// failed judges a refusal. again: it was refused the same way before, and let go by somebody or by a success, so it is
-// no news about the lane.
+// failed judges a refusal. again: it was refused the same way before, and let go by somebody or by a
+// success, so it is no news about the lane.
 func (g Guard) failed(t *trust, how string, r *Record, now time.Time, again bool) verdict {
 	if how == "" { // our own verdict, not one of the next hop
 		return tell
@@ -116,8 +117,8 @@ func (g Guard) owed(t *trust, how string, then, now time.Time) verdict {
 	return g.believed(t, then, now)
 }
 
-// succeeded notes a success and returns the records whose reports need not wait any longer, and whether held ones may be
-// let go.
+// succeeded notes a success and returns the records whose reports need not wait any longer, and whether
+// held ones may be let go.
 func (t *trust) succeeded(now time.Time) (waiting []mail.ID, release bool) {
 	release = len(t.suspect) > 0 || !t.looked
 	for id := range t.waiting {
@@ -148,8 +149,8 @@ func (t *trust) waits(id mail.ID, how string) {
 	}
 }
 
-// how says in which way a refusal is like others: its codes, without the words, in which addresses differ. "" is a
-// failure that no next hop has spoken.
+// how says in which way a refusal is like others: its codes, without the words, in which addresses differ.
+// "" is a failure that no next hop has spoken.
 func (s Said) how() string {
 	if s.Reply == "" || s.Expired {
 		return ""

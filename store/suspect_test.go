@@ -35,20 +35,27 @@ func TestGuard(t *testing.T) {
 		steps []step
 	}{
 		{"no success known", Guard{}, []step{{event: "550", sender: "a", want: wait}}},
-		{"a success shortly before", Guard{}, []step{{event: "ok"}, {after: 15 * m, event: "550", sender: "a", want: tell}}},
+		{"a success shortly before", Guard{}, []step{{event: "ok"}, {after: 15 * m, event: "550", sender: "a",
+			want: tell}}},
 		{"long before", Guard{}, []step{{event: "ok"}, {after: 16 * m, event: "550", sender: "a", want: wait}}},
 		{"ten senders", Guard{}, many(10, "550", wait, suspect)},
 		{"ten senders after a success", Guard{}, append([]step{{event: "ok"}}, many(10, "550", tell, suspect)...)},
 		{"one sender, many times", Guard{}, []step{
-			{event: "550", sender: "a", want: wait}, {event: "550", sender: "a", want: wait}, {event: "550", sender: "a", want: wait}}},
-		{"five and five of another kind", Guard{}, append(many(5, "550", wait, wait), many(5, "554", wait, wait)...)},
-		{"a success in between", Guard{}, append(append(many(9, "550", wait, wait), step{event: "ok"}), many(9, "550", tell, tell)...)},
-		{"suspect stays", Guard{Alike: 2}, []step{{event: "550", sender: "a", want: wait}, {event: "550", sender: "b", want: suspect},
+			{event: "550", sender: "a", want: wait}, {event: "550", sender: "a", want: wait}, {event: "550",
+				sender: "a", want: wait}}},
+		{"five and five of another kind", Guard{}, append(many(5, "550", wait, wait), many(5, "554", wait,
+			wait)...)},
+		{"a success in between", Guard{}, append(append(many(9, "550", wait, wait), step{event: "ok"}), many(9,
+			"550", tell, tell)...)},
+		{"suspect stays", Guard{Alike: 2}, []step{{event: "550", sender: "a", want: wait}, {event: "550",
+			sender: "b", want: suspect},
 			{after: time.Hour, event: "550", sender: "a", want: suspect}, {event: "554", sender: "a", want: wait},
 			{event: "ok"}, {event: "550", sender: "a", want: tell}}},
-		{"again is believed and does not count", Guard{Alike: 2}, []step{{event: "550", sender: "a", again: true, want: tell},
+		{"again is believed and does not count", Guard{Alike: 2}, []step{{event: "550", sender: "a", again: true,
+			want: tell},
 			{event: "550", sender: "b", again: true, want: tell}, {event: "550", sender: "c", want: wait}}},
-		{"our own failures", Guard{Alike: 2}, []step{{event: "", sender: "a", want: tell}, {event: "", sender: "b", want: tell}}},
+		{"our own failures", Guard{Alike: 2}, []step{{event: "", sender: "a", want: tell}, {event: "",
+			sender: "b", want: tell}}},
 		{"off", Guard{Wait: -1, Alike: -1}, many(50, "550", tell, tell)},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -119,7 +126,8 @@ func TestReportAfterSuccess(t *testing.T) {
 	w.pass("main", always(yes))
 	w.put(message("4", "d@example.org", "x@a.example"))
 	w.pass("main", always(no))
-	if l, err := w.Show(t.Context(), w.last()); err != nil || letters(&l.Record) == "" || len(w.report.told) != 2 {
+	if l, err := w.Show(t.Context(), w.last()); err != nil || letters(&l.Record) == "" ||
+		len(w.report.told) != 2 {
 		t.Errorf("the success of a report was taken for one of the lane: told %v, after %v", w.report.told, r)
 	}
 }
@@ -148,7 +156,8 @@ func (w *world) last() mail.ID {
 	return all[len(all)-1].ID
 }
 
-// A wrong MTA that refuses everybody bounces nobody: all are held, with an alarm, and go out when it is mended.
+// A wrong MTA that refuses everybody bounces nobody: all are held, with an alarm, and go out when it is
+// mended.
 func TestWrongMTA(t *testing.T) {
 	w := newWorld(t)
 	for i := range 12 {

@@ -9,8 +9,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// Marks are forgotten when complete listings have not named them for 30 days: never because one listing was short, and
-// never because a maildrop stood empty for a moment. What is missing is noted by the day on which it was missed first.
+// Marks are forgotten when complete listings have not named them for 30 days: never because one listing was
+// short, and never because a maildrop stood empty for a moment. What is missing is noted by the day on
+// which it was missed first.
 
 const (
 	spaceMissing = "missing" // owner: account; key: day, part; value: spots

@@ -9,9 +9,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// How a batch becomes ours: one commit with all records and marks. It is refused as a whole when a UID has a mark already,
-// because another session, or an earlier one whose answer was lost, has taken the same message. Those are left out, and
-// the rest is committed again.
+// How a batch becomes ours: one commit with all records and marks. It is refused as a whole when a UID has
+// a mark already, because another session, or an earlier one whose answer was lost, has taken the same
+// message. Those are left out, and the rest is committed again.
 
 // take waits for the bodies and commits. Each entry without an error is durable then, or was before.
 func (q *Queue) take(ctx context.Context, in []*entry) {
@@ -37,8 +37,8 @@ func (q *Queue) take(ctx context.Context, in []*entry) {
 	q.hits(ctx, in, err == nil && len(live) > 0)
 }
 
-// seenRounds bounds how often a commit is refused for marks: each round resolves all that were named, so more than two
-// mean that somebody else sets marks for the same account at the same time.
+// seenRounds bounds how often a commit is refused for marks: each round resolves all that were named, so
+// more than two mean that somebody else sets marks for the same account at the same time.
 const seenRounds = 5
 
 // mark fills the marks. Of two messages with one UID in a batch the first one has the mark; both are queued.
@@ -124,7 +124,8 @@ func (e *entry) against(have Seen) (covered bool) {
 
 var errKnown = errors.New("the message is known and was not meant to be collected")
 
-// same says whether a mark speaks of this very message. A mark without a size or key proves nothing else than the UID.
+// same says whether a mark speaks of this very message. A mark without a size or key proves nothing else
+// than the UID.
 func (e *entry) same(have Seen) bool {
 	if have.Key != [16]byte{} && e.mark.Key != [16]byte{} {
 		return have.Key == e.mark.Key
@@ -152,8 +153,8 @@ func (q *Queue) taken(live []*entry, err error) {
 	}
 }
 
-// hits confirms what was taken before: the mark that we read may not be durable yet. A commit of ours that returned
-// after the reading has done so already.
+// hits confirms what was taken before: the mark that we read may not be durable yet. A commit of ours that
+// returned after the reading has done so already.
 func (q *Queue) hits(ctx context.Context, in []*entry, confirmed bool) {
 	if confirmed || !slices.ContainsFunc(in, func(e *entry) bool { return e.hit }) {
 		return

@@ -11,8 +11,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// What people do to single messages. Each verb leases the record first, so it never races with an attempt: where one is
-// under way it says so and waits until it has ended, or ctx. Each may be repeated without harm.
+// What people do to single messages. Each verb leases the record first, so it never races with an attempt:
+// where one is under way it says so and waits until it has ended, or ctx. Each may be repeated without
+// harm.
 
 // A Busy function is told, once, that a verb waits for an attempt that is under way. nil: nobody is told.
 type Busy func(mail.ID)
@@ -25,11 +26,12 @@ type Ambiguous struct {
 
 // Error asks for more.
 func (a *Ambiguous) Error() string {
-	return fmt.Sprintf("%q stands for %d messages or more; give more of the id", mail.Printable(a.Text, 40), len(a.IDs))
+	return fmt.Sprintf("%q stands for %d messages or more; give more of the id", mail.Printable(a.Text, 40),
+		len(a.IDs))
 }
 
-// Find returns the one message whose ID begins or ends with s. ErrNotFound where there is none, *Ambiguous where there are
-// several.
+// Find returns the one message whose ID begins or ends with s. ErrNotFound where there is none, *Ambiguous
+// where there are several.
 func (q *Queue) Find(ctx context.Context, s string) (mail.ID, error) {
 	if id, err := mail.ParseID(s); err == nil {
 		_, err := q.Engine.Get(ctx, id)
@@ -78,7 +80,8 @@ type Exported struct {
 	Open   func(context.Context) (io.ReadCloser, error)
 }
 
-// Export yields messages with their octets, in order of queueing. One that leaves the queue meanwhile cannot be opened.
+// Export yields messages with their octets, in order of queueing. One that leaves the queue meanwhile
+// cannot be opened.
 func (q *Queue) Export(ctx context.Context, f Filter) iter.Seq2[Exported, error] {
 	return func(yield func(Exported, error) bool) {
 		for l, err := range q.Engine.List(ctx, f) {
@@ -106,8 +109,8 @@ func (q *Queue) Hold(ctx context.Context, id mail.ID, why string, busy Busy) err
 	})
 }
 
-// Release lets a held message be attempted, at once. Where its reports are owed, they are tried again; what was held
-// because nobody may be told is held again if that has not changed.
+// Release lets a held message be attempted, at once. Where its reports are owed, they are tried again; what
+// was held because nobody may be told is held again if that has not changed.
 func (q *Queue) Release(ctx context.Context, id mail.ID, busy Busy) error {
 	now := q.now()
 	return q.edit(ctx, id, busy, "released", func(r *Record) bool { return r.release(now) })
@@ -122,8 +125,8 @@ func (r *Record) release(now time.Time) bool {
 	return true
 }
 
-// Retry makes a message due at once, held or not, and routes its recipients anew. Recipients that have failed and of whom
-// nobody was told yet are attempted again too: somebody says that it is worth it.
+// Retry makes a message due at once, held or not, and routes its recipients anew. Recipients that have
+// failed and of whom nobody was told yet are attempted again too: somebody says that it is worth it.
 func (q *Queue) Retry(ctx context.Context, id mail.ID, busy Busy) error {
 	now := q.now()
 	err := q.edit(ctx, id, busy, "to be retried", func(r *Record) bool {
@@ -165,12 +168,13 @@ func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) e
 	c := &content{q: q, r: r}
 	h := &hold{Leased: l, m: q.message(r, c), begun: now}
 	defer h.close()
-	q.observe(mail.Event{Op: mail.OpVerb, ID: id, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Text: "bounced"})
+	q.observe(mail.Event{Op: mail.OpVerb, ID: id, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
+		Text: "bounced"})
 	return q.settle(ctx, h, nil)
 }
 
-// ReleaseAll releases what is held for one reason, and returns how many that were. Messages whose failures were not believed
-// are attempted again.
+// ReleaseAll releases what is held for one reason, and returns how many that were. Messages whose failures
+// were not believed are attempted again.
 func (q *Queue) ReleaseAll(ctx context.Context, f Filter, why Hold) (n int, err error) {
 	yes, now := true, q.now()
 	f.Held = &yes
@@ -187,7 +191,8 @@ func (q *Queue) ReleaseAll(ctx context.Context, f Filter, why Hold) (n int, err 
 		if r.Hold != why || !r.release(now) {
 			return false
 		}
-		q.observe(mail.Event{Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Text: "released"})
+		q.observe(mail.Event{Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
+			Text: "released"})
 		return true
 	})
 }
@@ -212,7 +217,8 @@ func (q *Queue) verb(ctx context.Context, l Leased, b *Batch, done string) error
 	}
 	r := &l.Record
 	q.observe(mail.Event{
-		Op: mail.OpVerb, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Octets: r.Size, Text: done, Next: r.Due,
+		Op: mail.OpVerb, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse, Octets: r.Size, Text: done,
+		Next: r.Due,
 	})
 	return nil
 }

@@ -47,7 +47,8 @@ func TestHoldReleaseRetry(t *testing.T) {
 	if n := w.pass("main", always(yes)); n != 0 {
 		t.Fatal("a held message was attempted")
 	}
-	if l, _ := w.Show(t.Context(), id); l.Record.Hold != HoldAdmin || l.Record.HoldWhy != "wait for Monday" || l.Leased {
+	if l, _ := w.Show(t.Context(), id); l.Record.Hold != HoldAdmin || l.Record.HoldWhy != "wait for Monday" ||
+		l.Leased {
 		t.Errorf("%+v", l)
 	}
 	for range 2 {
@@ -129,7 +130,8 @@ func TestVerbWaits(t *testing.T) {
 			}
 			return nil
 		}
-		if err := w.Hold(t.Context(), id, "now", func(got mail.ID) { said++ }); err != nil || said != 1 || waits != 3 {
+		if err := w.Hold(t.Context(), id, "now", func(got mail.ID) { said++ }); err != nil || said != 1 ||
+			waits != 3 {
 			t.Errorf("%v, said %d times, waited %d", err, said, waits)
 		}
 		break
@@ -202,7 +204,8 @@ func TestReroute(t *testing.T) {
 	for _, l := range []mail.Lane{"main", "c.example"} {
 		w.pass(l, func(q *mail.Message) mail.Report {
 			got += len(q.Envelope.Recipients)
-			if b := read(t, q); len(q.Envelope.Recipients) != 1 != (l == "main" && q.Origin.UID == "1") || q.Content.Size() != int64(len(b)) {
+			if b := read(t, q); len(q.Envelope.Recipients) != 1 != (l == "main" && q.Origin.UID == "1") ||
+				q.Content.Size() != int64(len(b)) {
 				t.Errorf("lane %s has %+v", l, q.Envelope)
 			}
 			return mail.Same(len(q.Envelope.Recipients), yes)
