@@ -225,15 +225,16 @@ func TestLoginVerdicts(t *testing.T) {
 	}
 }
 
-// TestR24_Deletions: whatever goes wrong, only what the server confirmed is said to be gone, nobody else's
-// mail goes, and the next session can let go of the rest.
-func TestR24_Deletions(t *testing.T) {
+// A setback is what goes wrong at one verb of letting go.
+type setback struct {
+	verb, answer string // "" and EOF: the connection ends
+	caps         string
+	fails        bool
+}
+
+func setbacks() map[string]setback {
 	const old = "IMAP4rev1"
-	for name, x := range map[string]struct {
-		verb, answer string // "" and EOF: the connection ends
-		caps         string
-		fails        bool
-	}{
+	return map[string]setback{
 		"NO to STORE":               {verb: "UID STORE", answer: "TAG NO read only\r\n", fails: true},
 		"NO to UID EXPUNGE":         {verb: "UID EXPUNGE", answer: "TAG NO no\r\n", fails: true},
 		"BAD to UID EXPUNGE":        {verb: "UID EXPUNGE", answer: "TAG BAD no\r\n", fails: true},
@@ -246,7 +247,13 @@ func TestR24_Deletions(t *testing.T) {
 		"old: NO to EXPUNGE":        {verb: "EXPUNGE", answer: "TAG NO no\r\n", caps: old, fails: true},
 		"old: end at EXPUNGE":       {verb: "EXPUNGE", caps: old, fails: true},
 		"old: SEARCH without sense": {verb: "UID SEARCH", answer: "* SEARCH 1 1 999\r\nTAG OK\r\n", caps: old},
-	} {
+	}
+}
+
+// TestR24_Deletions: whatever goes wrong, only what the server confirmed is said to be gone, nobody else's
+// mail goes, and the next session can let go of the rest.
+func TestR24_Deletions(t *testing.T) {
+	for name, x := range setbacks() {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t)
 			s.caps = x.caps

@@ -41,6 +41,22 @@ func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
 	return ours, nil
 }
 
+// serveMem runs go-imap's server until the test ends.
+func serveMem(t *testing.T, mem *imapmemserver.Server, caps goimap.CapSet, ca *fetchtest.CA) *pipes {
+	srv := imapserver.New(&imapserver.Options{
+		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+			return mem.NewSession(), nil, nil
+		},
+		Caps: caps, TLSConfig: ca.Server("mail.example", nil),
+		Logger: log.New(io.Discard, "", 0),
+	})
+	p := &pipes{conns: make(chan net.Conn, 1), ended: make(chan struct{})}
+	ended := make(chan error)
+	go func() { ended <- srv.Serve(p) }()
+	t.Cleanup(func() { srv.Close(); <-ended })
+	return p
+}
+
 // TestMemServer collects from go-imap's own server, which is not ours and has other habits: it rewrites
 // headers, so only well-formed mail is equal.
 func TestMemServer(t *testing.T) {
@@ -57,17 +73,7 @@ func TestMemServer(t *testing.T) {
 			mem := imapmemserver.New()
 			mem.AddUser(user)
 			ca := fetchtest.NewCA(t)
-			srv := imapserver.New(&imapserver.Options{
-				NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-					return mem.NewSession(), nil, nil
-				},
-				Caps: caps, TLSConfig: ca.Server("mail.example", nil),
-				Logger: log.New(io.Discard, "", 0),
-			})
-			p := &pipes{conns: make(chan net.Conn, 1), ended: make(chan struct{})}
-			ended := make(chan error)
-			go func() { ended <- srv.Serve(p) }()
-			defer func() { srv.Close(); <-ended }()
+			p := serveMem(t, mem, caps, ca)
 			want := map[string]int{}
 			for i := range 300 {
 				b := fetchtest.Text(200+50*i, i)
