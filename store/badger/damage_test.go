@@ -67,12 +67,12 @@ func flipped(at int64) func(*testing.T, string) {
 // afterwards.
 func TestDamage(t *testing.T) {
 	r := openRig(t, newDir(t))
-	all := r.fill(40)
+	all := r.fill(15)
 	if err := r.Close(); err != nil { // so that there is a table
 		t.Fatal(err)
 	}
 	r = openRig(t, r.dir)
-	for i := range 20 {
+	for i := range 10 {
 		x := r.record(mail.UID(fmt.Sprintf("late%d", i)))
 		r.stage(&x, octets(100+i))
 		all = append(all, x)
