@@ -112,12 +112,13 @@ func TestDiskFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.fillMore(b.d, "jaco", 120, 5)
+			b.put(b.d, "jaco", 8<<20, 5) // there is room for the others, and for the beginning of this one
 			filler := filepath.Join(dir, "filler")
-			if err := os.WriteFile(filler, make([]byte, 60<<20), 0o600); err != nil {
+			if err := os.WriteFile(filler, make([]byte, 66<<20), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			b.p.serve()
-			eventually(t, time.Minute, "a status that names the disk", func() bool { return strings.Contains(b.status(), "disk") })
+			eventually(t, 20*time.Second, "a status that names the disk", func() bool { return strings.Contains(b.status(), "disk") })
 			if !strings.Contains(b.p.logged(), "disk") {
 				t.Errorf("the log does not name the disk")
 			}

@@ -45,13 +45,19 @@ func (l *ledger) fillMore(d *real.Dovecot, user string, n int, seed uint64) {
 		case i%40 == 39:
 			size = 40<<10 + r.IntN(200<<10)
 		}
-		number := fmt.Sprintf("no-%s-%d", user, i)
-		octets := text(seed*1e6+uint64(i), number, size)
-		l.mu.Lock()
-		l.given[number] = sha256.Sum256([]byte(body(normal(octets))))
-		l.mu.Unlock()
-		d.Put(user, []byte(octets))
+		l.put(d, user, size, seed)
 	}
+}
+
+// put puts one message of about size octets into a user's maildrop.
+func (l *ledger) put(d *real.Dovecot, user string, size int, seed uint64) {
+	l.mu.Lock()
+	i := len(l.given)
+	number := fmt.Sprintf("no-%s-%d", user, i)
+	octets := text(seed*1e6+uint64(i), number, size)
+	l.given[number] = sha256.Sum256([]byte(body(normal(octets))))
+	l.mu.Unlock()
+	d.Put(user, []byte(octets))
 }
 
 var numberField = regexp.MustCompile(`(?m)^Subject: (no-\S+)\r$`)
