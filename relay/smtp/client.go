@@ -47,7 +47,7 @@ func (c *Client) Close() error {
 func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.Report {
 	a := newAttempt(c, m, probe)
 	defer a.close()
-	for first := true; len(a.todo) > 0; first = false {
+	for len(a.todo) > 0 {
 		if err := ctx.Err(); err != nil {
 			a.all(mail.Result{Scope: mail.OfSession, Err: err})
 			break
@@ -59,9 +59,10 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 		}
 		f = a.run(ctx, s)
 		c.settle(s, a, f)
-		if f == nil || !first || !reused || !a.again(ctx, f) {
+		if f == nil || !reused || !a.again(ctx, f) {
 			break
 		}
+		c.drop(s) // so that the next one is new, and the last
 	}
 	a.copies()
 	return a.report

@@ -166,6 +166,15 @@ func TestS9_KeptConnectionsThatDied(t *testing.T) {
 			})
 		}
 	}
+	t.Run("MAIL out of sequence", func(t *testing.T) {
+		mta := relaytest.New(t, relaytest.Script{Answer: second("MAIL", relaytest.Answer{
+			Reply: "503 5.5.1 sender already given"})})
+		c := client(t, nil, mta)
+		c.Deliver(t.Context(), message("x@y.example"))
+		if !c.Deliver(t.Context(), message("x@y.example")).Done(1) || mta.Connections() != 2 {
+			t.Fatal("not delivered by a second connection")
+		}
+	})
 	t.Run("not wound back", func(t *testing.T) {
 		mta := relaytest.New(t, relaytest.Script{Answer: second(relaytest.Body, relaytest.Answer{After: 10, Cut: true})})
 		c := client(t, nil, mta)
@@ -234,6 +243,22 @@ func TestS9_TheyRefuseUs(t *testing.T) {
 		if !r.All(mail.Deferred) || r[0].Scope != mail.OfLane || r[1].Scope != mail.OfLane || r[0].Reply != a.reply {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// The refusal of us ends the transaction, although another recipient was accepted before it.
+func TestS9_TheyRefuseUsInTheMiddle(t *testing.T) {
+	mta := relaytest.New(t, relaytest.Script{Answer: relaytest.For("z@y.example", "RCPT",
+		relaytest.Answer{Reply: "530 5.7.0 who are you"})})
+	c := client(t, nil, mta)
+	r := c.Deliver(t.Context(), message("x@y.example", "z@y.example", "a@y.example"))
+	for _, x := range r {
+		if x.Outcome != mail.Deferred || x.Scope != mail.OfLane {
+			t.Errorf("%+v", x)
+		}
+	}
+	if len(mta.Mails()) > 0 {
+		t.Error("sent all the same")
 	}
 }
 
@@ -355,8 +380,8 @@ func TestS6_RepliesOutOfTurn(t *testing.T) {
 
 // A refusal in the middle of a big message counts, and stops it.
 func TestRefusedInMidBody(t *testing.T) {
-	mta := relaytest.New(t, relaytest.Script{Answer: relaytest.At(relaytest.Body, relaytest.Answer{After: 64 << 10,
-		Reply: "552 5.3.4 too big", Hang: true})})
+	mta := relaytest.New(t, relaytest.Script{Answer: relaytest.Once(relaytest.At(relaytest.Body, relaytest.Answer{
+		After: 64 << 10, Reply: "552 5.3.4 too big", Hang: true}))})
 	c := client(t, nil, mta)
 	m := message("x@y.example")
 	big := strings.Repeat("some text\r\n", 5_000_000)
@@ -364,6 +389,9 @@ func TestRefusedInMidBody(t *testing.T) {
 	r := one(t, c.Deliver(t.Context(), m))
 	if r.Outcome != mail.Failed || r.Enhanced != "5.3.4" || r.After != mail.OpBody {
 		t.Fatalf("%+v", r)
+	}
+	if !c.Deliver(t.Context(), message("x@y.example")).Done(1) || mta.Connections() != 2 {
+		t.Fatal("a message whose end is missing was followed by another one")
 	}
 }
 

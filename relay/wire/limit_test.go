@@ -305,6 +305,16 @@ func TestR6_Endless(t *testing.T) {
 	}
 }
 
+func TestR6_LiteralIsRefusedByItsNumber(t *testing.T) {
+	c, server := tcp(t, Options{})
+	say(t, server, "* LIST () \"/\" {65537}\r\n")
+	c.Gate(IMAP)
+	var e *Error
+	if _, err := c.Read(make([]byte, 100)); !errors.As(err, &e) || !e.Protocol() {
+		t.Fatalf("%v", err)
+	}
+}
+
 func TestR6_EndlessUntaggedLines(t *testing.T) {
 	c, server := tcp(t, Options{})
 	go io.Copy(server, repeat("* 1 EXPUNGE\r\n", 1<<40))
