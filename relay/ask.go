@@ -19,7 +19,7 @@ type Connection interface {
 // connection kept for the purpose. A message for several lanes is not asked about: its report is all deferred
 // without a reply, so it is collected.
 type Ask struct {
-	Route Route
+	Route mail.Route
 	Dial  func(mail.Lane) (Connection, error)
 
 	mu    sync.Mutex
@@ -34,7 +34,7 @@ type asked struct {
 
 // Probe asks the next hop.
 func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report {
-	lane, ok := a.Route.Single(m.Envelope)
+	lane, ok := single(a.Route, m)
 	if !ok {
 		return mail.Same(len(m.Envelope.Recipients), mail.Result{})
 	}
@@ -75,13 +75,10 @@ func (a *Ask) Close() error {
 	return nil
 }
 
-// A Route says the lanes of a recipient. The queue asks it when a message comes in and when the configuration changes.
-type Route func(mail.Envelope, mail.Recipient) []mail.Lane
-
-// Single returns the one lane of all recipients, if there is just one.
-func (r Route) Single(e mail.Envelope) (lane mail.Lane, ok bool) {
-	for _, x := range e.Recipients {
-		lanes := r(e, x)
+// single returns the one lane of all recipients, if there is just one.
+func single(route mail.Route, m *mail.Message) (lane mail.Lane, ok bool) {
+	for _, x := range m.Envelope.Recipients {
+		lanes := route(m.Origin, m.Envelope, x)
 		if len(lanes) != 1 || lane != "" && lanes[0] != lane {
 			return "", false
 		}

@@ -39,7 +39,7 @@ func (t *Trace) fields(m *mail.Message) []byte {
 	if t.Final {
 		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", sound(m.Envelope.Reverse))
 	}
-	fmt.Fprintf(&b, "Received: by %s (mailretr%s)%s\r\n\tid %s", t.Host, t.maildrop(m), t.with(m), m.ID)
+	fmt.Fprintf(&b, "Received: %s%s\r\n\tid %s", Signature(t.Host, m.Origin.Maildrop), t.with(m), m.ID)
 	if len(m.Envelope.Recipients) == 1 { // more would tell one recipient of another: RFC 5321, 7.6
 		if p := m.Envelope.Recipients[0].Forward; p.ASCII() && sound(p) != "" {
 			fmt.Fprintf(&b, "\r\n\tfor <%s>", sound(p))
@@ -57,17 +57,19 @@ func sound(p mail.Path) string {
 	return string(p)
 }
 
-func (t *Trace) maildrop(m *mail.Message) string {
+// Signature is how the value of our Received field begins for mail of a maildrop: by it a message is known that has been
+// here before.
+func Signature(host, maildrop string) string {
 	name := strings.Map(func(r rune) rune {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`()\"<>`, r) {
 			return '_'
 		}
 		return r
-	}, m.Origin.Maildrop)
-	if name == "" {
-		return ""
+	}, maildrop)
+	if name != "" {
+		name = ", maildrop " + name
 	}
-	return ", maildrop " + name
+	return "by " + host + " (mailretr" + name + ")"
 }
 
 func (t *Trace) with(m *mail.Message) string {

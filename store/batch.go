@@ -125,7 +125,7 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 		return err
 	}
 	for _, r := range list {
-		routes := q.route(e.m.Envelope, r)
+		routes := q.route(e.m.Origin, e.m.Envelope, r)
 		if len(routes) == 0 {
 			return local(fmt.Errorf("%w: %v", errNoRoute, r.Forward), "add a route for it, or one for everybody")
 		}

@@ -152,7 +152,7 @@ func (w *world) use(e *mem) {
 	w.mem = e
 	w.Queue = &Queue{
 		Engine: e, Reporter: w.report, Observe: w.events, Now: w.clock.now,
-		Route: func(_ mail.Envelope, r mail.Recipient) []mail.Lane {
+		Route: func(_ mail.Origin, _ mail.Envelope, r mail.Recipient) []mail.Lane {
 			if d := r.Forward.Domain(); d == "b.example" || d == "c.example" {
 				return []mail.Lane{mail.Lane(d)}
 			}

@@ -20,7 +20,7 @@ type Queue struct {
 
 	// Route says the lanes of a recipient. Several: the message is delivered to each. None: the message is
 	// not taken. nil: one lane, "default".
-	Route func(mail.Envelope, mail.Recipient) []mail.Lane
+	Route mail.Route
 
 	// Schedule says when a lane's messages are tried again. nil: the default of [Schedule].
 	Schedule func(mail.Lane) Schedule
@@ -208,11 +208,11 @@ func (q *Queue) schedule(l mail.Lane) Schedule {
 }
 
 // route returns the lanes of a recipient.
-func (q *Queue) route(e mail.Envelope, r mail.Recipient) []mail.Lane {
+func (q *Queue) route(o mail.Origin, e mail.Envelope, r mail.Recipient) []mail.Lane {
 	if q.Route == nil {
 		return []mail.Lane{"default"}
 	}
-	return q.Route(e, r)
+	return q.Route(o, e, r)
 }
 
 // full says whether another message would exceed the limit.

@@ -329,7 +329,7 @@ func TestNowhereToGo(t *testing.T) {
 	if err := w.Batch().Add(t.Context(), message("1", "")); err == nil {
 		t.Error("taken without recipients")
 	}
-	w.Route = func(mail.Envelope, mail.Recipient) []mail.Lane { return nil }
+	w.Route = func(mail.Origin, mail.Envelope, mail.Recipient) []mail.Lane { return nil }
 	if err := w.Batch().Add(t.Context(), message("1", "", "x@a.example")); !errors.Is(err, errNoRoute) {
 		t.Errorf("%v", err)
 	}
@@ -341,7 +341,7 @@ func TestNowhereToGo(t *testing.T) {
 // One recipient may have several lanes; each gets a copy.
 func TestSeveralLanes(t *testing.T) {
 	w := newWorld(t)
-	w.Route = func(mail.Envelope, mail.Recipient) []mail.Lane { return []mail.Lane{"one", "two"} }
+	w.Route = func(mail.Origin, mail.Envelope, mail.Recipient) []mail.Lane { return []mail.Lane{"one", "two"} }
 	w.put(message("1", "", "x@a.example"))
 	if a, b := w.pass("one", always(yes)), w.pass("two", always(yes)); a != 1 || b != 1 {
 		t.Errorf("%d and %d messages", a, b)

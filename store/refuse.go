@@ -76,7 +76,7 @@ func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record, silentAl
 func (q *Queue) doubtRefusal(ctx context.Context, m *mail.Message, r *Record) error {
 	doubt := false
 	for _, x := range r.Recipients {
-		for _, l := range q.route(m.Envelope, x.Recipient) {
+		for _, l := range q.route(m.Origin, m.Envelope, x.Recipient) {
 			err := q.with(ctx, l, func(s *laneState) {
 				doubt = doubt || q.Guard.failed(&s.trust, x.Last.how(), r, q.now(), false) == suspect
 			})

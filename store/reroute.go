@@ -87,7 +87,7 @@ func (q *Queue) part(r *Record) (lanes []mail.Lane, of map[mail.Lane][]Recipient
 	of = map[mail.Lane][]Recipient{}
 	var lost []Recipient
 	for _, x := range r.Recipients {
-		to := q.route(mail.Envelope{Reverse: r.Reverse}, x.Recipient)
+		to := q.route(r.Origin, mail.Envelope{Reverse: r.Reverse}, x.Recipient)
 		if len(to) == 0 {
 			lost = append(lost, x)
 			q.observe(mail.Event{

@@ -192,7 +192,7 @@ func TestReroute(t *testing.T) {
 	w := newWorld(t)
 	m := message("1", "a@b.example", "x@a.example", "y@c.example", "z@a.example")
 	route := w.Route
-	w.Route = func(mail.Envelope, mail.Recipient) []mail.Lane { return []mail.Lane{"gone"} }
+	w.Route = func(mail.Origin, mail.Envelope, mail.Recipient) []mail.Lane { return []mail.Lane{"gone"} }
 	w.put(m)
 	w.put(message("2", "a@b.example", "x@a.example"))
 	w.Route = route

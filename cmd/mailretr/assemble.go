@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -95,7 +96,7 @@ func opening(dir string, err error) error {
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
 		Engine: h.engine, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
-		Keeps: h.keeps, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
+		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
 	h.ask = &relay.Ask{Route: h.route, Dial: h.connect}
@@ -195,13 +196,23 @@ func (h *house) maildrop(name string) *conf.Maildrop {
 	return nil
 }
 
-// route: everything goes to the first destination.
-func (h *house) route(mail.Envelope, mail.Recipient) []mail.Lane {
+// route: mail of a maildrop goes to the destination that it names, everything else (our reports) to the first one.
+func (h *house) route(o mail.Origin, _ mail.Envelope, _ mail.Recipient) []mail.Lane {
+	if m := h.maildrop(o.Maildrop); m != nil && m.Deliver != "" {
+		return []mail.Lane{mail.Lane(m.Deliver)}
+	}
 	return []mail.Lane{mail.Lane(h.config.Load().Deliver[0].Name)}
 }
 
 func (h *house) adopted(r *store.Record) mail.Lane {
-	return h.route(r.Envelope(), mail.Recipient{})[0]
+	return h.route(r.Origin, r.Envelope(), mail.Recipient{})[0]
+}
+
+// circles says whether a Received field is ours and of the same maildrop: the message has been here before, and whoever
+// sent it back would do so again.
+func (h *house) circles(field []byte, m *mail.Message) bool {
+	mark := relay.Signature(h.config.Load().Hostname, m.Origin.Maildrop)
+	return m.Origin.Maildrop != "" && bytes.HasPrefix(field, []byte("Received: "+mark))
 }
 
 func (h *house) schedule(l mail.Lane) store.Schedule {
@@ -238,8 +249,17 @@ func (h *house) reporter() mail.Reporter { return reporter{h} }
 type reporter struct{ h *house }
 
 func (r reporter) Report(ctx context.Context, m *mail.Message, report mail.Report) ([]*mail.Message, error) {
+	return r.now().Report(ctx, m, report)
+}
+
+// Lost makes the message that tells the postmaster of mail whose octets are gone.
+func (r reporter) Lost(ctx context.Context, m *mail.Message, cause error) ([]*mail.Message, error) {
+	return r.now().Lost(ctx, m, cause)
+}
+
+func (r reporter) now() *bounce.Reporter {
 	c := r.h.config.Load()
-	b := bounce.Reporter{
+	b := &bounce.Reporter{
 		Name: c.Bounce.FromName, From: mail.Path(c.Bounce.From), Postmaster: mail.Path(c.Bounce.Postmaster), Host: c.Hostname,
 		AuthServ: func(maildrop string) string {
 			if m := r.h.maildrop(maildrop); m != nil {
@@ -248,7 +268,7 @@ func (r reporter) Report(ctx context.Context, m *mail.Message, report mail.Repor
 			return ""
 		},
 	}
-	return b.Report(ctx, m, report)
+	return b
 }
 
 // misconfigured says whether a refusal means that the maildrop's own recipient is wrong: it is refused as well for the null

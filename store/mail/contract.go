@@ -79,6 +79,11 @@ type Maildrop interface {
 	Close() error
 }
 
+// A Route says the lanes of one recipient of a message with this origin and envelope: several, and the message is
+// delivered to each; none, and nobody knows where it goes. The queue asks it when a message comes in and when the
+// configuration changes, never behind a lease. Safe for concurrent use.
+type Route func(Origin, Envelope, Recipient) []Lane
+
 // A Part of a message.
 type Part uint8
 
