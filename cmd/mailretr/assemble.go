@@ -31,6 +31,7 @@ import (
 // at the moment, so that a reload swaps one pointer.
 type house struct {
 	engine *badger.Engine
+	store  store.Engine // what queue and notes use: the engine, unless needs wrap it
 	queue  *store.Queue
 	poller *fetch.Poller
 	runner *relay.Runner
@@ -50,6 +51,7 @@ type needs struct {
 	observe mail.Observers // besides what the house has itself
 	fatal   func(error)    // the store has failed: the process has to end
 	free    func() (int64, error)
+	engine  func(store.Engine) store.Engine // wraps what queue and notes use; nil: as it is
 }
 
 // assemble opens the state and wires the house. Nothing runs yet. The caller closes it.
@@ -68,8 +70,11 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	if err != nil {
 		return nil, opening(c.State, err)
 	}
-	h.engine = engine
-	h.around.memory = memory{engine: engine, observe: h.around.observe}
+	h.engine, h.store = engine, engine
+	if n.engine != nil {
+		h.store = n.engine(engine)
+	}
+	h.around.memory = memory{engine: h.store, observe: h.around.observe}
 	key, err := contentKey(c.State)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
@@ -95,7 +100,7 @@ func opening(dir string, err error) error {
 
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
-		Engine: h.engine, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
+		Engine: h.store, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
@@ -107,7 +112,7 @@ func (h *house) wire(key [32]byte) {
 	}
 	limits := h.config.Load().Limits
 	h.poller = &fetch.Poller{
-		Ledger: ledger{h.queue}, Notes: notes{h.engine, "poller"}, Observe: h.around.observe,
+		Ledger: ledger{h.queue}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
 		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
 		Room: h.room,
 	}
@@ -115,7 +120,7 @@ func (h *house) wire(key [32]byte) {
 
 // remember loads the status records. One that cannot be read is left out, and told.
 func (h *house) remember(ctx context.Context) error {
-	h.status.Store = records{h.engine}
+	h.status.Store = records{h.store}
 	if err := h.status.Load(ctx); err != nil {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Text: "some of the status is forgotten"})
 	}
@@ -142,7 +147,7 @@ func (h *house) configured() {
 // close ends what has connections, and the store last.
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
-	return errors.Join(err, h.ask.Close(), h.engine.Close())
+	return errors.Join(err, h.ask.Close(), h.store.Close())
 }
 
 // room says whether the disk may take more.
