@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +23,10 @@ func newDemo(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Show in seconds what mailretr does, with servers of its own",
-		Long: "Starts a POP3 server, an IMAP server and an MTA inside the process, with mail that the MTA defers and refuses, and\n" +
-			"lets the real code collect and deliver it. Needs no configuration and no network but loopback, and leaves nothing\n" +
-			"behind. The exit code is 0 when everything has arrived as promised, else 70.",
+		Long: "Starts a POP3 server, an IMAP server and an MTA inside the process, with mail that the MTA defers\n" +
+			"and refuses, and lets the real code collect and deliver it. Needs no configuration and no network\n" +
+			"but loopback, and leaves nothing behind.\n" +
+			"The exit code is 0 when everything has arrived as promised, else 70.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), demoPace, demoPatience) },
 	}
@@ -32,15 +35,19 @@ func newDemo(a *app) *cobra.Command {
 const (
 	// demoPace is the pause between two sessions, and between two attempts: long enough to be read.
 	demoPace = 600 * time.Millisecond
-	// demoPatience is how long the demo waits for everything to arrive; on a slow machine it takes a few seconds more.
+	// demoPatience is how long the demo waits for everything to arrive; a slow machine needs a few seconds
+	// more.
 	demoPatience = 45 * time.Second
 )
 
 // demo sets the stage, lets the house work on it, and shows what has come of it.
 func (a *app) demo(ctx context.Context, pace, patience time.Duration) (err error) {
+	// Without this, `mailretr demo | head` would end at a write and leave the directory behind.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer stop()
 	dir, err := os.MkdirTemp("", "mailretr-demo-")
 	if err != nil {
-		return &exit{exCantCreat, fmt.Errorf("a directory for the demo's queue: %w", err)}
+		return &exit{exCantCreat, fmt.Errorf("making a directory for the demo's queue: %w (TMPDIR says where)", err)}
 	}
 	defer func() { err = errors.Join(err, a.swept(dir)) }()
 	stage, err := demo.Open()
@@ -55,7 +62,11 @@ func (a *app) demo(ctx context.Context, pace, patience time.Duration) (err error
 		stage.Intro(a.out)
 	}
 	v, err := perform(ctx, stage, demoConfig(stage, dir, pace), show, patience)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		a.talk.Printf("mailretr: the demo was stopped before its end\n")
+		return told(exTempFail)
+	case err != nil:
 		return err
 	}
 	if a.json {
@@ -75,7 +86,7 @@ func (a *app) swept(dir string) error {
 		return fmt.Errorf("removing what the demo has written: %w", err)
 	}
 	if !a.json {
-		a.out.Printf("The queue of the demo, %s, is removed.\n", dir)
+		a.out.Printf("Removed %s, the demo's queue.\n", dir)
 	}
 	return nil
 }
@@ -84,7 +95,9 @@ func (a *app) swept(dir string) error {
 func demoConfig(s *demo.Stage, dir string, pace time.Duration) *conf.Config {
 	c := conf.Default()
 	c.Hostname, c.State, c.Watch = demo.Host, dir, false
-	c.Bounce = conf.Bounce{FromName: "Mail Delivery System", From: demo.From, Postmaster: "postmaster@" + demo.Domain}
+	c.Bounce = conf.Bounce{
+		FromName: "Mail Delivery System", From: demo.From, Postmaster: "postmaster@" + demo.Domain,
+	}
 	c.Queue.Retry, c.Queue.Reserve, c.Poll = []time.Duration{pace}, 16<<20, pace
 	to := conf.DefaultDestination()
 	to.Kind, to.Network, to.Address = "smtp", "tcp", s.MTA()
@@ -102,9 +115,11 @@ func demoConfig(s *demo.Stage, dir string, pace time.Duration) *conf.Config {
 	return &c
 }
 
-// perform lets a house collect and deliver until everything has arrived, as `serve` does, and judges what came of it. A nil
-// Out shows nothing meanwhile.
-func perform(ctx context.Context, s *demo.Stage, c *conf.Config, show *term.Out, patience time.Duration) (v *demo.Summary, err error) {
+// perform lets a house collect and deliver until everything has arrived, as `serve` does, and judges what
+// came of it. A nil Out shows nothing meanwhile.
+func perform(
+	ctx context.Context, s *demo.Stage, c *conf.Config, show *term.Out, patience time.Duration,
+) (v *demo.Summary, err error) {
 	story := demo.NewStory(s)
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)

@@ -43,7 +43,8 @@ type letter struct {
 	body     [sha256.Size]byte
 }
 
-// seal notes what has to arrive: all but the Return-Path line in front, which does not belong into SMTP (RFC 5321, 4.4).
+// seal notes what has to arrive: all but the Return-Path line in front, which does not belong into SMTP
+// (RFC 5321, 4.4).
 func (l *letter) seal() *letter {
 	_, rest, _ := bytes.Cut(l.octets, []byte("\r\n"))
 	l.body = sha256.Sum256(rest)
@@ -53,7 +54,8 @@ func (l *letter) seal() *letter {
 // head writes the header section; more are lines of its end.
 func (l *letter) head(subject string, more ...string) *bytes.Buffer {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "Return-Path: <%s>\r\nFrom: <%s>\r\nTo: <%s>\r\n%s: %s\r\nSubject: %s\r\n", l.from, l.from, l.to, field, l.to, subject)
+	fmt.Fprintf(&b, "Return-Path: <%s>\r\n%s: %s\r\n", l.from, field, l.to)
+	fmt.Fprintf(&b, "From: <%s>\r\nTo: <%s>\r\nSubject: %s\r\n", l.from, l.to, subject)
 	fmt.Fprintf(&b, "Date: %s\r\nMessage-ID: <%s>\r\n", time.Now().Format(time.RFC1123Z), l.id)
 	for _, line := range more {
 		b.WriteString(line + "\r\n")
@@ -71,7 +73,7 @@ func notes(drop string, to ...string) (all []*letter) {
 		}
 		b := l.head(fmt.Sprintf("Note %d", n+1))
 		fmt.Fprintf(b, "Hello,\r\n\r\nthis is note %d.\r\n", n+1)
-		b.WriteString(strings.Repeat("A line of it, and one more that begins with a dot:\r\n.so that it is stuffed.\r\n", 3+n))
+		b.WriteString(strings.Repeat("A line of it, and one that begins with a dot:\r\n.so it has to be stuffed.\r\n", 3+n))
 		l.octets = b.Bytes()
 		all = append(all, l.seal())
 	}
@@ -114,7 +116,8 @@ func noise(seed byte, n int) []byte {
 
 // attach makes the message one with a file.
 func (l *letter) attach(subject, name, kind string, file []byte) {
-	b := l.head(subject, "MIME-Version: 1.0", `Content-Type: `+kind+`; name="`+name+`"`, "Content-Transfer-Encoding: base64")
+	b := l.head(subject, "MIME-Version: 1.0", "Content-Transfer-Encoding: base64",
+		`Content-Type: `+kind+`; name="`+name+`"`)
 	text := base64.StdEncoding.EncodeToString(file)
 	for len(text) > 0 {
 		n := min(len(text), 76)

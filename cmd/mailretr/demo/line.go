@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// A line is what lies between a maildrop and us. It counts at the far end, so that nothing of what is shown has to be
+// A line is what lies between a maildrop and us. It counts at the far end, so that no figure has to be
 // believed of the code that is being shown.
 type line struct {
 	net.Listener

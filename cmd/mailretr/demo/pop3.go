@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// pop3 is a small POP3 server (RFC 1939, with CAPA, UIDL, TOP and PIPELINING of RFC 2449) for one maildrop: there is no
-// in-memory one in a well-kept library.
+// pop3 is a small POP3 server (RFC 1939, with CAPA, UIDL, TOP and PIPELINING of RFC 2449) for one maildrop:
+// there is no in-memory one in a well-kept library.
 type pop3 struct {
 	user, password string
 

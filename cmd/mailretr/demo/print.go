@@ -10,33 +10,37 @@ import (
 
 // Intro says what is about to be seen.
 func (s *Stage) Intro(o *term.Out) {
-	o.Printf("%s\n\n", o.Paint(term.Bold, "mailretr demo: what happens to mail on its way from a provider to your own mail server (MTA)"))
-	o.Printf("Everything runs inside this process and on loopback; no configuration, nothing to install. The three\n" +
-		"servers belong to the demo. What collects, keeps and delivers is the code of `mailretr serve`, with\n" +
-		"its retries made half a second apart instead of minutes.\n\n")
+	title(o, "mailretr demo: mail on its way from a provider to your own mail server (MTA)")
+	o.Printf("Everything runs inside this process and on loopback: no configuration, nothing to install.\n" +
+		"Two servers play the provider, one plays your MTA. What lies between is the code of\n" +
+		"`mailretr serve`, except that it tries again after half a second instead of minutes.\n\n")
 	for _, d := range s.Drops {
-		what := fmt.Sprintf("%d small messages, and one of %s with a Zip", small, term.Size(int64(len(d.large.octets))))
+		what := "with a Zip"
 		if d.large.to == moved {
-			what = fmt.Sprintf("%d small messages, and one of %s for somebody unknown here", small, term.Size(int64(len(d.large.octets))))
+			what = "for somebody unknown here"
 		}
-		o.Printf("  %-14s a maildrop at the provider: %s\n", d.title(), what)
+		o.Printf("  %-14s at the provider: %d small messages, and one of %s %s\n",
+			d.title(), small, term.Size(int64(len(d.large.octets))), what)
 	}
-	o.Printf("  %-14s takes mail for %s; it will say 451 (try later) %d times to the Zip,\n", "MTA", Domain, s.Deferrals)
+	o.Printf("  %-14s takes mail for %s, but says 451 (try later) to the Zip %d times,\n", "MTA", Domain,
+		s.Deferrals)
 	o.Printf("  %-14s and 550 (no) to the recipient %s\n\n", "", moved)
 }
 
 // Print writes what was shown as a bill, the bounce, and whether it is what was promised.
 func (v *Summary) Print(o *term.Out) {
-	o.Printf("\n%s\n\n", o.Paint(term.Bold, "What crossed the line, counted at the provider's end, commands and replies included"))
-	o.Printf("  %s\n", o.Paint(term.Bold, fmt.Sprintf("%-14s %8s  %8s  %9s  %15s  %8s", "maildrop", "messages", "sessions",
-		"mailretr", "without a queue", "saved")))
+	o.Printf("\n")
+	title(o, "What crossed the line, counted at the provider's end, commands and replies included")
+	o.Printf("  %s\n", o.Paint(term.Bold, fmt.Sprintf("%-14s %8s  %8s  %9s  %15s  %8s",
+		"maildrop", "messages", "sessions", "mailretr", "without a queue", "saved")))
 	messages, sessions := 0, 0
 	for _, b := range v.Maildrops {
 		row(o, b.Name+" ("+strings.ToUpper(b.Protocol)+")", b.Messages, b.Sessions, b.Line, b.Without, b.Saved)
 		messages, sessions = messages+b.Messages, sessions+b.Sessions
 	}
 	row(o, "together", messages, sessions, v.Line, v.Without, v.Saved)
-	o.Printf("\n\"Without a queue\" adds what a retriever pays that keeps no mail of its own, at as many sessions:\n")
+	o.Printf("\n" +
+		"\"Without a queue\" adds what a retriever pays that keeps no mail of its own, in as many sessions:\n")
 	for _, b := range v.Maildrops {
 		b.why(o)
 	}
@@ -45,24 +49,27 @@ func (v *Summary) Print(o *term.Out) {
 }
 
 func row(o *term.Out, name string, messages, sessions int, line, without, saved int64) {
-	o.Printf("  %-14s %8d  %8d  %9s  %15s  %8s\n", name, messages, sessions, term.Size(line), term.Size(without), term.Size(saved))
+	o.Printf("  %-14s %8d  %8d  %9s  %15s  %8s\n", name, messages, sessions,
+		term.Size(line), term.Size(without), term.Size(saved))
 }
+
+func title(o *term.Out, text string) { o.Printf("%s\n\n", o.Paint(term.Bold, text)) }
 
 // why says how the price without a queue was computed.
 func (b *Bill) why(o *term.Out) {
-	if b.Protocol == "pop3" {
-		o.Printf("  %-14s %d × %s: the refused body at each session, because POP3 cannot stop within a message\n", b.Name, b.Again,
-			term.Size(b.Body))
-		return
+	text := "the body with the Zip, again for each 451"
+	if b.Refused {
+		text = "the refused body, in each session since: POP3 cannot stop within it"
 	}
-	o.Printf("  %-14s %d × %s: the body with the Zip again, for each time that the MTA said 451\n", b.Name, b.Again, term.Size(b.Body))
+	o.Printf("  %-14s %d × %s, %s\n", b.Name, b.Again, term.Size(b.Body), text)
 }
 
 func (v *Summary) bounce(o *term.Out) {
 	if v.Bounce == nil {
 		return
 	}
-	o.Printf("\n%s\n\n", o.Paint(term.Bold, "The bounce, as its reader sees it; it comes from an address that exists"))
+	o.Printf("\n")
+	title(o, "The bounce, as the sender sees it: from an address of yours that exists")
 	b := v.Bounce
 	text := fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n%s", b.From, b.To, b.Subject, b.Text)
 	for l := range strings.Lines(text) {
@@ -73,8 +80,9 @@ func (v *Summary) bounce(o *term.Out) {
 func (v *Summary) verdict(o *term.Out) {
 	o.Printf("\n")
 	if v.OK {
-		o.Printf("%s %d messages reached the MTA, each once and octet for octet; the body that was deferred crossed\n"+
-			"the line once, the one that was refused never; one bounce; nothing is left behind. %.1f seconds.\n",
+		o.Printf("%s %d messages reached the MTA, each once and octet for octet. The body that was\n"+
+			"deferred crossed the line once, the one that was refused never. The maildrops are empty.\n"+
+			"It took %.1f seconds.\n",
 			o.Paint(term.Green, "As promised:"), v.Delivered, v.Seconds)
 		return
 	}

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// A Stage is the world around mailretr: two maildrops at a provider and an MTA at home, all on loopback. Open fills it; the
-// caller closes it. Safe for concurrent use.
+// A Stage is the world around mailretr: two maildrops at a provider and an MTA at home, all on loopback. Open
+// fills it; the caller closes it. Safe for concurrent use.
 type Stage struct {
 	Drops []*Drop
 	// Deferrals is how often the MTA says 451 to the message with the Zip.
@@ -66,7 +66,19 @@ func (s *Stage) open() error {
 	if err != nil {
 		return err
 	}
-	film := forMoved()
+	if err := s.cast(plans, forMoved()); err != nil {
+		return err
+	}
+	for _, d := range s.Drops {
+		if err := s.add(d); err != nil {
+			return err
+		}
+	}
+	return s.hire()
+}
+
+// cast says who plays on the stage. Nobody answers yet.
+func (s *Stage) cast(plans, film *letter) (err error) {
 	single := &Drop{Name: "jaco", Protocol: "imap", User: "jaco", Password: "demo", To: jaco}
 	multi := &Drop{Name: "family", Protocol: "pop3", User: "family", Password: "demo", Envelope: field}
 	single.large, single.letters = plans, append(notes("jaco", jaco), plans)
@@ -75,14 +87,10 @@ func (s *Stage) open() error {
 	if single.server, err = newIMAP(single.User, single.Password); err != nil {
 		return err
 	}
-	for _, d := range []*Drop{multi, single} {
-		if err := s.add(d); err != nil {
-			return err
-		}
-	}
+	s.Drops = []*Drop{multi, single}
 	s.mta = &mta{unknown: moved, trouble: plans.id, times: s.Deferrals}
 	s.mta.refusing = func() { s.before.Store(multi.line.sessions.Load()) }
-	return s.hire()
+	return nil
 }
 
 // add fills a maildrop and lets its server answer.
@@ -98,7 +106,6 @@ func (s *Stage) add(d *Drop) (err error) {
 	d.Port = d.line.port()
 	s.closer = append(s.closer, d.server.close, d.line.Close)
 	s.work.Go(func() { _ = d.server.serve(d.line) }) // that it ended is seen: nothing arrives
-	s.Drops = append(s.Drops, d)
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Story makes sentences of the events of the code that is shown. It is a mail.Observer; safe for concurrent use.
+// A Story makes sentences of the events of the code that is shown. It is a mail.Observer, and safe for
+// concurrent use.
 type Story struct {
 	stage *Stage
 	began time.Time
@@ -19,7 +20,9 @@ type Story struct {
 	lines   []string // not told yet
 	queued  map[string]int
 	taken   int       // small messages that the MTA has
-	next    time.Time // when the large message is tried again
+	here    int       // messages in the queue
+	tries   int       // of the large one
+	next    time.Time // when it is tried again
 	trouble []string
 }
 
@@ -35,12 +38,15 @@ func (s *Story) Observe(e mail.Event) {
 	defer s.mu.Unlock()
 	switch {
 	case e.Op == mail.OpQueue:
+		s.here++
 		s.collected(e)
+	case e.Op == mail.OpDSN && e.Messages > 0:
+		s.here++
 	case e.Op == mail.OpRefuse:
-		s.say("%s: the MTA, asked with the header alone, says to the recipient of the %s message:",
+		s.say("%s: the MTA is asked with the header of the %s message, and says:",
 			s.stage.title(e.Origin.Maildrop), term.Size(e.Octets))
 		s.more("%s", mail.Printable(e.Reply, 60))
-		s.more("its body is not loaded, and its sender gets a bounce")
+		s.more("so the body is not loaded, and the sender gets a bounce")
 	case e.Op == mail.OpDeliver:
 		s.attempted(e)
 	case e.Err != nil && (e.Alarm || e.Op == mail.OpPoll):
@@ -52,11 +58,11 @@ func (s *Story) Observe(e mail.Event) {
 func (s *Story) collected(e mail.Event) {
 	name := s.stage.title(e.Origin.Maildrop)
 	if e.Octets >= large {
-		s.say("%s: the %s message has crossed the line; durable here, it is deleted there", name, term.Size(e.Octets))
+		s.say("%s: the %s message is collected: durable here, then deleted there", name, term.Size(e.Octets))
 		return
 	}
 	if s.queued[e.Origin.Maildrop]++; s.queued[e.Origin.Maildrop] == small {
-		s.say("%s: %d small messages have crossed the line; durable here, they are deleted there", name, small)
+		s.say("%s: %d small messages are collected: durable here, then deleted there", name, small)
 	}
 }
 
@@ -66,22 +72,26 @@ const large = 1 << 20
 // attempted tells of an attempt at the MTA.
 func (s *Story) attempted(e mail.Event) {
 	done := e.Outcome == mail.Delivered
+	if done {
+		s.here--
+	}
+	if e.Octets >= large {
+		s.tries, s.next = e.Attempt, e.Next
+	}
 	switch {
 	case e.From.Null() && done:
 		s.say("the MTA takes the bounce, from %s to %s", From, mail.Printable(string(e.To), 60))
 	case e.Octets >= large && done:
-		s.next = time.Time{}
-		s.say("the MTA takes the %s message, at attempt %d", term.Size(e.Octets), e.Attempt)
+		s.say("attempt %d: the MTA takes the %s message", e.Attempt, term.Size(e.Octets))
 	case e.Octets >= large && e.Attempt == 1:
-		s.next = e.Next
-		s.say("the MTA says to the %s message, after all of it: %s", term.Size(e.Octets), mail.Printable(e.Reply, 60))
-		s.more("it stays here and is not loaded again")
+		s.say("the MTA is given the %s message, and says: %s", term.Size(e.Octets), mail.Printable(e.Reply, 60))
+		s.more("it stays here, and is not loaded again")
 	case e.Octets >= large:
-		s.next = e.Next
-		s.say("the MTA says %.3s again, at attempt %d: still here, not loaded again", mail.Printable(e.Reply, 60), e.Attempt)
+		s.say("attempt %d: the MTA says %.3s to the %s message: it stays here, and is not loaded again",
+			e.Attempt, mail.Printable(e.Reply, 60), term.Size(e.Octets))
 	case done:
 		if s.taken++; s.taken == small*len(s.stage.Drops) {
-			s.say("the MTA has taken all %d small messages: a large one in trouble holds up nobody", s.taken)
+			s.say("the MTA has taken all %d small messages: the large ones hold up nobody", s.taken)
 		}
 	default:
 		s.wrong(e)
@@ -109,7 +119,8 @@ func (s *Story) wrong(e mail.Event) {
 
 // say tells a sentence, with the seconds since the beginning.
 func (s *Story) say(format string, args ...any) {
-	s.lines = append(s.lines, fmt.Sprintf("%5.1fs  ", time.Since(s.began).Seconds())+fmt.Sprintf(format, args...))
+	at := fmt.Sprintf("%5.1fs  ", time.Since(s.began).Seconds())
+	s.lines = append(s.lines, at+fmt.Sprintf(format, args...))
 }
 
 // more goes on with a sentence.
@@ -140,17 +151,19 @@ func (s *Story) now() (all []string) {
 		if n, err := d.server.left(); err == nil {
 			waits = fmt.Sprint(n)
 		}
-		all = append(all, fmt.Sprintf("  %-14s %3s waiting there, %5s over the line in %d sessions",
+		all = append(all, fmt.Sprintf("  %-14s %3s waiting there, %5s over the line; sessions: %d",
 			d.title(), waits, term.Size(d.line.total()), d.line.sessions.Load()))
 	}
 	taken, deferred, refused := s.stage.mta.counts()
-	text := fmt.Sprintf("  %-14s %3d taken, 451 said %d times, 550 said %d times", "MTA", taken, deferred, refused)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	queue := fmt.Sprintf("  %-14s %3d waiting here", "queue", s.here)
 	if !s.next.IsZero() {
-		text += fmt.Sprintf("; next attempt in %.1fs", max(time.Until(s.next), 0).Seconds())
+		in := max(time.Until(s.next), 0).Seconds()
+		queue += fmt.Sprintf(", attempt %d of the large one in %.1fs", s.tries+1, in)
 	}
-	return append(all, text)
+	mta := fmt.Sprintf("  %-14s %3d taken; said 451: %d, 550: %d", "MTA", taken, deferred, refused)
+	return append(all, queue, mta)
 }
 
 // title names a maildrop and its protocol.

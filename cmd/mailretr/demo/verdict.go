@@ -29,10 +29,11 @@ type Bill struct {
 	Name     string `json:"name"`
 	Protocol string `json:"protocol"`
 	Messages int    `json:"messages"` // in the maildrop at the beginning
+	Refused  bool   `json:"refused"`  // the large one is refused; else it is deferred
 	Sessions int    `json:"sessions"`
 	Line     int64  `json:"line"`    // octets on the line, both ways, counted at the provider's end
 	Body     int64  `json:"body"`    // octets of the large message
-	Again    int    `json:"again"`   // how often it would have crossed the line without a queue, beyond what it did
+	Again    int    `json:"again"`   // how often more that would have crossed it without a queue
 	Without  int64  `json:"without"` // octets on the line without a queue
 	Saved    int64  `json:"saved"`
 }
@@ -129,7 +130,7 @@ func (v *Summary) drop(s *Stage, d *Drop) {
 	}
 	b := Bill{
 		Name: d.Name, Protocol: d.Protocol, Messages: len(d.letters), Sessions: int(d.line.sessions.Load()),
-		Line: d.line.total(), Body: int64(len(d.large.octets)),
+		Line: d.line.total(), Body: int64(len(d.large.octets)), Refused: d.large.to == moved,
 	}
 	due := int64(0) // what has to cross the line
 	for _, l := range d.letters {
@@ -142,8 +143,9 @@ func (v *Summary) drop(s *Stage, d *Drop) {
 		v.fail("%d octets crossed the line of %s; %d to %d had to", b.Line, d.Name, due, most)
 	}
 	b.Again = s.Deferrals
-	if d.large.to == moved {
-		// It would have been loaded when it was refused, and at each login since, for it would still be there.
+	if b.Refused {
+		// It would have been loaded when it was refused, and at each login since, for it would still be
+		// there.
 		b.Again = 1 + b.Sessions - int(s.before.Load())
 	}
 	b.Saved = int64(b.Again) * b.Body

@@ -11,8 +11,8 @@ import (
 	"mailretr/cmd/mailretr/term"
 )
 
-// A view shows a story: sentences that stay, and on a terminal a block below them with the state of things, which is drawn
-// again and again. Not for concurrent use.
+// A view shows a story: sentences that stay, and on a terminal a block below them with the state of things,
+// which is drawn again and again. Not for concurrent use.
 type view struct {
 	o     *term.Out
 	story *Story
@@ -59,7 +59,8 @@ func (v *view) draw(again bool) {
 	v.o.Printf("%s", b.String())
 }
 
-// columns is the width of the terminal. A line of the block that was broken by it could not be taken away again.
+// columns is the width of the terminal. A line of the block that was broken by it could not be taken away
+// again.
 func columns(o *term.Out) int {
 	if f, ok := o.Writer.(*os.File); ok {
 		if w, _, err := xterm.GetSize(int(f.Fd())); err == nil && w > 1 {
