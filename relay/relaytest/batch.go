@@ -58,7 +58,8 @@ func batchCut(x *trial) {
 	all := b.Batch()
 	var want [][]byte
 	for n := range 9 {
-		text := append([]byte(fmt.Sprintf("Subject: %d\r\n\r\n", n)), bytes.Repeat([]byte("more\r\n"), 10_000)...)
+		text := fmt.Appendf(nil, "Subject: %d\r\n\r\n", n)
+		text = append(text, bytes.Repeat([]byte("more\r\n"), 10_000)...)
 		c := Of(text)
 		if n%3 == 1 {
 			c.Cut = n * 5000

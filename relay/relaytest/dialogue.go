@@ -70,7 +70,8 @@ func (d *dialogue) secured() error {
 	return nil
 }
 
-// answer does what the script says at this step, or replies what is right. errOver: the connection is to be closed.
+// answer does what the script says at this step, or replies what is right. errOver: the connection is to
+// be closed.
 func (d *dialogue) answer(s Step, right string) error {
 	_, err := d.said(s, right)
 	return err
@@ -360,8 +361,8 @@ func (s *Script) swallow(br *bufio.Reader) {
 	}
 }
 
-// dot answers the message: once, or with LMTP once for each recipient (RFC 2033, 4.2). It is taken before that is said, so
-// that who was told finds it.
+// dot answers the message: once, or with LMTP once for each recipient (RFC 2033, 4.2). It is taken before
+// that is said, so that who was told finds it.
 func (d *dialogue) dot(x *Mail) error {
 	asked := []Rcpt{{}}
 	if d.m.script.LMTP {

@@ -15,15 +15,16 @@ import (
 type Harness struct {
 	Can Can
 
-	// Deliverer returns the deliverer; called once for each test. Where it is an io.Closer, the suite closes it.
+	// Deliverer returns the deliverer; called once for each test. Where it is an io.Closer, the suite
+	// closes it.
 	Deliverer func(testing.TB) mail.Deliverer
 
-	// Arrived returns what the destination has taken responsibility for so far, in any order: one for each message
-	// and group of recipients. It is asked at the destination itself, not through the deliverer.
+	// Arrived returns what the destination has taken responsibility for so far, in any order: one for each
+	// message and group of recipients. It is asked at the destination itself, not through the deliverer.
 	Arrived func(testing.TB) []Arrival
 
-	// Strip takes away what the deliverer rightly adds in front (trace fields) or does to line ends (a Maildir with
-	// LF), so that normal form is left. nil: nothing.
+	// Strip takes away what the deliverer rightly adds in front (trace fields) or does to line ends (a
+	// Maildir with LF), so that normal form is left. nil: nothing.
 	Strip func([]byte) []byte
 
 	// Address makes a recipient out of a word such as "one". nil: word@relay.example.

@@ -66,8 +66,8 @@ func New(t testing.TB, s Script) *MTA {
 	return m
 }
 
-// NewPipe makes an MTA that is reached by Dial alone, over net.Pipe: for testing/synctest, where it has to be made inside
-// of the bubble.
+// NewPipe makes an MTA that is reached by Dial alone, over net.Pipe: for testing/synctest, where it has to
+// be made inside of the bubble.
 func NewPipe(t testing.TB, s Script) *MTA {
 	if s.Greeting == "" {
 		s.Greeting = "220 mta.test ESMTP"
@@ -150,7 +150,8 @@ func (m *MTA) Mails() []Mail {
 	return slices.Clone(m.mails)
 }
 
-// Lines returns the commands that came so far, each with the number of its connection: "1 MAIL FROM:<a@b.example>".
+// Lines returns the commands that came so far, each with the number of its connection: "1 MAIL
+// FROM:<a@b.example>".
 func (m *MTA) Lines() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

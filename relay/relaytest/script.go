@@ -19,13 +19,14 @@ type Script struct {
 	Ends     byte              // '\n' or '\r': a sloppy receiver, for which this alone ends a line of data
 	NoBodies bool              // count the octets of messages, do not keep them
 
-	// Answer is asked at each step; the zero Answer does what is right. Calls are serialised; it must not call
-	// the MTA.
+	// Answer is asked at each step; the zero Answer does what is right. Calls are serialised; it must not
+	// call the MTA.
 	Answer func(Step) Answer
 }
 
 // DefaultOffers is what an MTA offers that was not told otherwise.
-var DefaultOffers = []string{"PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8"}
+var DefaultOffers = []string{"PIPELINING", "SIZE 104857600", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN",
+	"SMTPUTF8"}
 
 // The steps that are no verbs: a client has connected, octets after 354 come, the final dot was read.
 const (
@@ -38,7 +39,7 @@ const (
 type Step struct {
 	Conn    int    // 1 for the first connection
 	Message int    // how many MAIL commands were accepted or are being asked on this connection
-	Verb    string // "EHLO", "MAIL", …, in capitals; or Connect, Body, Dot. A line of AUTH that follows is "AUTH", too
+	Verb    string // "EHLO", "MAIL", …, in capitals; or Connect, Body, Dot
 	Line    string // the command as it came
 	Rcpt    int    // RCPT, and Dot with LMTP: which, 0 for the first; of the accepted ones with Dot
 	Path    mail.Path
@@ -48,7 +49,7 @@ type Step struct {
 type Answer struct {
 	Delay time.Duration // before anything else
 	After int           // Body: when this many octets have come
-	Reply string        // "451 4.3.0 later"; lines end with "\n", only a last one gets its CRLF by itself; "" with no more: as is right
+	Reply string        // "451 4.3.0 later", lines joined by "\n"; "" alone: what is right
 	Raw   string        // octets as they are, instead of Reply
 	Cut   bool          // close the connection
 	Reset bool          // close it so that the client gets a reset

@@ -12,7 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Limit is how long a call may take that has to return at once; it is only there so that a hang fails the test.
+// Limit is how long a call may take that has to return at once; it is only there so that a hang fails the
+// test.
 const Limit = 20 * time.Second
 
 // Run tries the whole contract. fresh makes an empty destination; each property gets its own.

@@ -18,24 +18,25 @@ type Client struct {
 	quits sync.WaitGroup
 }
 
-// Deliver makes one transaction. A kept connection that turns out to be dead before the final dot is replaced and the
-// transaction is repeated once, unless octets of a content that cannot be wound back (io.Seeker) were already read. A cut or
-// time-out after the final dot is Deferred with After = OpDot: the message may have been delivered.
+// Deliver makes one transaction. A kept connection that turns out to be dead before the final dot is
+// replaced and the transaction is repeated once, unless octets of a content that cannot be wound back
+// (io.Seeker) were already read. A cut or time-out after the final dot is Deferred with After = OpDot: the
+// message may have been delivered.
 //
-// When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer has not come
-// within Times.Grace.
+// When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer
+// has not come within Times.Grace.
 func (c *Client) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 	return c.attempt(ctx, m, false)
 }
 
-// Probe asks MAIL and RCPT and takes it back by RSET. Delivered means that a message would be accepted so far. The content
-// is not opened; its size is told.
+// Probe asks MAIL and RCPT and takes it back by RSET. Delivered means that a message would be accepted so
+// far. The content is not opened; its size is told.
 func (c *Client) Probe(ctx context.Context, m *mail.Message) mail.Report {
 	return c.attempt(ctx, m, true)
 }
 
-// Close ends the connection with QUIT, and waits for those that were given up before; at most Times.Quit. The client
-// may be used again afterwards, it dials then.
+// Close ends the connection with QUIT, and waits for those that were given up before; at most Times.Quit.
+// The client may be used again afterwards, it dials then.
 func (c *Client) Close() error {
 	if c.kept != nil {
 		c.retire(c.kept)
@@ -103,7 +104,8 @@ func newAttempt(c *Client, m *mail.Message, probe bool) *attempt {
 	a := &attempt{c: c, m: m, probe: probe, report: make(mail.Report, n), twin: make([]int, n)}
 	stands := make(map[mail.Path]int, n)
 	bad := func(i int, enhanced string, scope mail.Scope, err error) {
-		a.report[i] = mail.Result{Outcome: mail.Failed, Scope: scope, Enhanced: enhanced, Err: err, At: c.o.Now()}
+		a.report[i] = mail.Result{Outcome: mail.Failed, Scope: scope, Enhanced: enhanced, Err: err,
+			At: c.o.Now()}
 	}
 	sender := m.Envelope.Reverse.Check()
 	for i, r := range m.Envelope.Recipients {
@@ -173,8 +175,8 @@ func (a *attempt) result(f *failure, others bool) mail.Result {
 	return r
 }
 
-// again says whether a failure on a kept connection means no more than that it was dead, and makes ready for another
-// one.
+// again says whether a failure on a kept connection means no more than that it was dead, and makes ready
+// for another one.
 func (a *attempt) again(ctx context.Context, f *failure) bool {
 	dead := f.reply.code == 0 || f.reply.code == 421 || f.op == mail.OpMail && f.reply.code == 503
 	if a.dot || !dead || ctx.Err() != nil || a.mine(f) {

@@ -5,13 +5,13 @@ import (
 	"io"
 )
 
-// A dots writes message octets in the form of RFC 5321, 4.5.2, up to their last CRLF, which go-smtp's Close adds with the
-// final dot.
+// A dots writes message octets in the form of RFC 5321, 4.5.2, up to their last CRLF, which go-smtp's
+// Close adds with the final dot.
 //
-// It stands beside the writer of net/textproto because that one looks at each octet alone (5 s of CPU for a GB, against
-// 0.7 s here), and changes CRCRLF. Content in normal form passes as it is. What is not goes out as the
-// queue would have mended it: a bare LF as CRLF, a bare CR as a blank, so that no receiver, however sloppy about line
-// ends, sees the end of a message, or a command, in the middle of it.
+// It stands beside the writer of net/textproto because that one looks at each octet alone (5 s of CPU for
+// a GB, against 0.7 s here), and changes CRCRLF. Content in normal form passes as it is. What is not goes
+// out as the queue would have mended it: a bare LF as CRLF, a bare CR as a blank, so that no receiver,
+// however sloppy about line ends, sees the end of a message, or a command, in the middle of it.
 type dots struct {
 	w    io.Writer
 	held []byte // "", "\r" or "\r\n": the end of what came, not yet written
@@ -61,8 +61,8 @@ func (d *dots) end() error {
 	return err
 }
 
-// line takes one line, or the part of it that there is, and returns the rest. A CR that may belong to a CRLF is left as
-// the last octet of out.
+// line takes one line, or the part of it that there is, and returns the rest. A CR that may belong to a
+// CRLF is left as the last octet of out.
 func (d *dots) line(b []byte) (rest []byte) {
 	if !d.mid && b[0] == '.' {
 		d.out = append(d.out, '.')

@@ -10,7 +10,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// login authenticates by PLAIN, or LOGIN where that is all there is (RFC 4954). The trace shows nothing of it.
+// login authenticates by PLAIN, or LOGIN where that is all there is (RFC 4954). The trace shows nothing of
+// it.
 func (c *Client) login(ctx context.Context, s *session) *failure {
 	refuse := func(why string) *failure { return &failure{op: mail.OpLogin, err: errors.New(why)} }
 	if c.o.Password == nil {
@@ -41,8 +42,8 @@ func (c *Client) login(ctx context.Context, s *session) *failure {
 	return nil
 }
 
-// A login answers the prompts of LOGIN in their order, whatever they say: go-sasl's insists on "Password:", and servers
-// word it differently.
+// A login answers the prompts of LOGIN in their order, whatever they say: go-sasl's insists on
+// "Password:", and servers word it differently.
 type login struct{ answers []string }
 
 // Start names the mechanism; there is no initial response, which not every server takes.

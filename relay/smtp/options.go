@@ -15,22 +15,23 @@ import (
 
 // Options describe a next hop.
 type Options struct {
-	// Dial lists the hosts in order: the next one is tried where one refuses us or is away, and one that was is
-	// asked last for a minute.
+	// Dial lists the hosts in order: the next one is tried where one refuses us or is away, and one that
+	// was is asked last for a minute.
 	Dial  []wire.Options
 	Hello string // our name, for EHLO
 	LMTP  bool   // LHLO and one reply for each recipient
 
-	// User and Password: AUTH PLAIN or LOGIN, with TLS unless the mode is Plain, which is said out loud. Password is
-	// asked at each login. User "" means no login.
+	// User and Password: AUTH PLAIN or LOGIN, with TLS unless the mode is Plain, which is said out loud.
+	// Password is asked at each login. User "" means no login.
 	User     string
 	Password func(context.Context) (string, error)
 
 	// PerConnection is how many messages one connection carries. 0: 10 where the greeting says Exim, which by
 	// default only queues what comes after ten and refuses what comes after a thousand; else 100.
 	PerConnection int
-	// Resets is how many RSET one connection carries, one for each probe and for each message that nobody was
-	// accepted for. 0: 5 where the greeting says Exim, which drops a client after ten commands that are not mail; else 50.
+	// Resets is how many RSET one connection carries, one for each probe and for each message that nobody
+	// was accepted for. 0: 5 where the greeting says Exim, which drops a client after ten commands that
+	// are not mail; else 50.
 	Resets int
 
 	Name    mail.Lane        // for events

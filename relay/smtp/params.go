@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// params are those of MAIL. go-smtp leaves out what the server does not offer, and makes a local error of a malformed
-// one; so those are left out here: a DSN parameter is no reason to fail a message.
+// params are those of MAIL. go-smtp leaves out what the server does not offer, and makes a local error of
+// a malformed one; so those are left out here: a DSN parameter is no reason to fail a message.
 func params(e *mail.Envelope, size int64) *gosmtp.MailOptions {
 	o := &gosmtp.MailOptions{Size: max(size, 0)}
 	switch ret := gosmtp.DSNReturn(strings.ToUpper(e.Ret)); ret {

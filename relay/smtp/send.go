@@ -26,8 +26,8 @@ func (a *attempt) mine(f *failure) bool {
 	return errors.As(f.err, &c)
 }
 
-// run makes one transaction and fills the report for all of todo. The failure it returns is the one that ended the
-// transaction early, nil where it came to its end or was ended by replies to RCPT.
+// run makes one transaction and fills the report for all of todo. The failure it returns is the one that
+// ended the transaction early, nil where it came to its end or was ended by replies to RCPT.
 func (a *attempt) run(ctx context.Context, s *session) *failure {
 	stop := s.Watch(ctx)
 	defer func() { stop() }()
@@ -118,13 +118,14 @@ func (a *attempt) ascii(s *session) (ready []int) {
 	return ready
 }
 
-// recipients says RCPT for each of ready. Those who are refused have their result then; accepted are the others. asked
-// is how many were asked: after a failure, or because the server takes no more in this transaction.
+// recipients says RCPT for each of ready. Those who are refused have their result then; accepted are the
+// others. asked is how many were asked: after a failure, or because the server takes no more in this
+// transaction.
 func (a *attempt) recipients(s *session, ready []int) (accepted []int, asked int, f *failure) {
 	for n, i := range ready {
 		r := &a.m.Envelope.Recipients[i]
 		err := s.smtp.Rcpt(string(r.Forward), rcptParams(r))
-		if err == nil {
+		if err == nil && s.last().code/10 == 25 { // not one that was cut in the middle
 			accepted = append(accepted, i)
 			if a.probe {
 				a.each([]int{i}, s.accepts(mail.OpRcpt, s.last()))
@@ -147,11 +148,12 @@ func (a *attempt) recipients(s *session, ready []int) (accepted []int, asked int
 
 // accepts is the result of a recipient that is taken.
 func (s *session) accepts(op mail.Op, r reply) mail.Result {
-	return mail.Result{Outcome: mail.Delivered, Enhanced: r.enhanced, Reply: r.text, RemoteMTA: s.host, After: op}
+	return mail.Result{Outcome: mail.Delivered, Enhanced: r.enhanced, Reply: r.text, RemoteMTA: s.host,
+		After: op}
 }
 
-// begin opens the content and says DATA. The content comes first: a message that cannot be read needs no transaction
-// that can only be ended by a cut.
+// begin opens the content and says DATA. The content comes first: a message that cannot be read needs no
+// transaction that can only be ended by a cut.
 func (a *attempt) begin(ctx context.Context, s *session) (*gosmtp.DataCommand, *failure) {
 	if a.body == nil {
 		body, err := a.m.Content.Open(ctx)
@@ -209,8 +211,9 @@ func (a *attempt) octets(s *session, w *gosmtp.DataCommand) *failure {
 	return nil
 }
 
-// spoke makes a failure of a server that could not take the octets, or said something before the final dot. Its
-// refusal counts, anything else it may have said does not. The connection is over: there is no way to end the message.
+// spoke makes a failure of a server that could not take the octets, or said something before the final
+// dot. Its refusal counts, anything else it may have said does not. The connection is over: there is no
+// way to end the message.
 func (s *session) spoke(err error) *failure {
 	s.Data(false)
 	s.Gate(wire.Replies)

@@ -77,8 +77,8 @@ func (c *Client) order() []int {
 	return append(good, away...)
 }
 
-// tell emits an event of a connection that could not be made. That somebody refuses us is for the admin; that nobody is
-// there is for the lane to notice.
+// tell emits an event of a connection that could not be made. That somebody refuses us is for the admin;
+// that nobody is there is for the lane to notice.
 func (c *Client) tell(ctx context.Context, f *failure) {
 	if ctx.Err() != nil {
 		return // it was us
@@ -161,7 +161,8 @@ func (s *session) limits(o Options, exim bool) {
 	}
 }
 
-// startTLS asks for TLS; go-smtp's own way would put it above our connection, where nothing is counted or bounded.
+// startTLS asks for TLS; go-smtp's own way would put it above our connection, where nothing is counted or
+// bounded.
 func (c *Client) startTLS(ctx context.Context, s *session) *failure {
 	verb := "EHLO "
 	if c.o.LMTP {
@@ -172,8 +173,8 @@ func (c *Client) startTLS(ctx context.Context, s *session) *failure {
 		return s.failed(mail.OpEHLO, r, err)
 	}
 	if !r.keyword("STARTTLS") {
-		return &failure{op: mail.OpTLS, err: &wire.Error{Doing: "securing the connection to " + s.host, Secure: true,
-			Err: errors.New("the server does not offer STARTTLS")}}
+		return &failure{op: mail.OpTLS, err: &wire.Error{Doing: "securing the connection to " + s.host,
+			Secure: true, Err: errors.New("the server does not offer STARTTLS")}}
 	}
 	if r, err = s.ask("STARTTLS"); err != nil || r.code != 220 {
 		return s.failed(mail.OpTLS, r, err)
@@ -184,7 +185,8 @@ func (c *Client) startTLS(ctx context.Context, s *session) *failure {
 	return nil
 }
 
-// failed makes a failure of a step. A reply counts only where that is what err is about, or where there is no err.
+// failed makes a failure of a step. A reply counts only where that is what err is about, or where there is
+// no err.
 func (s *session) failed(op mail.Op, r reply, err error) *failure {
 	var refused *gosmtp.SMTPError
 	if err != nil && !errors.As(err, &refused) {
@@ -197,13 +199,14 @@ func (s *session) failed(op mail.Op, r reply, err error) *failure {
 		err = errors.New(r.text)
 	}
 	if r.code < 400 || r.code > 599 { // an answer to another question
-		return &failure{op: op, host: s.host, err: &wire.Error{Doing: "reading", Foreign: true, Err: fmt.Errorf(
-			"%q is no answer to that", r.text)}}
+		err = fmt.Errorf("%q is no answer to that", r.text)
+		return &failure{op: op, host: s.host, err: &wire.Error{Doing: "reading", Foreign: true, Err: err}}
 	}
 	return &failure{op: op, reply: r, host: s.host, err: err}
 }
 
-// refusal makes a reply again of what go-smtp made of one: after a failed AUTH it has asked something else since.
+// refusal makes a reply again of what go-smtp made of one: after a failed AUTH it has asked something else
+// since.
 func refusal(e *gosmtp.SMTPError) reply {
 	r := reply{code: e.Code, text: strconv.Itoa(e.Code)}
 	if x := e.EnhancedCode; x[0] > 0 {

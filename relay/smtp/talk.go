@@ -29,25 +29,26 @@ func (r reply) keyword(word string) bool {
 	return false
 }
 
-// A talk is the connection as go-smtp sees it. It listens in: go-smtp keeps neither the text of a greeting, nor the
-// enhanced code of a last line, nor the order of the replies of LMTP. It relies on the gate Replies, which hands
-// out at most one line in one Read.
+// A talk is the connection as go-smtp sees it. It listens in: go-smtp keeps neither the text of a
+// greeting, nor the enhanced code of a last line, nor the order of the replies of LMTP. It relies on the
+// gate Replies, which hands out at most one line in one Read.
 type talk struct {
 	*wire.Conn
 	replies []reply // since something was written
 	part    reply   // not yet whole
 	line    []byte  // of it, not yet whole
 	kept    int
+	lost    bool // there was nonsense since something was written
 }
 
 // Write begins a new question.
 func (t *talk) Write(p []byte) (int, error) {
-	t.replies, t.part, t.line, t.kept = t.replies[:0], reply{}, t.line[:0], 0
+	t.replies, t.part, t.line, t.kept, t.lost = t.replies[:0], reply{}, t.line[:0], 0, false
 	return t.Conn.Write(p)
 }
 
-// Read hands out what came. A reply that is a code alone gets the blank that go-smtp insists on (RFC 5321, 4.2 allows it to
-// be missing).
+// Read hands out what came. A reply that is a code alone gets the blank that go-smtp insists on (RFC 5321,
+// 4.2 allows it to be missing).
 func (t *talk) Read(p []byte) (int, error) {
 	n, err := t.Conn.Read(p)
 	if n == 0 || err != nil {
@@ -79,12 +80,17 @@ func digits(s string) bool {
 	return true
 }
 
-// heard takes a line. A reply ends as net/textproto has it: at a line with the code of the first one and a blank.
+// heard takes a line. A reply ends as net/textproto has it: at a line with the code of the first one and a
+// blank.
 func (t *talk) heard(line string) {
 	r := &t.part
-	if len(line) < 4 || !digits(line[:3]) {
+	if t.lost {
+		return
+	}
+	if len(line) < 4 || !digits(line[:3]) || line[0] == '0' || line[3] != ' ' && line[3] != '-' {
 		if r.code == 0 {
-			return // nonsense; go-smtp makes an error of it
+			t.lost = true // nonsense: go-smtp makes an error of it, and nothing behind it is an answer
+			return
 		}
 		line = strconv.Itoa(r.code) + "-" + line
 	}

@@ -4,8 +4,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// judge says what a reply means for the recipients it speaks of. code 0 is no reply: a cut, a time-out, or nonsense.
-// others says that this transaction has accepted some recipient.
+// judge says what a reply means for the recipients it speaks of. code 0 is no reply: a cut, a time-out, or
+// nonsense. others says that this transaction has accepted some recipient.
 //
 //	when                              4xx, no reply                     5xx
 //	dial, TLS, greeting, EHLO, AUTH   deferred: they refuse us          the same: no mail fails because of it
@@ -44,8 +44,8 @@ func (r reply) refusesUs() bool {
 	return r.code == 530 || r.code == 535 || r.code == 538 || r.code >= 400 && r.enhanced == "5.7.8"
 }
 
-// tooMany says whether the reply is about the number of recipients: 452, or 552 from a server of the time before, or any
-// with X.5.3. Another enhanced code says something else, a full mailbox for instance.
+// tooMany says whether the reply is about the number of recipients: 452, or 552 from a server of the time
+// before, or any with X.5.3. Another enhanced code says something else, a full mailbox for instance.
 func (r reply) tooMany() bool {
 	switch r.enhanced {
 	case "4.5.3", "5.5.3":
@@ -56,6 +56,6 @@ func (r reply) tooMany() bool {
 	return false
 }
 
-// over says whether the connection is of no use after this reply: the server is closing it (421), or what it says is no
-// answer.
+// over says whether the connection is of no use after this reply: the server is closing it (421), or what
+// it says is no answer.
 func (r reply) over() bool { return r.code == 421 || r.code < 400 || r.code > 599 }

@@ -13,8 +13,8 @@ type Gate uint8
 const (
 	Open    Gate = iota // as it comes
 	Lines               // at most one line per Read, with its LF, bounded by MaxLine (POP3 below go-pop3)
-	IMAP                // logical lines bounded by 1 MiB; literals by 64 KiB, unless they are a body in a FETCH
-	Replies             // at most one line per Read; a reply of SMTP bounded by 64 KiB; each Write begins anew
+	IMAP                // logical lines bounded by 1 MiB; literals by 64 KiB, but for bodies in a FETCH
+	Replies             // at most one line per Read; a reply bounded by 64 KiB; each Write begins anew
 )
 
 // maxReply bounds a reply of SMTP, in octets.
@@ -126,7 +126,7 @@ func (g *gate) reply(b []byte) error {
 	if g.first {
 		copy(g.code[:], g.start)
 	}
-	if g.start[3] != '-' && bytes.Equal(g.start[:3], g.code[:]) {
+	if g.start[3] == ' ' && bytes.Equal(g.start[:3], g.code[:]) {
 		g.n = 0
 	}
 	return nil

@@ -266,6 +266,7 @@ func TestR6_Endless(t *testing.T) {
 		"ReadLine":         {Open, "* OK [", "x", func(c *Conn) error { _, err := c.ReadLine(MaxLine); return err }},
 		"reply lines":      {Replies, "", "220-more\r\n", collect},
 		"reply line":       {Replies, "220 ", "x", collect},
+		"no blank":         {Replies, "250-a\r\n", "250x\r\n250\r\n", collect},
 		"mixed codes":      {Replies, "250-a\r\n", "251 b\r\n", collect},
 		"no code":          {Replies, "250-a\r\n", "x\r\n", collect},
 		"imap line":        {IMAP, "* OK ", "x", collect},

@@ -97,7 +97,8 @@ func (l *line) Read(p []byte) (int, error) {
 			return 0, l.failed("reading", nil)
 		}
 		began := time.Now()
-		if err := l.Conn.SetReadDeadline(began.Add(l.limit(&l.in))); err != nil {
+		err := l.Conn.SetReadDeadline(began.Add(l.limit(&l.in)))
+		if err != nil && !errors.Is(err, io.ErrClosedPipe) { // net.Pipe says so where Read says io.EOF
 			return 0, l.failed("reading", err)
 		}
 		n, err := l.Conn.Read(p)

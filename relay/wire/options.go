@@ -30,8 +30,8 @@ type TLS struct {
 	KeyFile  string
 	Insecure bool // accept any certificate; said out loud in the configuration
 
-	// Where there are Pins, colons allowed in them, one must match, and neither names nor roots nor Insecure are
-	// asked.
+	// Where there are Pins, colons allowed in them, one must match, and neither names nor roots nor
+	// Insecure are asked.
 
 	// Classic leaves out the post-quantum key share: 1.2 KB less up the line at each handshake, and a
 	// recorded session can be read by whoever has a quantum computer one day.
