@@ -166,7 +166,7 @@ func (d *serving) left(ctx context.Context, c *conf.Config) {
 	}
 }
 
-// tend does what is to be done now and then: the store is reconciled each hour, and systemd is told that we live, as long
+// tend does what is to be done now and then: the store is looked after each hour, and systemd is told that we live, as long
 // as the store answers.
 func (d *serving) tend(ctx context.Context) {
 	every := 30 * time.Second
@@ -182,8 +182,8 @@ func (d *serving) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hourly.C:
-			if err := d.engine.Reconcile(ctx); err != nil && ctx.Err() == nil {
-				d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "the spool could not be compared with the database"})
+			if err := d.engine.Tend(ctx); err != nil && ctx.Err() == nil {
+				d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "the hourly upkeep of the store failed"})
 			}
 		case <-alive.C:
 			if t, err := d.engine.Totals(ctx); err == nil {
