@@ -40,6 +40,7 @@ type entry struct {
 	mark    Seen
 	again   bool // the mark replaces another: a new message under an old UID
 	hit     bool // was taken already by another session; what we staged is discarded
+	second  bool // a second name of a message that has a mark: nothing is queued
 	mended  mended
 	sealing sync.WaitGroup
 	mu      sync.Mutex

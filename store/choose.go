@@ -102,7 +102,7 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 	if err != nil {
 		return Chosen{}, local(err, "")
 	}
-	q.memory.reset(l.Account, c.Former)
+	q.memory.reset(l.Account, c.Former, l.Folders)
 	pause, ask, err := q.paused(ctx, &l, &c, known)
 	switch {
 	case err != nil:

@@ -22,14 +22,15 @@ type place struct {
 	uid     mail.UID
 }
 
-// reset forgets what is known of an account.
-func (m *memory) reset(a mail.Account, former []mail.Account) {
+// reset forgets what is known of an account, as far as a listing of these folders finds it out again: another
+// maildrop may have other folders of it, and be under way.
+func (m *memory) reset(a mail.Account, former []mail.Account, folders []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.make()
 	for _, all := range []map[place]bool{m.asides, m.doubt} {
 		for p := range all {
-			if p.account == a {
+			if p.account == a && covered(p.uid, folders) {
 				delete(all, p)
 			}
 		}
@@ -113,13 +114,16 @@ func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error)
 
 // alias turns an entry into a second name of a message that is marked already. Nothing is queued, only the
 // mark is set. What was not collected, or was collected and is kept, is reported as Deferred: it stays
-// upstream.
+// upstream. What was let go of and is back, as after a backup was restored, is ours as before.
 func (e *entry) alias(have Mark) {
-	if have == Unseen || have == LetGo {
+	switch have {
+	case Unseen:
 		return
+	case LetGo:
+		have = Taken
 	}
 	e.discard()
-	e.parts, e.mark.Mark = nil, have
+	e.parts, e.mark.Mark, e.second = nil, have, true
 	if have != Taken {
 		e.err = errKnown
 	}

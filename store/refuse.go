@@ -31,10 +31,6 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 	if n := len(m.Envelope.Recipients); n == 0 || len(report) != n || !report.All(mail.Failed) {
 		return errors.New("store: a message is refused only when each of its recipients was")
 	}
-	r, silentAll := q.refused(m, report)
-	if err := q.doubtRefusal(ctx, m, &r); err != nil {
-		return err
-	}
 	e := &entry{m: m, n: len(report)}
 	header, err := m.Content.Header(ctx)
 	if err != nil {
@@ -42,6 +38,14 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 	}
 	if m.Origin.Account != "" {
 		e.mark.Key = q.ContentKey(header, m.Content.Size())
+	}
+	q.mark([]*entry{e})
+	if ours, err := q.metBefore(ctx, e); ours || err != nil {
+		return err
+	}
+	r, silentAll := q.refused(m, report)
+	if err := q.doubtRefusal(ctx, m, &r); err != nil {
+		return err
 	}
 	var all []*entry
 	if !silentAll {
@@ -53,6 +57,27 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 		}
 	}
 	return q.refuse(ctx, e, &r, all)
+}
+
+// metBefore says whether a message whose UID proves nothing was here before, by its content: its sender was
+// told, or it was delivered, or it was not meant to be collected. Nobody is told again, only its mark is set.
+func (q *Queue) metBefore(ctx context.Context, e *entry) (ours bool, err error) {
+	left, err := q.forewarned(ctx, []*entry{e})
+	switch {
+	case err != nil:
+		return false, local(err, "")
+	case len(left) == 0: // marked under this UID
+		err = q.Confirm(ctx)
+	case !e.second:
+		return false, nil
+	default:
+		err = q.commit(ctx, takeBatch(q, left))
+	}
+	if err != nil {
+		return true, local(err, "")
+	}
+	q.memory.took(e.m.Origin)
+	return true, e.err
 }
 
 // refused makes the record that the message would have had, with those recipients who are to be told of. It
@@ -102,7 +127,6 @@ func (q *Queue) refuse(ctx context.Context, e *entry, r *Record, all []*entry) e
 			x.discard()
 		}
 	}
-	q.mark([]*entry{e})
 	for round := 0; ; round++ {
 		b := takeBatch(q, []*entry{e})
 		for _, x := range all {

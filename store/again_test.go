@@ -1,0 +1,100 @@
+package store
+
+import (
+	"testing"
+
+	"mailretr/store/mail"
+)
+
+// A refusal is not told twice because the server has numbered its messages anew, or lists again what it said
+// was gone.
+func TestR13_RefusedUnderNewNumbers(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		w := newWorld(t)
+		w.Keeps = func(mail.Origin) bool { return keeps }
+		inbox := func(l *Listing) { l.Folders, l.Lets = []string{"INBOX"}, !keeps }
+		w.choose("INBOX/7/1 INBOX/7/2", inbox)
+		one, two := message("INBOX/7/1", "a@b.example", "x@a.example"), message("INBOX/7/2", "a@b.example", "x@a.example")
+		w.put(two)
+		if err := w.Refuse(t.Context(), one, mail.Report{no}); err != nil {
+			t.Fatal(err)
+		}
+		told := len(w.report.told)
+		w.choose("INBOX/8/1 INBOX/8/2 INBOX/8/3", inbox)
+		for uid, m := range map[mail.UID]*mail.Message{"INBOX/8/1": one, "INBOX/8/2": two} {
+			again := message(string(uid), "a@b.example", "x@a.example")
+			again.Content = m.Content
+			if err := w.Refuse(t.Context(), again, mail.Report{no}); (err != nil) != keeps {
+				t.Errorf("keeps %v, %s: %v", keeps, uid, err)
+			}
+			if n := len(w.report.told); n != told {
+				t.Errorf("keeps %v, %s: told %d times, before %d", keeps, uid, n, told)
+			}
+		}
+		want := Taken
+		if keeps {
+			want = Kept
+		}
+		if m := w.mem.disk.marks["acc"]; m["INBOX/8/1"].Mark != want || m["INBOX/8/2"].Mark != want {
+			t.Errorf("keeps %v: marks %v", keeps, m)
+		}
+		fresh := message("INBOX/8/3", "a@b.example", "x@a.example")
+		if err := w.Refuse(t.Context(), fresh, mail.Report{no}); err != nil || len(w.report.told) != told+1 {
+			t.Errorf("keeps %v: what is new: %v, told %d times", keeps, err, len(w.report.told))
+		}
+	}
+}
+
+func TestRefusedListedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.choose("1")
+	m := message("1", "a@b.example", "x@a.example")
+	if err := w.Refuse(t.Context(), m, mail.Report{no}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Gone(t.Context(), "acc", []mail.UID{"1"}); err != nil {
+		t.Fatal(err)
+	}
+	w.choose("1")
+	if err := w.Refuse(t.Context(), m, mail.Report{no}); err != nil || len(w.report.told) != 1 {
+		t.Errorf("%v, told %d times", err, len(w.report.told))
+	}
+}
+
+// R13: a server whose backup was restored has new numbers and old mail, of which we had let go.
+func TestR13_RestoredUnderNewNumbers(t *testing.T) {
+	w := newWorld(t)
+	inbox := func(l *Listing) { l.Folders = []string{"INBOX"} }
+	w.choose("INBOX/7/1", inbox)
+	m := message("INBOX/7/1", "", "x@a.example")
+	w.put(m)
+	w.pass("main", always(yes))
+	if err := w.Gone(t.Context(), "acc", []mail.UID{"INBOX/7/1"}); err != nil {
+		t.Fatal(err)
+	}
+	w.choose("INBOX/8/1", inbox)
+	again := message("INBOX/8/1", "", "x@a.example")
+	again.Content = m.Content
+	w.put(again) // Delivered, so that it is let go of
+	if n := len(w.records()); n != 0 {
+		t.Errorf("%d records: it is delivered twice", n)
+	}
+}
+
+// Two maildrops may have different folders of one account: what one has found out is not forgotten because the
+// other begins.
+func TestDoubtsOfAnotherFolder(t *testing.T) {
+	w := newWorld(t)
+	in := func(f string) func(*Listing) { return func(l *Listing) { l.Folders = []string{f} } }
+	w.choose("INBOX/7/1", in("INBOX"))
+	m := message("INBOX/7/1", "", "x@a.example")
+	w.put(m)
+	w.choose("INBOX/8/1", in("INBOX"))
+	w.choose("Junk/5/1", in("Junk"))
+	again := message("INBOX/8/1", "", "x@a.example")
+	again.Content = m.Content
+	w.put(again)
+	if n := len(w.records()); n != 1 {
+		t.Errorf("%d records", n)
+	}
+}
