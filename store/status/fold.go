@@ -31,6 +31,8 @@ func Fold(s Status, e mail.Event) Status {
 		s = s.aside(e)
 	case mail.OpDeliver:
 		s = s.attempted(e)
+	case mail.OpConfig:
+		s = s.leftOut(e)
 	case mail.OpVerb:
 		switch e.Text {
 		case paused:
@@ -76,7 +78,11 @@ func (s Status) polled(e mail.Event) Status {
 func (s Status) troubled(e mail.Event) Status {
 	t := mail.TroubleOf(mail.OpPoll, "", e.Err)
 	m := meaningOf(t.Kind)
-	if t.Hint != "" {
+	switch {
+	case t.Hint == "":
+	case t.Kind == mail.Auth: // that it is seldom tried has to be known in any case
+		m.advice = t.Hint + " " + m.advice
+	default:
 		m.advice = t.Hint
 	}
 	s.Failures++
@@ -150,10 +156,21 @@ func (s Status) keeping(keep func(Aside) bool) Status {
 	return s
 }
 
-// attempted counts what an attempt after the first has saved: the message was here. There is an event for
-// each recipient of an attempt.
+// leftOut takes in that the maildrop is not collected from, for a mistake in its entry.
+func (s Status) leftOut(e mail.Event) Status {
+	if e.Err == nil {
+		return s
+	}
+	t := mail.TroubleOf(mail.OpConfig, "", e.Err)
+	s.Said, s.Cause, s.Failures, s.Next = "", printable(e.Text), 0, time.Time{}
+	s.fold.Trouble, s.fold.Wrong, s.fold.Advice = Local, wrongEntry, printable(t.Hint)
+	return s
+}
+
+// attempted counts what an attempt has saved that did not deliver: the message is here for the next one. There is
+// an event for each recipient of an attempt.
 func (s Status) attempted(e mail.Event) Status {
-	if e.Attempt < 2 || s.fold.ID == e.ID && s.fold.Attempt == e.Attempt {
+	if e.Outcome != mail.Deferred || s.fold.ID == e.ID && s.fold.Attempt == e.Attempt {
 		return s
 	}
 	s.fold.ID, s.fold.Attempt = e.ID, e.Attempt

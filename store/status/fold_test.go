@@ -119,14 +119,16 @@ func TestMeanings(t *testing.T) {
 
 func TestCounts(t *testing.T) {
 	id := mail.NewID(start, nil)
-	deliver := func(attempt int) mail.Event {
-		return mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000}
+	deliver := func(attempt int, outcome mail.Outcome) mail.Event {
+		return mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000, Outcome: outcome}
 	}
 	cut := poll(mail.Unreachable, 1)
 	cut.Wasted, cut.Down = 700, 900
 	s := folded(
 		mail.Event{Op: mail.OpList, Messages: 3, Octets: 5000}, well, cut,
-		deliver(1), deliver(1), deliver(2), deliver(2), deliver(3), // two recipients, three attempts
+		deliver(1, mail.Delivered), deliver(1, mail.Deferred), // three recipients, three attempts
+		deliver(1, mail.Deferred), deliver(2, mail.Deferred), deliver(2, mail.Deferred),
+		deliver(3, mail.Delivered), deliver(3, mail.Failed),
 	)
 	want := Counts{Messages: 2, Octets: 3000, Up: 10, Down: 4400, Saved: 8000, Wasted: 700}
 	if s.Today != want || s.Total != want || s.Waiting != 1 || s.WaitingOctets != 2000 {
@@ -142,6 +144,28 @@ func TestCounts(t *testing.T) {
 	e.At = start.AddDate(0, 0, 1)
 	if s = Fold(s, e); s.Today.Messages != 2 || s.Total.Messages != 4 {
 		t.Errorf("tomorrow: %+v, %+v", s.Today, s.Total)
+	}
+}
+
+// An entry with a mistake is named as such, not with what was known before; a session ends it.
+func TestLeftOut(t *testing.T) {
+	bad := mail.Event{Op: mail.OpConfig, Text: "a.yaml:9:3  error    to is missing", Alarm: true,
+		Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Hint: "Mend the entry."}}
+	s := folded(well, bad)
+	if s.State != Local || s.Wrong != wrongEntry || s.Advice != "Mend the entry." || s.Cause != bad.Text || !s.Next.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	if s = folded(well, bad, well); s.State != OK || s.Cause != "" {
+		t.Errorf("afterwards: %+v", s)
+	}
+}
+
+// A kind's own hint does not hide that a refused login is seldom tried.
+func TestRefusedLogin(t *testing.T) {
+	e := poll(mail.Auth, 1)
+	e.Err.(*mail.Trouble).Hint = "User or password is wrong."
+	if s := folded(e); !strings.HasPrefix(s.Advice, "User or password is wrong. Enter the password anew") {
+		t.Errorf("advice %q", s.Advice)
 	}
 }
 

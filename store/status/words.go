@@ -14,14 +14,17 @@ var meanings = map[mail.Kind]meaning{
 		"It is tried again by itself, and nothing is lost. " +
 			"If it lasts, check the name of the server and the line."},
 	mail.Insecure: {TLS, "The connection cannot be secured, so no password was sent.",
-		"Check name and port of the server. If the provider has a new certificate, ask whether it is theirs."},
+		"Check name and port of the server: imaps and pop3s begin with TLS, imap and pop3 switch to it. " +
+			"If the provider has a new certificate, ask whether it is theirs; " +
+			"one of your own is named by tls: {ca: FILE} or tls: {pin: SHA-256}."},
 	mail.Auth: {Login, "The server refuses the user name or the password.",
 		"Enter the password anew: a change is noticed by itself. " +
 			"Until then it is seldom tried, so that the provider does not lock the account."},
 	mail.Busy: {Busy, "The server asks to wait.",
 		"Another program may have the maildrop open; it is tried again by itself."},
 	mail.Protocol: {Protocol, "The server's answers make no sense.",
-		"It is tried again by itself. If it lasts, send the log to the admin or to the provider."},
+		"Check that the url has the right protocol and port. It is tried again by itself; " +
+			"if it lasts, show the cause to the admin or to the provider."},
 	mail.NoEnvelope: {Envelope, "There is mail of which nobody knows who it is for.",
 		"Set multidrop.envelope to the field in which the provider writes the recipient, " +
 			"or say with otherwise: who gets such mail."},
@@ -40,8 +43,13 @@ const (
 	wrongLate  = "Nobody has visited the maildrop since it was due."
 	adviseLate = "Other maildrops may take long, or the daemon has too few sessions: see limits.sessions."
 
+	wrongEntry = "Its entry in the configuration has a mistake, so nothing is collected."
+
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )
+
+// Advice returns what can be done about a trouble of this kind, a sentence or two.
+func Advice(k mail.Kind) string { return meaningOf(k).advice }
 
 // meaningOf returns what a kind means; a kind of tomorrow is nonsense until this table knows it.
 func meaningOf(k mail.Kind) meaning {
