@@ -55,7 +55,7 @@ func section[T any](d *decoder, n *yaml.Node, table []option[T], v *T, at *conf.
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		d.fail(n, "write key: value", "settings are wanted here, not %s", kind(n))
+		d.fail(n, "write key: value, e.g. "+table[0].key+": …", "settings are wanted here, not %s", kind(n))
 		return
 	}
 	if at.Self == (conf.Pos{}) {

@@ -49,11 +49,12 @@ func Load(ctx context.Context, p conf.Paths) (conf.Config, []conf.Problem, error
 	}
 	l.cfg.Complete(p)
 	for _, x := range l.cfg.Validate() {
-		if !l.wrong[x.Pos] { // a setting that could not be read was told already
+		if !l.wrong[x.Pos] && !(l.unread && x.Pos.Line == 0) { // what could not be read was told already
 			l.problems = append(l.problems, x)
 		}
 	}
 	l.secrets()
+	l.certificates()
 	l.sort()
 	l.cfg.LeaveOut(l.problems)
 	var err error
@@ -81,6 +82,7 @@ type loader struct {
 	files    []string // in the order of reading
 	problems []conf.Problem
 	wrong    map[conf.Pos]bool // settings that could not be read
+	unread   bool              // a file could not be parsed: what seems to be missing may be in it
 
 	elsewhere map[string]string // key: where it belongs, for hints
 }
@@ -205,7 +207,8 @@ func read(file string) ([]byte, os.FileMode, error) {
 
 // parse returns the one mapping that a file holds; nil where there is none, or it cannot be read.
 func (d *decoder) parse(text []byte) (root *yaml.Node) {
-	at := conf.Pos{File: d.file}
+	at, before := conf.Pos{File: d.file}, len(d.problems)
+	defer func() { d.unread = d.unread || len(d.problems) > before }()
 	defer func() { // yaml.v3 gives up on its own bugs by a panic
 		if x := recover(); x != nil {
 			d.problem(conf.Error, at, "make it simpler", "the file cannot be parsed: %v", x)
@@ -262,6 +265,8 @@ func (d *decoder) syntax(err error, text []byte) {
 		at.Line, at.Column, hint = line, 1, "indent with blanks; tabs are not allowed"
 	} else if strings.Contains(what, "mapping values are not allowed") {
 		hint = "look for a value with a colon that needs quotes, or for wrong indentation"
+	} else if strings.Contains(what, "did not find expected") {
+		hint = "look at this line and those around it, for an indentation, a quote or a bracket that has no partner"
 	} else if strings.Contains(what, "unknown anchor") { // whose name may be a password
 		what, hint = "unknown anchor", "a value that begins with * needs quotes"
 	}

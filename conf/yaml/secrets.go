@@ -1,6 +1,7 @@
 package yaml
 
 import (
+	"context"
 	"os"
 	"os/exec"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // secrets looks whether the secrets could be read now. They are read at login and may come later, so that
-// what it finds are warnings.
+// what it finds are warnings. Of a variable nothing is said: it may be set for the daemon alone.
 func (l *loader) secrets() {
 	for i := range l.cfg.Deliver {
 		d := &l.cfg.Deliver[i]
@@ -24,7 +25,7 @@ func (l *loader) secret(s conf.Secret, at conf.Pos, drop string, entry conf.Pos)
 	before := len(l.problems)
 	switch form, value := s.Form(); form {
 	case "file":
-		l.secretFile(value[0], at)
+		l.secretFile(s, value[0], at)
 	case "command":
 		if _, err := exec.LookPath(value[0]); err != nil {
 			l.problem(conf.Warning, at, "", "the command cannot be run now: %v", err)
@@ -35,15 +36,46 @@ func (l *loader) secret(s conf.Secret, at conf.Pos, drop string, entry conf.Pos)
 	}
 }
 
-func (l *loader) secretFile(file string, at conf.Pos) {
+func (l *loader) secretFile(s conf.Secret, file string, at conf.Pos) {
 	fi, err := os.Stat(file)
 	switch {
 	case err != nil:
-		l.problem(conf.Warning, at, "", "the password cannot be read now: %v", err)
+		l.problem(conf.Warning, at, "put the password into that file, on one line, readable only for whom mailretr runs as",
+			"the password cannot be read now: %v", err)
 	case !fi.Mode().IsRegular():
 		l.problem(conf.Warning, at, "", "the password cannot be read: %s is not a regular file", file)
 	case fi.Mode().Perm()&0o007 != 0:
 		l.problem(conf.Warning, at, "chmod 600 "+file, "everybody can read the password in %s (mode %04o)",
 			file, fi.Mode().Perm())
+	}
+	if err != nil || !fi.Mode().IsRegular() {
+		return
+	}
+	if _, err := s.Resolve(context.Background()); err != nil { // its text never has the password
+		l.problem(conf.Warning, at, "write it on the first and only line of the file", "%v", err)
+	}
+}
+
+// certificates looks whether the files of TLS are there now; they are read for each connection.
+func (l *loader) certificates() {
+	for i := range l.cfg.Deliver {
+		l.certificate(&l.cfg.Deliver[i].TLS, "", conf.Pos{})
+	}
+	for i := range l.cfg.Maildrops {
+		m := &l.cfg.Maildrops[i]
+		l.certificate(&m.TLS, m.Name, m.At.Self)
+	}
+}
+
+func (l *loader) certificate(t *conf.TLS, drop string, entry conf.Pos) {
+	for _, x := range []struct{ key, file string }{{"ca", t.CA}, {"cert", t.Cert}, {"key", t.Key}} {
+		if x.file == "" {
+			continue
+		}
+		if _, _, err := read(x.file); err != nil {
+			l.problem(conf.Warning, t.At.Of(x.key), "name a PEM file that can be read",
+				"%s: cannot be read now, and without it there is no connection: %v", x.key, err)
+			l.problems[len(l.problems)-1].Maildrop, l.problems[len(l.problems)-1].Entry = drop, entry
+		}
 	}
 }

@@ -182,3 +182,47 @@ func TestH10_EveryMistake(t *testing.T) {
 		t.Errorf("%d maildrops left, %d bad", len(c.Maildrops), len(c.Bad))
 	}
 }
+
+// What a file that cannot be parsed may hold is not said to be missing.
+func TestOneMistakeIsOneLine(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"tab":      head + "limits:\n\tlarge: 2\n" + drop,
+		"bracket":  strings.Replace(head, "25\"}", "25\"", 1) + drop,
+		"indented": head + drop + "   to: b\n",
+		"binary":   "a\x00b",
+		"latin1":   head + drop + "# \xe9\n",
+	} {
+		_, problems, err := loadIn(t, dir, map[string]string{"mailretr.yaml": text})
+		if !errors.Is(err, ErrConfig) || len(problems) != 1 {
+			t.Errorf("%s: %v\n%s", name, err, said(dir, problems))
+		}
+	}
+	_, problems, err := loadIn(t, dir, map[string]string{"mailretr.yaml": head + drop, "conf.d/x.yaml": "a: [\n"})
+	if !errors.Is(err, ErrConfig) || len(problems) != 1 {
+		t.Errorf("%v\n%s", err, said(dir, problems))
+	}
+}
+
+// What a login or a handshake would find missing is found by check, as far as it can be known here.
+func TestFilesAreLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	text := head + `maildrops:
+  - {name: a, url: "imaps://a@mail.example.org", password: {file: none}, to: a@example.org}
+  - {name: b, url: "imaps://b@mail.example.org", password: {file: empty}, to: a@example.org}
+  - {name: c, url: "imaps://c@mail.example.org", password: {file: two}, to: a@example.org, tls: {ca: none.pem}}
+`
+	_, problems, err := loadIn(t, dir, map[string]string{"mailretr.yaml": text, "empty": "", "two": "canary\ncanary\n"})
+	out := said(dir, problems)
+	if err != nil || strings.Contains(out, "canary") || len(problems) != 4 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"none: no such file or directory; put the password into that file", "(file DIR/empty) is empty; write it",
+		"(file DIR/two) has a line break or NUL inside; write it", "ca: cannot be read now",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing says %q:\n%s", want, out)
+		}
+	}
+}
