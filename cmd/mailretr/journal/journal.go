@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"mailretr/store/mail"
@@ -42,20 +43,10 @@ func levelOf(e mail.Event) slog.Level {
 		return slog.LevelError
 	case e.Err != nil, e.Op == mail.OpDeliver && e.Outcome != mail.Delivered:
 		return slog.LevelWarn
-	case e.Op == mail.OpPoll && e.Messages == 0, e.Op == mail.OpProbe:
+	case (e.Op == mail.OpPoll || e.Op == mail.OpList) && e.Messages == 0 && e.Text == "", e.Op == mail.OpProbe:
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo
-}
-
-func sentence(e mail.Event) string {
-	if e.Text != "" {
-		return mail.Printable(e.Text, widest)
-	}
-	if e.Op == mail.OpDeliver {
-		return e.Outcome.String()
-	}
-	return e.Op.Doing()
 }
 
 func identity(e mail.Event) (a []slog.Attr) {
@@ -96,7 +87,7 @@ func outcome(e mail.Event) (a []slog.Attr) {
 	if e.Reply != "" {
 		a = append(a, slog.String("reply", mail.Printable(e.Reply, widest)))
 	}
-	if e.Err != nil && e.Err.Error() != e.Reply {
+	if e.Err != nil && !repeats(e) {
 		a = append(a, slog.String("error", mail.Printable(e.Err.Error(), widest)))
 		var t *mail.Trouble
 		if errors.As(e.Err, &t) {
@@ -104,6 +95,12 @@ func outcome(e mail.Event) (a []slog.Attr) {
 		}
 	}
 	return a
+}
+
+// repeats says whether the error of an attempt says no more than the reply: "SMTP error 451: later" for "451 later".
+func repeats(e mail.Event) bool {
+	_, said, _ := strings.Cut(e.Reply, " ")
+	return e.Err.Error() == e.Reply || e.Op == mail.OpDeliver && said != "" && strings.HasSuffix(e.Err.Error(), ": "+said)
 }
 
 func amounts(e mail.Event) (a []slog.Attr) {

@@ -36,6 +36,42 @@ func TestR17_ServerTextStaysInItsLine(t *testing.T) {
 	}
 }
 
+// Every step has a sentence of its own; none is a bare gerund.
+func TestEveryStepHasASentence(t *testing.T) {
+	for op := mail.OpResolve; op.String() != "none"; op++ {
+		for _, err := range []error{nil, errors.New("no")} {
+			e := mail.Event{Op: op, Messages: 1, Err: err}
+			if s := sentence(e); s == "" || s == op.Doing() {
+				t.Errorf("%s, %v: %q", op, err, s)
+			}
+		}
+	}
+	if s := sentence(mail.Event{Op: mail.OpPoll, Messages: 2}); s != "collected" {
+		t.Error(s)
+	}
+	if s := sentence(mail.Event{Op: mail.OpPoll, Err: errors.New("x")}); s != "not collected" {
+		t.Error(s)
+	}
+}
+
+// A poll that finds nothing is no line of an ordinary log, and a reply is not said twice.
+func TestLinesAreFewAndShort(t *testing.T) {
+	var b bytes.Buffer
+	j := Journal{Log: slog.New(slog.NewTextHandler(&b, nil))}
+	j.Observe(mail.Event{Op: mail.OpPoll})
+	j.Observe(mail.Event{Op: mail.OpList})
+	if b.Len() > 0 {
+		t.Errorf("an empty poll says %s", b.String())
+	}
+	j.Observe(mail.Event{Op: mail.OpList, Text: "first contact: 3 messages stay in the maildrop"})
+	j.Observe(mail.Event{Op: mail.OpDeliver, Reply: "451 Try later", Err: errors.New("SMTP error 451: Try later")})
+	j.Observe(mail.Event{Op: mail.OpDeliver, Reply: "451 Try later", Err: errors.New("the line broke")})
+	if out := b.String(); strings.Count(out, "\n") != 3 || strings.Contains(out, "SMTP error") ||
+		!strings.Contains(out, `error="the line broke"`) {
+		t.Error(out)
+	}
+}
+
 func TestKeysStandInTheirOrder(t *testing.T) {
 	var b bytes.Buffer
 	j := Journal{Log: slog.New(slog.NewTextHandler(&b, nil))}
