@@ -24,12 +24,14 @@ type Ask struct {
 
 	mu    sync.Mutex
 	lanes map[mail.Lane]*asked
+	made  int // counts the calls of Renew
 }
 
 // asked is the one connection of a lane that is used for asking; mu is held while a question is out.
 type asked struct {
 	mu   sync.Mutex
 	conn Connection
+	made int // the calls of Renew before it was made
 }
 
 // Probe asks the next hop.
@@ -47,9 +49,14 @@ func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report {
 		l = &asked{}
 		a.lanes[lane] = l
 	}
+	made := a.made
 	a.mu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.made < made {
+		l.close()
+		l.made = made
+	}
 	if l.conn == nil {
 		conn, err := a.Dial(lane)
 		if err != nil {
@@ -60,19 +67,37 @@ func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report {
 	return l.conn.Probe(ctx, m)
 }
 
+// Renew is for when next hops have changed: connections that were made before are not asked again.
+func (a *Ask) Renew() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.made++
+	for _, l := range a.lanes {
+		if l.mu.TryLock() { // else the next question closes it
+			l.close()
+			l.mu.Unlock()
+		}
+	}
+}
+
 // Close ends the connections.
 func (a *Ask) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, l := range a.lanes {
 		l.mu.Lock()
-		if l.conn != nil {
-			l.conn.Close()
-		}
+		l.close()
 		l.mu.Unlock()
 	}
 	a.lanes = nil
 	return nil
+}
+
+func (l *asked) close() {
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	l.conn = nil
 }
 
 // single returns the one lane of all recipients, if there is just one.

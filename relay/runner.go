@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type Lanes interface {
 // away, is sick: one worker tries it, at growing intervals, and what waits for it loses no attempt.
 type Runner struct {
 	Queue Lanes
-	// Dial makes the deliverer of one connection; it may dial lazily. The Runner closes it.
+	// Dial makes the deliverer of one connection; it may dial lazily. The Runner closes it. ErrMoved says that what
+	// was due in the lane is in another one now: there is nothing to do, and nobody is sick.
 	Dial func(mail.Lane) (mail.Deliverer, func() error, error)
 	// Connections says how many at once a lane may have. nil or below 1: 4.
 	Connections func(mail.Lane) int
@@ -45,7 +47,11 @@ type Runner struct {
 	lanes map[mail.Lane]*lane
 	poke  chan struct{} // a worker asks the dispatcher to look again
 	work  sync.WaitGroup
+	made  int // counts the calls of Renew
 }
+
+// ErrMoved is an answer of Dial.
+var ErrMoved = errors.New("the lane is no more, and what waited in it has another one")
 
 // lane is what the Runner knows of one next hop. Guarded by Runner.mu.
 type lane struct {
@@ -64,6 +70,7 @@ type idle struct {
 	to    mail.Deliverer
 	close func() error
 	since time.Time
+	made  int // the calls of Renew before it was made
 }
 
 // Run delivers until ctx ends, then lets attempts under way end within Grace, and closes all connections.
@@ -96,6 +103,8 @@ func (r *Runner) Pass(ctx context.Context) error {
 	r.init()
 	for ctx.Err() == nil {
 		if _, err := r.dispatch(ctx); err != nil {
+			r.work.Wait()
+			r.reap(time.Time{})
 			return err
 		}
 		r.mu.Lock()
@@ -183,9 +192,10 @@ func (r *Runner) take(l *lane) (idle, error) {
 		r.mu.Unlock()
 		return c, nil
 	}
+	made := r.made
 	r.mu.Unlock()
 	to, closer, err := r.Dial(l.name)
-	return idle{to: to, close: closer}, err
+	return idle{to: to, close: closer, made: made}, err
 }
 
 // leave gives the connection back, or closes it, and judges the lane.
@@ -193,7 +203,7 @@ func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error) {
 	sick := sickness(err)
 	r.mu.Lock()
 	l.active--
-	keep := c.to != nil && sick == nil && ctx.Err() == nil
+	keep := c.to != nil && sick == nil && ctx.Err() == nil && c.made == r.made
 	if keep {
 		c.since = r.now()
 		l.idle = append(l.idle, c)
@@ -203,6 +213,12 @@ func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error) {
 		c.close()
 	}
 	switch {
+	case errors.Is(err, ErrMoved):
+		r.mu.Lock()
+		if l.active == 0 && r.lanes[l.name] == l {
+			delete(r.lanes, l.name)
+		}
+		r.mu.Unlock()
 	case sick != nil && ctx.Err() == nil:
 		r.sicken(ctx, l, *sick)
 	case err != nil && ctx.Err() == nil:
@@ -234,6 +250,14 @@ func (r *Runner) reap(now time.Time) time.Duration {
 		c.close()
 	}
 	return next
+}
+
+// Renew is for when next hops have changed: connections that were made before are not used for another transfer.
+func (r *Runner) Renew() {
+	r.mu.Lock()
+	r.made++
+	r.mu.Unlock()
+	r.reap(time.Time{})
 }
 
 func (r *Runner) connections(l mail.Lane) int {

@@ -145,6 +145,7 @@ func (j *judged) expire() {
 func (x *Recipient) say(r mail.Result, now time.Time, max int) {
 	s := Said{
 		At: now, Enhanced: clip(r.Enhanced, 16), Reply: clip(r.Reply, max), RemoteMTA: clip(r.RemoteMTA, 64),
+		After: r.After,
 	}
 	if r.Err != nil {
 		s.Err = clip(r.Err.Error(), max)
@@ -169,6 +170,7 @@ func clip(s string, max int) string {
 func (s Said) result() mail.Result {
 	r := mail.Result{
 		Outcome: mail.Failed, Enhanced: s.Enhanced, Reply: s.Reply, RemoteMTA: s.RemoteMTA, At: s.At,
+		After: s.After,
 	}
 	switch {
 	case s.Expired:

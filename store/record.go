@@ -70,6 +70,7 @@ type Said struct {
 	RemoteMTA string    `cbor:"4,keyasint,omitempty"`
 	Err       string    `cbor:"5,keyasint,omitempty"`
 	Expired   bool      `cbor:"6,keyasint,omitempty"` // failed because its time was up
+	After     mail.Op   `cbor:"-"`                    // the step that was under way, while the attempt is judged
 }
 
 // A Hold says why a record is not attempted.

@@ -10,7 +10,7 @@ import (
 
 // Reroute finds new lanes for messages whose lane is not known any more: at the start, and when the
 // configuration has changed. n counts the messages that were changed. Those without a route stay as they
-// are, with an event.
+// are, with an event; those that are being attempted stay too.
 func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int, err error) {
 	var ids []mail.ID
 	for l, err := range q.Engine.List(ctx, Filter{}) {
@@ -22,20 +22,23 @@ func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int,
 		}
 	}
 	for _, id := range ids {
-		if err := q.reroute(ctx, id, known); err != nil {
+		moved, err := q.reroute(ctx, id, known)
+		if err != nil {
 			return n, err
 		}
-		n++
+		if moved {
+			n++
+		}
 	}
 	return n, nil
 }
 
 // reroute routes the recipients of one record anew, unless its lane is known. Where they part, the record
 // is copied.
-func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) bool) error {
+func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) bool) (moved bool, err error) {
 	leased, _, err := q.Engine.LeaseMessages(ctx, Filter{IDs: []mail.ID{id}}, 1, q.ttl())
 	if err != nil || len(leased) == 0 {
-		return err // being attempted in its old lane, or gone
+		return false, err // being attempted in its old lane, or gone
 	}
 	l := leased[0]
 	b, copies, err := q.rerouted(ctx, &l, known)
@@ -50,7 +53,7 @@ func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) b
 	if err != nil || b == nil {
 		q.Engine.Release(l.Lease)
 	}
-	return err
+	return err == nil && b != nil, err
 }
 
 // rerouted is the commit that routes a record anew; nil where nothing changes.

@@ -206,10 +206,12 @@ func TestDiscard(t *testing.T) {
 func TestMisconfigured(t *testing.T) {
 	w := trusting(t)
 	w.Misconfigured = func(_ context.Context, r *Record, x mail.Result) bool {
-		return r.Origin.Maildrop == "jaco" && strings.HasPrefix(x.Reply, "550")
+		return r.Origin.Maildrop == "jaco" && strings.HasPrefix(x.Reply, "550") && x.After == mail.OpRcpt
 	}
 	id := w.put(message("1", "a@example.org", "x@a.example"))
-	w.pass("main", always(no))
+	atRcpt := no
+	atRcpt.After = mail.OpRcpt
+	w.pass("main", always(atRcpt))
 	r := w.records()
 	if len(r) != 1 || r[0].Hold != HoldRcpt || letters(&r[0]) != "x@a.example" || len(w.report.told) != 0 {
 		t.Fatalf("records %+v", r)

@@ -136,7 +136,8 @@ func (q *Queue) Retry(ctx context.Context, id mail.ID, busy Busy) error {
 	if err != nil {
 		return err
 	}
-	return q.reroute(ctx, id, func(mail.Lane) bool { return false })
+	_, err = q.reroute(ctx, id, func(mail.Lane) bool { return false })
+	return err
 }
 
 // Remove ends a message without telling anybody but observers.

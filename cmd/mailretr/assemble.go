@@ -83,10 +83,19 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	if err := h.remember(ctx); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	if _, err := h.queue.Recover(ctx); err != nil {
+	_, err = h.queue.Recover(ctx)
+	if err == nil {
+		_, err = h.reroute(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("looking through the queue: %w", err), engine.Close())
 	}
 	return h, nil
+}
+
+// reroute routes mail anew whose destination the configuration does not name any more.
+func (h *house) reroute(ctx context.Context) (n int, err error) {
+	return h.queue.Reroute(ctx, func(l mail.Lane) bool { _, ok := h.destination(l); return ok })
 }
 
 // opening says why a state cannot be opened, and what to do.
@@ -173,13 +182,19 @@ func (h *house) connect(l mail.Lane) (relay.Connection, error) {
 	return deliverers[d.Kind](h.around, &d, l)
 }
 
-// dial makes what one worker delivers with.
+// dial makes what one worker delivers with. What was being attempted when its destination left the configuration is
+// routed anew when it is due again.
 func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
+	d, ok := h.destination(l)
+	if !ok {
+		if n, err := h.reroute(context.Background()); n > 0 && err == nil {
+			return nil, nil, relay.ErrMoved
+		}
+	}
 	c, err := h.connect(l)
 	if err != nil {
 		return nil, nil, err
 	}
-	d, _ := h.destination(l)
 	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: d.Kind == "lmtp", Protocol: h.protocol}
 	return t, c.Close, nil
 }
@@ -284,17 +299,17 @@ func (h *house) misconfigured(ctx context.Context, r *store.Record, x mail.Resul
 		return false
 	}
 	for _, to := range r.Recipients {
-		if configured(m, to.Forward) && h.refusedForAll(ctx, to.Forward, x.Reply[:3]) {
+		if configured(m, to.Forward) && h.refusedForAll(ctx, r.Origin, to.Forward, x.Reply[:3]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (h *house) refusedForAll(ctx context.Context, to mail.Path, code string) bool {
+func (h *house) refusedForAll(ctx context.Context, o mail.Origin, to mail.Path, code string) bool {
 	for _, from := range []mail.Path{"", mail.Path(h.config.Load().Bounce.From)} {
 		e := mail.Envelope{Reverse: from, Recipients: []mail.Recipient{{Forward: to}}}
-		report := h.ask.Probe(ctx, &mail.Message{Envelope: e, Content: unread{}})
+		report := h.ask.Probe(ctx, &mail.Message{Origin: o, Envelope: e, Content: unread{}})
 		if r := report.Of(0); r.Outcome != mail.Failed || len(r.Reply) < 3 || r.Reply[:3] != code {
 			return false
 		}

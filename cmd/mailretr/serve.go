@@ -177,6 +177,7 @@ func (d *serving) tend(ctx context.Context) {
 	defer alive.Stop()
 	hourly := time.NewTicker(time.Hour)
 	defer hourly.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -186,11 +187,26 @@ func (d *serving) tend(ctx context.Context) {
 				d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "the hourly upkeep of the store failed"})
 			}
 		case <-alive.C:
+			now := time.Now()
+			if jumped(now.Round(0).Sub(last.Round(0)), now.Sub(last)) {
+				d.recover(ctx)
+			}
+			last = now
 			if t, err := d.engine.Totals(ctx); err == nil {
 				tell(fmt.Sprintf("%s\nSTATUS=%d messages in the queue, %d held", daemon.SdNotifyWatchdog, t.Messages, t.Held))
 			}
 		}
 	}
+}
+
+// jumped says whether the wall clock was set, by how far it went in a time that has really passed.
+func jumped(wall, passed time.Duration) bool { return (wall - passed).Abs() > time.Minute }
+
+// recover makes due what a clock that was wrong has put off too far.
+func (d *serving) recover(ctx context.Context) {
+	n, err := d.queue.Recover(ctx)
+	d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: err != nil,
+		Text: fmt.Sprintf("the clock was set; %d messages that would have waited too long are due now", n)})
 }
 
 // listen reloads on SIGHUP.
@@ -230,11 +246,12 @@ func (d *serving) reload(ctx context.Context) error {
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
 	d.house.config.Store(&c)
+	d.ask.Renew()
+	d.runner.Renew()
 	d.configured()
 	d.left(ctx, &c)
 	d.poller.Set(ctx, d.drops())
-	known := func(l mail.Lane) bool { _, ok := c.Destination(string(l)); return ok }
-	if _, err := d.queue.Reroute(ctx, known); err != nil {
+	if _, err := d.reroute(ctx); err != nil {
 		return fmt.Errorf("routing what is queued anew: %w", err)
 	}
 	d.runner.Retry("")
