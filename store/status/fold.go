@@ -162,7 +162,7 @@ func (s Status) leftOut(e mail.Event) Status {
 		return s
 	}
 	t := mail.TroubleOf(mail.OpConfig, "", e.Err)
-	s.Said, s.Cause, s.Failures, s.Next = "", printable(e.Text), 0, time.Time{}
+	s.Said, s.Cause, s.Failures, s.Next = "", printable(t.Error()), 0, time.Time{}
 	s.fold.Trouble, s.fold.Wrong, s.fold.Advice = Local, wrongEntry, printable(t.Hint)
 	return s
 }
