@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,16 +48,44 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetIn(a.in)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.began {
-		err = usage(err.Error(), "see: mailretr --help")
+		err = misused(c, err)
 	}
 	a.complain(err)
 	return code(err)
 }
 
+// misused says what is wrong with a command line, and where its help is.
+func misused(c *cobra.Command, err error) error {
+	var said *control.Error
+	if errors.As(err, &said) {
+		return err
+	}
+	text, meant, found := strings.Cut(err.Error(), "\n\nDid you mean this?")
+	if found {
+		return usage(text, "did you mean: "+strings.Join(strings.Fields(meant), ", "))
+	}
+	return usage(text, "see: "+c.CommandPath()+" --help")
+}
+
+// wants is the number of arguments of a verb, and what the first ones are; most 0: as many as one likes.
+func wants(least int, what string, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		verb := strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+		switch {
+		case len(args) < least:
+			return usage(verb+": "+what+" has to be named", "write: "+strings.TrimSuffix(c.UseLine(), " [flags]"))
+		case most > 0 && len(args) > most:
+			return usage(verb+": only one can be named", "say it again for each")
+		}
+		return nil
+	}
+}
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
+		Version:       version() + " (" + runtime.Version() + ")",
 		Use:           "mailretr",
 		Short:         "Collect mail from POP3 and IMAP maildrops and see that it arrives",
 		SilenceErrors: true,
@@ -70,6 +100,7 @@ func (a *app) root() *cobra.Command {
 			return nil
 		},
 	}
+	root.SetVersionTemplate("mailretr {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVarP(&a.config, "config", "c", "", "configuration `file` (default: $MAILRETR_CONFIG, your own, or "+
 		"/etc/mailretr/mailretr.yaml)")

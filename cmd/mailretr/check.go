@@ -14,6 +14,7 @@ import (
 	"mailretr/conf"
 	"mailretr/conf/yaml"
 	"mailretr/store/mail"
+	"mailretr/store/status"
 )
 
 // A connection is what `check --connect` found out about a maildrop or a destination.
@@ -55,20 +56,21 @@ func (a *app) check(ctx context.Context, connect bool) error {
 		}
 	}
 	wrong, warnings := conf.Count(l.problems)
+	var asked answered
 	if l.err == nil && connect {
-		failed, err := a.connections(ctx, &l.config)
-		if err != nil {
+		var err error
+		if asked, err = a.connections(ctx, &l.config); err != nil {
 			return err
 		}
-		if failed != exOK && wrong == 0 {
-			return told(failed)
-		}
 	}
-	return a.verdict(&l, wrong, warnings)
+	return a.verdict(&l, wrong, warnings, asked)
 }
 
+// answered counts the places that were asked, and those that did not answer as they should.
+type answered struct{ all, failed, code int }
+
 // verdict is the last line.
-func (a *app) verdict(l *loaded, wrong, warnings int) error {
+func (a *app) verdict(l *loaded, wrong, warnings int, asked answered) error {
 	text := fmt.Sprintf("%s, %s", term.Count(wrong, "error"), term.Count(warnings, "warning"))
 	if wrong == 0 {
 		text = fmt.Sprintf("%s is good: %s, %s", l.paths.Config, term.Count(len(l.config.Maildrops), "maildrop"),
@@ -78,12 +80,19 @@ func (a *app) verdict(l *loaded, wrong, warnings int) error {
 		}
 	}
 	switch {
+	case asked.failed > 0:
+		text += fmt.Sprintf("; %d of %d connections failed", asked.failed, asked.all)
+	case asked.all > 0:
+		text += "; all answer"
+	}
+	switch {
 	case a.json:
 		err := a.line(struct {
 			Type     string `json:"message_type"`
 			Errors   int    `json:"errors"`
 			Warnings int    `json:"warnings"`
-		}{"summary", wrong, warnings})
+			Failed   int    `json:"failed_connections,omitempty"`
+		}{"summary", wrong, warnings, asked.failed})
 		if err != nil {
 			return err
 		}
@@ -92,6 +101,9 @@ func (a *app) verdict(l *loaded, wrong, warnings int) error {
 	}
 	if wrong > 0 {
 		return told(exConfig)
+	}
+	if asked.failed > 0 {
+		return told(asked.code)
 	}
 	return nil
 }
@@ -127,12 +139,11 @@ func (a *app) problem(p conf.Problem) string {
 		a.out.Paint(colour, fmt.Sprintf("%-7s", p.Severity)), mail.Printable(text, 1000))
 }
 
-// connections shows what a connector finds, and returns the exit code that it asks for.
-func (a *app) connections(ctx context.Context, cfg *conf.Config) (int, error) {
+// connections shows what a connector finds, and returns how many failed, with the exit code that they ask for.
+func (a *app) connections(ctx context.Context, cfg *conf.Config) (result answered, err error) {
 	if a.connect == nil {
-		return exOK, &control.Error{Code: control.Internal, Text: "this program was built without its protocols"}
+		return result, &control.Error{Code: control.Internal, Text: "this program was built without its protocols"}
 	}
-	result := exOK
 	progress := a.talk.Progress(a.json)
 	defer progress.Close()
 	all, n := int64(len(cfg.Maildrops)+len(cfg.Deliver)), int64(0)
@@ -141,12 +152,14 @@ func (a *app) connections(ctx context.Context, cfg *conf.Config) (int, error) {
 		n++
 		progress.Set("check", term.Step{Doing: "logging in", Messages: n, Of: all})
 		if x.Err != nil {
-			result = max(result, code(x.Err))
+			result.failed++
+			result.code = max(result.code, code(x.Err))
 		}
 		if err := a.connection(x); err != nil {
 			return result, err
 		}
 	}
+	result.all = int(n)
 	return result, ctx.Err()
 }
 
@@ -163,7 +176,7 @@ func (a *app) connection(x connection) error {
 			Hint   string  `json:"hint,omitempty"`
 			Took   float64 `json:"seconds"`
 		}{
-			"connection", x.Kind, x.Name, x.Server, x.Err == nil, x.Text, message(x.Err), hint(x.Err),
+			"connection", x.Kind, x.Name, x.Server, x.Err == nil, x.Text, message(x.Err), connectHint(x.Err),
 			x.Took.Seconds(),
 		})
 	}
@@ -171,12 +184,27 @@ func (a *app) connection(x connection) error {
 	if x.Err != nil {
 		sign, colour, text = "✗", term.Red, message(x.Err)
 	}
-	a.out.Printf("%s %s %s %s, %s\n", a.out.Paint(colour, sign), mail.Printable(x.Name, 100),
+	a.out.Printf("%s %s %s: %s, %s\n", a.out.Paint(colour, sign), mail.Printable(x.Name, 100),
 		mail.Printable(x.Server, 300), mail.Printable(text, 1000), x.Took.Round(time.Millisecond))
-	if h := hint(x.Err); h != "" {
+	if h := connectHint(x.Err); h != "" {
 		a.out.Printf("  %s\n", mail.Printable(h, 500))
 	}
 	return nil
+}
+
+// connectHint is what can be done about a connection that failed, while somebody tries it out.
+func connectHint(err error) string {
+	var t *mail.Trouble
+	if h := hint(err); h != "" || !errors.As(err, &t) {
+		return h
+	}
+	switch t.Kind {
+	case mail.Unreachable:
+		return "Check the host and port in the url, and the line."
+	case mail.Protocol:
+		return "Check that the url has the right protocol and port."
+	}
+	return status.Advice(t.Kind)
 }
 
 func message(err error) string {

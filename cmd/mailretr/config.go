@@ -40,7 +40,11 @@ func (a *app) configShow(ctx context.Context, origin bool) error {
 		return l.err
 	}
 	if a.json {
-		return a.line(l.config)
+		tree, err := yaml.Tree(&l.config)
+		if err != nil {
+			return err
+		}
+		return a.line(tree)
 	}
 	return yaml.Show(a.out, &l.config, origin)
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
@@ -81,7 +82,7 @@ func connectMaildrop(ctx context.Context, m *conf.Maildrop) connection {
 		x.Err = err
 		return x
 	}
-	x.Text = fmt.Sprintf("logged in, %d messages, %d octets on the line", len(uids), meter.Up.Load()+meter.Down.Load())
+	x.Text = fmt.Sprintf("logged in, %s, %s on the line", term.Count(len(uids), "message"), term.Size(meter.Up.Load()+meter.Down.Load()))
 	if !complete {
 		x.Text += "; the listing is incomplete"
 	}

@@ -22,7 +22,7 @@ func newExport(a *app) *cobra.Command {
 		Short: "Copy messages into a directory, with what is known of them",
 		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, what is known of it. The\n" +
 			"queue is not changed. What is there already is not written again, so it can be repeated.",
-		Args: cobra.MinimumNArgs(1),
+		Args: wants(1, "the directory", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			sel, err := s.of(args[1:])
 			if err != nil {
@@ -43,7 +43,7 @@ func newExport(a *app) *cobra.Command {
 
 func (a *app) export(ctx context.Context, d *control.Client, dir string, s control.Select) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return &exit{exCantCreat, err}
+		return &exit{exCantCreat, usage(err.Error(), "name a directory that is there, or a new one inside of it")}
 	}
 	p := a.talk.Progress(a.json)
 	n, err := a.exported(ctx, d, dir, s, p)

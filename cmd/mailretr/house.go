@@ -36,8 +36,20 @@ func (a *app) load(ctx context.Context) loaded {
 	}
 	l := loaded{paths: p}
 	l.config, l.problems, l.err = yaml.Load(ctx, p)
-	if errors.Is(l.err, fs.ErrNotExist) {
+	switch {
+	case l.err == nil:
+		l.problems = append(l.problems, undeliverable(&l.config)...)
+		if conf.Failed(l.problems) {
+			l.err = yaml.ErrConfig
+		}
+	case errors.Is(l.err, yaml.ErrConfig), ctx.Err() != nil:
+	case errors.Is(l.err, fs.ErrNotExist):
 		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}
+	case errors.Is(l.err, fs.ErrPermission):
+		l.err = &control.Error{Code: control.Denied, Text: l.err.Error(),
+			Hint: "be the user that mailretr serve runs as, or let this one read the file and enter its directory"}
+	default:
+		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "name another file with --config"}
 	}
 	return l
 }

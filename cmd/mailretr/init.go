@@ -38,18 +38,19 @@ func newInit(a *app) *cobra.Command {
 		Short: "Write a first configuration: five questions, or flags",
 		Long: "Asks five questions and writes a short configuration (mode 0600) for one maildrop, with the password\n" +
 			"in a file of its own. Nothing that exists is overwritten. With --yes it asks nothing; then --url,\n" +
-			"--to and --password-file are needed.",
+			"--to and --password-file are needed. Whoever runs `mailretr serve` has to be able to read both files:\n" +
+			"where that is not you, give them to it (chown).",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.init(c.Context(), &x) },
 	}
 	f := c.Flags()
-	f.StringVar(&x.url, "url", "", "the maildrop, e.g. `imaps://jaco@mail.isp.example`")
+	f.StringVar(&x.url, "url", "", "`where` the maildrop is, e.g. imaps://jaco@mail.isp.example")
 	f.StringVar(&x.secret, "password-file", "", "`file` that holds its password")
 	f.StringVar(&x.to, "to", "", "`address` that gets the mail")
 	f.StringVar(&x.hostname, "hostname", "", "`name` of this machine, as others know it")
-	f.StringVar(&x.first, "first", "", "mail that is already there: all, new, or an `age` such as 30d (default all)")
+	f.StringVar(&x.first, "first", "", "`which` of the mail that is already there: all, new, or an age such as 30d (default all)")
 	f.StringVar(&x.deliver, "deliver", "localhost:25", "`host:port` of the MTA")
-	f.StringVar(&x.after, "after", "keep", "what becomes of collected mail in the maildrop: `keep or delete`")
+	f.StringVar(&x.after, "after", "keep", "`what` becomes of collected mail in the maildrop: keep or delete")
 	f.BoolVarP(&x.yes, "yes", "y", false, "ask nothing")
 	return c
 }
@@ -84,7 +85,10 @@ func (a *app) init(ctx context.Context, x *answers) error {
 	}
 	a.talk.Printf("%s is written.\n", p.Config)
 	if later && x.passwordText == "" {
-		a.talk.Printf("Put the password into %s.\n", x.secret)
+		a.talk.Printf("Put the password into %s (mode 0600).\n", x.secret)
+	}
+	if m.After.Act == conf.Keep {
+		a.talk.Printf("What is collected stays in the maildrop as well, until the file says after: delete.\n")
 	}
 	a.talk.Printf("Next: mailretr %scheck --connect\n", a.same())
 	return nil
@@ -128,6 +132,9 @@ func (q *asker) ask(question, given, flag, preset string, take func(string) erro
 		if given == "" {
 			given = preset
 		}
+		if given == "" {
+			return usage(flag+" is missing", "it is needed, because nobody can be asked; see: mailretr init --help")
+		}
 		if err := take(given); err != nil {
 			return usage(flag+": "+err.Error(), "")
 		}
@@ -167,7 +174,7 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 		if s == "" {
 			return errors.New("an address is wanted, as jaco@example.org")
 		}
-		return mail.Path(s).Check()
+		return mistake(c, m, "to")
 	})
 	if err != nil {
 		return err
@@ -178,7 +185,7 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 	}
 	err = q.ask("4. What is this machine called by others?", x.hostname, "--hostname", name, func(s string) error {
 		c.Hostname = s
-		return nil
+		return mistake(c, m, "hostname")
 	})
 	if err != nil {
 		return err
@@ -193,6 +200,18 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 		return err
 	}
 	return x.rest(c, m)
+}
+
+// mistake is what check would say of one key, so that it is asked again while somebody is there.
+func mistake(c *conf.Config, m *conf.Maildrop, key string) error {
+	try := *c
+	try.Maildrops = []conf.Maildrop{*m}
+	for _, p := range try.Validate() {
+		if p.Severity == conf.Error && strings.HasPrefix(p.Text, key+":") {
+			return errors.New(strings.TrimPrefix(p.Text, key+": ") + "; " + p.Hint)
+		}
+	}
+	return nil
 }
 
 // where takes the URL of a maildrop.
@@ -232,9 +251,10 @@ func (x *answers) rest(c *conf.Config, m *conf.Maildrop) (err error) {
 		return usage("--deliver: "+err.Error(), `write host:port, e.g. localhost:25`)
 	}
 	c.Deliver = []conf.Destination{d}
-	if m.After, err = conf.ParseAfter(x.after); err != nil {
-		return usage("--after: "+err.Error(), "")
+	if m.After, err = conf.ParseAfter(x.after); err != nil || m.After.Act == conf.Move || m.After.Delay > 0 {
+		return usage(fmt.Sprintf("--after: %q is not known", x.after), "write keep or delete")
 	}
+	m.At.Set("after", conf.Pos{}) // who deletes, and when, stands in the file
 	domain := mail.Path(m.To[0]).Domain()
 	c.Bounce = conf.Bounce{
 		FromName: "Mail Delivery System", From: "mailer-daemon@" + domain, Postmaster: "postmaster@" + domain,
@@ -273,7 +293,7 @@ func (a *app) written(p conf.Paths, c *conf.Config, x *answers) error {
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(p.Config), 0o755); err != nil {
-		return &exit{exCantCreat, err}
+		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory of your own with --config")}
 	}
 	if x.passwordText != "" {
 		if err := create(x.secret, []byte(x.passwordText+"\n")); err != nil {
@@ -286,8 +306,12 @@ func (a *app) written(p conf.Paths, c *conf.Config, x *answers) error {
 // create writes a file that must not be there yet, for its owner alone.
 func create(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return &exit{exCantCreat, err}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return &exit{exCantCreat, usage(path+" is there already",
+			"use it with --password-file, or move it away")}
+	case err != nil:
+		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory of your own with --config")}
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {

@@ -47,10 +47,18 @@ var deliverers = map[string]delivering{
 
 // unknownKinds names what the configuration asks for and this program does not have.
 func unknownKinds(c *conf.Config) (list []string) {
+	for _, p := range undeliverable(c) {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// undeliverable are the mistakes behind unknownKinds.
+func undeliverable(c *conf.Config) (list []conf.Problem) {
 	for _, d := range c.Deliver {
 		if deliverers[d.Kind] == nil {
-			list = append(list, fmt.Sprintf("%s: destination %q: this version cannot deliver by %s; it can by smtp and lmtp",
-				d.At.Self, d.Name, d.Kind))
+			list = append(list, conf.Problem{Pos: d.At.Of(d.Kind), Severity: conf.Error, Hint: "write smtp: or lmtp:",
+				Text: fmt.Sprintf("destination %q: this version cannot deliver by %s", d.Name, d.Kind)})
 		}
 	}
 	return list

@@ -27,7 +27,7 @@ func maildropVerb(
 	return &cobra.Command{
 		Use:               name + " MAILDROP…",
 		Short:             short,
-		Args:              cobra.MinimumNArgs(1),
+		Args:              wants(1, "a maildrop", 0),
 		ValidArgsFunction: a.completeMaildrops,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error {

@@ -22,10 +22,17 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 // run runs one verb with the process's own streams. A first signal asks it to end, a second one ends it.
 func run(args []string) int {
+	noCores()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	defer stop()
 	return wired(newApp(os.Stdin, os.Stdout, os.Stderr)).run(ctx, args)
+}
+
+// noCores keeps passwords out of core files, for this process and what it starts. Where the limit cannot be set it is
+// as it was, which keeps nobody from working: the soft limit can always be lowered.
+func noCores() {
+	_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{})
 }
 
 // wired gives the verbs what they need of the house.

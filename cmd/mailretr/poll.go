@@ -19,7 +19,8 @@ func newPoll(a *app) *cobra.Command {
 		Short: "Collect now; without a daemon, also deliver what is due",
 		Long: "Collects now from the maildrops that are named, or from all that are not paused. One that is named is tried\n" +
 			"although its login was refused before. Without a daemon it then makes one delivery pass over the queue.\n" +
-			"The exit code is 0, also when there was no mail; 75 when something failed for now; 77 when every login was refused.",
+			"The exit code is 0, also when there was no mail; 75 when something failed for now; 77 when every login was refused;\n" +
+			"65 when there is no such maildrop.",
 		ValidArgsFunction: a.completeMaildrops,
 		RunE:              func(c *cobra.Command, args []string) error { return a.poll(c.Context(), args) },
 	}
@@ -56,8 +57,8 @@ type pollView struct {
 	began    time.Time
 	progress *term.Progress
 
-	done, failed, refused int
-	waits                 int // messages that stay in the queue for now
+	done, failed, refused, unknown int
+	waits                          int // messages that stay in the queue for now
 }
 
 func (v *pollView) collect(ctx context.Context, d *control.Client, names []string) error {
@@ -73,8 +74,11 @@ func (v *pollView) collect(ctx context.Context, d *control.Client, names []strin
 		v.done++
 		if p.Error != "" {
 			v.failed++
-			if p.Kind == mail.Auth.String() {
+			switch p.Kind {
+			case mail.Auth.String():
 				v.refused++
+			case "unknown":
+				v.unknown++
 			}
 		}
 		if err := v.line(p); err != nil {
@@ -122,6 +126,8 @@ func (v *pollView) deliver(ctx context.Context, h *house) error {
 // verdict is the exit code.
 func (v *pollView) verdict() error {
 	switch {
+	case v.unknown > 0 && v.unknown == v.failed:
+		return told(exDataErr)
 	case v.refused > 0 && v.refused == v.done:
 		return told(exNoPerm)
 	case v.failed > 0 || v.waits > 0:

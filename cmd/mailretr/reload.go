@@ -23,7 +23,11 @@ func newReload(a *app) *cobra.Command {
 			}
 			a.problems(l.problems)
 			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error {
-				return d.Reload(c.Context())
+				err := d.Reload(c.Context())
+				if err == nil && !a.json {
+					a.talk.Printf("the daemon has read its configuration\n")
+				}
+				return err
 			})
 			switch {
 			case err != nil || found:

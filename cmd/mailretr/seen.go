@@ -25,7 +25,7 @@ func newSeenList(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "list MAILDROP [UID…]",
 		Short:             "List the marks of a maildrop",
-		Args:              cobra.MinimumNArgs(1),
+		Args:              wants(1, "a maildrop", 0),
 		ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error { return a.marks(c.Context(), d, args) })
@@ -72,7 +72,7 @@ func newForget(a *app) *cobra.Command {
 		Short: "Forget messages: what is still in the maildrop is collected again",
 		Long: "Forgets marks, and notes about messages that were left in the maildrop. What is still there is\n" +
 			"collected again, and delivered again.",
-		Args:              cobra.MinimumNArgs(1),
+		Args:              wants(1, "a maildrop", 0),
 		ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {
 			q.UIDs = args[1:]
@@ -92,7 +92,7 @@ func newAccept(a *app) *cobra.Command {
 		Long: "Says that what has no mark may be collected, after the database had to be rebuilt.\n" +
 			"With --kept: what was collected while the configuration said keep may be deleted from the maildrop,\n" +
 			"now that it says delete.",
-		Args:              cobra.ExactArgs(1),
+		Args:              wants(1, "a maildrop", 1),
 		ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.seen(c, control.Accept, args[0], q, "accepted")
@@ -108,7 +108,7 @@ func newAdopt(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "adopt MAILDROP",
 		Short: "Say that a maildrop's new server or user holds the same mail as before",
-		Args:  cobra.ExactArgs(1), ValidArgsFunction: a.completeFirst,
+		Args:  wants(1, "a maildrop", 1), ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.seen(c, control.Adopt, args[0], q, "adopted")
 		},

@@ -16,7 +16,7 @@ func newShow(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:               "show ID",
 		Short:             "Show all that is known of a message",
-		Args:              cobra.ExactArgs(1),
+		Args:              wants(1, "a message", 1),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error { return a.show(c.Context(), d, args[0]) })
@@ -107,7 +107,7 @@ func newCat(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:               "cat ID",
 		Short:             "Write a message to stdout, octet for octet",
-		Args:              cobra.ExactArgs(1),
+		Args:              wants(1, "a message", 1),
 		ValidArgsFunction: a.completeIDs,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error {

@@ -196,8 +196,11 @@ func (v *statusView) nextOf(s *status.Status) string {
 // note is the last column: the server's own words where there are any.
 func (v *statusView) note(s *status.Status) string {
 	note := s.Wrong
-	if s.Said != "" {
+	switch {
+	case s.Said != "":
 		note = s.Said
+	case s.State == status.Local && s.Cause != "": // of all that can be wrong here, this is it
+		note = s.Cause
 	}
 	switch {
 	case note == "" && s.Waiting > 0:

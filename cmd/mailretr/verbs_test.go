@@ -314,8 +314,17 @@ func TestCheckConnect(t *testing.T) {
 		return a.run(t.Context(), append([]string{"check", "--connect"}, args...)), out.String()
 	}
 	code, out := run(found)
-	if code != exNoPerm || !strings.Contains(out, "✓ file pop.gmx.net:995 TLS 1.3, UIDL yes, 12 messages, 210ms\n") ||
-		!strings.Contains(out, `✗ plain pop.isp.example:995 logging in at pop.isp.example:995: server said: -ERR \x1b no, 1s`+"\n  Enter the password anew.\n") {
+	if code != exNoPerm || !strings.Contains(out, "✓ file pop.gmx.net:995: TLS 1.3, UIDL yes, 12 messages, 210ms\n") ||
+		!strings.Contains(out, `✗ plain pop.isp.example:995: logging in at pop.isp.example:995: server said: -ERR \x1b no, 1s`+"\n  Enter the password anew.\n") ||
+		!strings.Contains(out, "is good: 4 maildrops, 1 destination; 2 warnings; 1 of 2 connections failed\n") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, out = run(found[:1]); code != exOK || !strings.HasSuffix(out, "; all answer\n") {
+		t.Errorf("%d %s", code, out)
+	}
+	far := connection{Kind: "maildrop", Name: "far", Server: "pop.far.example:110",
+		Err: &mail.Trouble{Op: mail.OpDial, Err: errors.New("refused")}}
+	if code, out = run([]connection{far}); code != exTempFail || !strings.Contains(out, "\n  Check the host and port") {
 		t.Errorf("%d %s", code, out)
 	}
 	if code, out = run(found[:1], "--json"); code != exOK || !strings.Contains(out, `"name":"file","server":"pop.gmx.net:995","ok":true`) {

@@ -21,6 +21,12 @@ func Show(w io.Writer, c *conf.Config, origin bool) error {
 	return write(w, mapping(shower{origin: origin}, top, c, nil, c.At))
 }
 
+// Tree is what Show writes, as maps, lists and values with the keys of the file: for JSON.
+func Tree(c *conf.Config) (tree any, err error) {
+	err = mapping(shower{}, top, c, nil, c.At).Decode(&tree)
+	return tree, err
+}
+
 // Write writes what differs from the defaults, as a file that Load reads. A secret that stands in the
 // configuration itself is refused: it belongs into a file of its own.
 func Write(w io.Writer, c *conf.Config) error {

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"mailretr/fetch"
 	"mailretr/store/mail"
+	"mailretr/store/status"
 )
 
 // A PollRequest asks to collect now: from the maildrops that are named, or from all that are not paused.
@@ -144,7 +146,7 @@ func polledOf(v *fetch.Visit) Polled {
 	var t *mail.Trouble
 	switch {
 	case errors.As(v.Err, &t):
-		p.Kind, p.Reply, p.Hint = t.Kind.String(), t.Reply, t.Hint
+		p.Kind, p.Reply, p.Hint = t.Kind.String(), t.Reply, cmp.Or(t.Hint, status.Advice(t.Kind))
 	case errors.Is(v.Err, fetch.ErrUnknown):
 		p.Kind, p.Hint = "unknown", "see which there are with: mailretr status"
 	case errors.Is(v.Err, fetch.ErrPaused):
