@@ -462,3 +462,26 @@ func TestTold(t *testing.T) {
 		}
 	})
 }
+
+// R13: after a new numbering the queue finds that it knows what it is given, and that it stays. That ends no session.
+func TestR13_KnownMailEndsNoSession(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		for i := range 400 {
+			b.put(mail.UID(fmt.Sprintf("m%03d", i)), 100)
+		}
+		w.queue.commit = knownMail{}
+		if v := w.visit("jaco"); v.Err != nil || v.Tally.Messages != 0 || len(b.bodies()) != 400 {
+			t.Errorf("%d bodies, %+v", len(b.bodies()), v)
+		}
+		w.queue.commit = errors.New("disk")
+		if v := w.visit("jaco"); v.Err == nil || len(b.bodies()) > 800 {
+			t.Errorf("%d bodies, %+v", len(b.bodies()), v)
+		}
+	})
+}
+
+type knownMail struct{}
+
+func (knownMail) Error() string { return "known" }
+func (knownMail) Known() bool   { return true }

@@ -63,10 +63,10 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 }
 
 // Commit makes the batch durable. Where nothing of it was taken the queue is unwell: the session ends
-// at the next message.
+// at the next message. That a message is known, and stays, is no ailment.
 func (b *gauged) Commit(ctx context.Context) []mail.Report {
 	reports := b.Batch.Commit(ctx)
-	taken := 0
+	well := 0
 	var lost int64
 	var cause error
 	for i, m := range b.in {
@@ -76,19 +76,29 @@ func (b *gauged) Commit(ctx context.Context) []mail.Report {
 		}
 		if r.Done(len(m.Envelope.Recipients)) {
 			b.s.take(m.Origin.UID)
-			taken++
+			well++
 			continue
 		}
 		lost += max(m.Content.Size(), 0)
+		if known(r.Of(0).Err) {
+			well++
+			continue
+		}
 		for _, x := range r {
 			cause = cmpOr(cause, x.Err)
 		}
 	}
-	if b.s.waste(lost); taken == 0 && len(b.in) > 0 {
+	if b.s.waste(lost); well == 0 && len(b.in) > 0 {
 		b.s.refuse(cmpOr(cause, errors.New("the queue did not take it")))
 	}
 	b.in = b.in[:0]
 	return reports
+}
+
+// known says whether the queue left a message upstream because it knows it, and it is not to be collected.
+func known(err error) bool {
+	var k interface{ Known() bool }
+	return errors.As(err, &k) && k.Known()
 }
 
 func cmpOr(a, b error) error {

@@ -285,7 +285,9 @@ func TestR13_KeptUnderNewNumbers(t *testing.T) {
 	w.choose("INBOX/8/1", inbox)
 	m := message("INBOX/8/1", "", "x@a.example")
 	m.Content = message("INBOX/7/1", "", "x@a.example").Content
-	if r := w.Deliver(t.Context(), m); r[0].Outcome != mail.Deferred {
+	r := w.Deliver(t.Context(), m)
+	var known interface{ Known() bool }
+	if r[0].Outcome != mail.Deferred || !errors.As(r[0].Err, &known) || !known.Known() {
 		t.Errorf("report %v", r)
 	}
 	if n := len(w.records()); n != 1 {

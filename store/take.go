@@ -122,7 +122,15 @@ func (e *entry) against(have Seen) (covered bool) {
 	return true
 }
 
-var errKnown = errors.New("the message is known and was not meant to be collected")
+// errKnown says that a message stays upstream because of what its mark says.
+var errKnown error = knownError{}
+
+type knownError struct{}
+
+func (knownError) Error() string { return "the message is known and was not meant to be collected" }
+
+// Known tells this error from one of the disk or database.
+func (knownError) Known() bool { return true }
 
 // same says whether a mark speaks of this very message. A mark without a size or key proves nothing else
 // than the UID.
