@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Whoever copies a configuration out of the README has one that check finds nothing in but the passwords to be put there.
+func TestReadmeConfigurations(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	if len(found) != 2 {
+		t.Fatalf("%d examples", len(found))
+	}
+	for _, x := range found {
+		dir := t.TempDir()
+		config := filepath.Join(dir, "mailretr.yaml")
+		write(t, filepath.Join(dir, "pass"), canary+"\n")
+		text := regexp.MustCompile(`/etc/mailretr/\w+\.pass`).ReplaceAllString(x[1], filepath.Join(dir, "pass"))
+		if n := strings.Count(x[1], "\n"); n > 12 {
+			t.Errorf("an example of %d lines", n)
+		}
+		write(t, config, text)
+		if code, out, talk := call(t, "check", "--config", config); code != exOK || strings.Contains(out, "warning") {
+			t.Errorf("%d %s%s\n%s", code, out, talk, text)
+		}
+	}
+}
+
+// Each verb of the program stands in the README, and the other way round.
+func TestReadmeVerbs(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, commands, _ := strings.Cut(string(readme), "## Commands")
+	commands, _, _ = strings.Cut(commands, "\n## ")
+	for _, c := range verbs(newApp(nil, nil, nil)) {
+		if !regexp.MustCompile("`(mailretr )?" + c.Name() + `\b`).MatchString(commands) {
+			t.Errorf("%s is not in the README", c.Name())
+		}
+	}
+}
+
+// A core file would have the passwords in it.
+func TestH3_NoCoreFiles(t *testing.T) {
+	if code := run([]string{"--config", filepath.Join(t.TempDir(), "none"), "check"}); code != exConfig {
+		t.Errorf("exit code %d", code)
+	}
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &l); err != nil || l.Cur != 0 || l.Max != 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
