@@ -104,7 +104,16 @@ func opening(dir string, err error) error {
 		return &control.Error{Code: control.Busy, Text: "another mailretr has the state in " + dir,
 			Hint: "ask the daemon, or wait until the other one has ended"}
 	}
-	return &control.Error{Code: control.Internal, Text: fmt.Sprintf("opening the state: %v", err)}
+	e := &control.Error{Code: control.Internal, Text: fmt.Sprintf("opening the state: %v", err)}
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		e.Code, e.Hint = control.Denied, "run it as the user to whom the state belongs, or set state: to a directory of your own"
+	case errors.As(err, &path):
+		e.Hint = "make the directory above it, or set state: to another directory"
+		return &exit{exCantCreat, e}
+	}
+	return e
 }
 
 func (h *house) wire(key [32]byte) {

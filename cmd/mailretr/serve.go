@@ -16,6 +16,7 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/journal"
+	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/conf/yaml"
 	"mailretr/store/mail"
@@ -77,10 +78,13 @@ func alreadyServed(ctx context.Context, c *control.Client) bool {
 func (a *app) patiently(ctx context.Context, open func() (*house, error)) (*house, error) {
 	wait, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
-	for {
+	for told := false; ; told = true {
 		h, err := open()
 		if !busy(err) {
 			return h, err
+		}
+		if !told {
+			a.talk.Printf("mailretr: %s; waiting for it, at most %s\n", err, stateWait)
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
@@ -104,7 +108,7 @@ func (d *serving) run(ctx context.Context) error {
 	c := d.house.config.Load()
 	socket, err := control.Listen(c.Socket)
 	if err != nil {
-		return err
+		return unmade(err)
 	}
 	server := &control.Server{House: d.controlled()}
 	d.left(ctx, c)
@@ -121,7 +125,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
-		Text: fmt.Sprintf("serving %d maildrops from %s", len(c.Maildrops), d.paths.Config)})
+		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})
 	tell(daemon.SdNotifyReady)
 	<-ctx.Done()
 	tell(daemon.SdNotifyStopping)
@@ -130,6 +134,14 @@ func (d *serving) run(ctx context.Context) error {
 	front.Wait()
 	d.observe(mail.Event{Op: mail.OpStarted, Text: "stopped"})
 	return failed
+}
+
+// unmade is a file or directory that cannot be made: a mistake in the surroundings, not ours.
+func unmade(err error) error {
+	if e := control.ErrorOf(err); e != nil && e.Code == control.Internal {
+		return &exit{exCantCreat, e}
+	}
+	return err
 }
 
 func (d *serving) observe(e mail.Event) {
@@ -157,12 +169,14 @@ func (d *serving) controlled() control.House {
 // left names the maildrops that were left out for their mistakes, for log and status.
 func (d *serving) left(ctx context.Context, c *conf.Config) {
 	for _, b := range c.Bad {
-		text := "left out for a mistake in its entry"
+		mistake := "its entry cannot be used"
 		if len(b.Problems) > 0 {
-			text = b.Problems[0].String()
+			mistake = b.Problems[0].String()
 		}
-		d.observe(mail.Event{Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Text: text, Alarm: true,
-			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(text), Hint: "Mend the entry: mailretr check names every mistake."}})
+		d.observe(mail.Event{Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Alarm: true,
+			Text: "the maildrop is left out for a mistake in its entry",
+			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(mistake),
+				Hint: "Mend the entry: mailretr check names every mistake."}})
 	}
 }
 
