@@ -103,6 +103,15 @@ func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
 	return every
 }
 
+// plausible returns the state as it may be believed after a restart: no wait is longer than the longest, so
+// what says so was written under a clock that was wrong.
+func (s State) plausible(now time.Time, every time.Duration) State {
+	if s.Next.Sub(now) > max(longest, every) {
+		s.Next = time.Time{}
+	}
+	return s
+}
+
 // open says whether the breaker, or the back-off, still holds.
 func (s *State) open(now time.Time) bool { return s.Failures > 0 && now.Before(s.Next) }
 

@@ -104,3 +104,20 @@ func TestStateSaved(t *testing.T) {
 		t.Errorf("a good visit changes what is saved: %s, %s", one, two)
 	}
 }
+
+// A clock that was years ahead must not keep a maildrop from being visited after it was set right.
+func TestPlausible(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for wait, want := range map[time.Duration]bool{
+		-time.Hour: false, time.Hour: true, 12 * time.Hour: true, 13 * time.Hour: false, 4 * 365 * 24 * time.Hour: false,
+	} {
+		s := State{Failures: 1, Kind: mail.Unreachable, Next: now.Add(wait)}.plausible(now, time.Minute)
+		if got := s.open(now); got != want {
+			t.Errorf("a wait of %v holds: %v", wait, got)
+		}
+	}
+	day := State{Failures: 1, Next: now.Add(20 * time.Hour)}
+	if s := day.plausible(now, 24*time.Hour); !s.open(now) {
+		t.Error("a maildrop that is visited once a day waits no longer than it should")
+	}
+}

@@ -145,7 +145,7 @@ func (p *Poller) recall(ctx context.Context, name string) State {
 func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 	e := p.drops[d.Name]
 	if e == nil {
-		e = &entry{drop: d, state: states[d.Name], index: -1, told: -1, due: now}
+		e = &entry{drop: d, state: states[d.Name].plausible(now, d.every()), index: -1, told: -1, due: now}
 		p.drops[d.Name] = e
 		p.schedule(e)
 		return
