@@ -98,3 +98,20 @@ func TestDoubtsOfAnotherFolder(t *testing.T) {
 		t.Errorf("%d records", n)
 	}
 }
+
+// Each maildrop says for its own folders what happens to mail that is there, also where another maildrop has met
+// the account with others.
+func TestFirstOfAnotherFolder(t *testing.T) {
+	w := newWorld(t)
+	in := func(f string, first First) func(*Listing) {
+		return func(l *Listing) { l.Folders, l.First, l.Complete = []string{f}, first, true }
+	}
+	w.chosen(w.choose("INBOX/7/1", in("INBOX", FirstAll)), "INBOX/7/1", "")
+	c := w.choose("Junk/a/5/1 Junk/a/5/2", in("Junk/a", FirstNew))
+	if w.chosen(c, "", ""); c.Known != 2 {
+		t.Errorf("%+v", c)
+	}
+	w.chosen(w.choose("Junk/a/5/1 Junk/a/5/2 Junk/a/5/3", in("Junk/a", FirstAll)), "Junk/a/5/3", "")
+	// A new numbering is no new folder.
+	w.chosen(w.choose("INBOX/8/1", in("INBOX", FirstNew)), "INBOX/8/1", "")
+}

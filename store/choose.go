@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"mailretr/store/mail"
@@ -114,10 +115,10 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 	if err != nil {
 		return Chosen{}, local(err, "")
 	}
-	if !known {
-		if c.First.IsZero() && !l.Complete && l.First != FirstAll && c.Short < shortTries {
-			return q.short(ctx, &l, c)
-		}
+	if !known && !l.Complete && l.First != FirstAll && c.Short < shortTries {
+		return q.short(ctx, &l, c)
+	}
+	if !known || c.strange(&l) {
 		if err := q.first(ctx, &l, &c, marks); err != nil {
 			return Chosen{}, local(err, "")
 		}
@@ -167,12 +168,42 @@ func (q *Queue) short(ctx context.Context, l *Listing, c contact) (Chosen, error
 	return Chosen{Ask: AskAgain, Pause: why}, nil
 }
 
-// first makes the first contact: marks what is not wanted, and the note that it was made, in one commit.
+// strange says whether a maildrop whose old mail is not all wanted lists folders of a known account that nobody
+// has listed before: another maildrop has others of it. After an Accept or Adopt nothing follows from that.
+func (c *contact) strange(l *Listing) bool {
+	if l.First == FirstAll || len(c.Spaces) == 0 || !c.Accepted.IsZero() || !l.Complete {
+		return false
+	}
+	met := c.folders()
+	return slices.ContainsFunc(l.Folders, func(f string) bool { return !met[f] })
+}
+
+// folders are those that were listed with something in them.
+func (c *contact) folders() map[string]bool {
+	met := map[string]bool{}
+	for s := range c.Spaces {
+		met[folderOf(s)] = true
+	}
+	return met
+}
+
+// folderOf returns the folder of folder/uidvalidity.
+func folderOf(space string) string { return space[:max(strings.LastIndexByte(space, '/'), 0)] }
+
+// first makes the first contact, with an account or with a folder of it: marks what is not wanted, and the note
+// that it was made, in one commit.
 func (q *Queue) first(ctx context.Context, l *Listing, c *contact, marks []Seen) error {
-	c.Maildrop, c.First = l.Maildrop, q.now()
+	c.Maildrop = l.Maildrop
+	if c.First.IsZero() {
+		c.First = q.now()
+	}
+	met := c.folders()
 	b := &Batch{Notes: []Note{maildropNote(l.Maildrop, l.Account)}}
-	today := day(c.First)
+	today := day(q.now())
 	for i := range marks {
+		if s := spaceOf(l.UIDs[i], l.Folders); s != "" && met[folderOf(s)] {
+			continue
+		}
 		old := l.First == FirstNew || l.First == FirstSome && l.Old != nil && l.Old(l.UIDs[i])
 		if marks[i].Mark != Unseen || !old {
 			continue
