@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"testing"
 
 	"mailretr/store/mail"
@@ -114,4 +115,23 @@ func TestFirstOfAnotherFolder(t *testing.T) {
 	w.chosen(w.choose("Junk/a/5/1 Junk/a/5/2 Junk/a/5/3", in("Junk/a", FirstAll)), "Junk/a/5/3", "")
 	// A new numbering is no new folder.
 	w.chosen(w.choose("INBOX/8/1", in("INBOX", FirstNew)), "INBOX/8/1", "")
+}
+
+// R6: a header section that was within the limit at the door can be delivered, although its bare LFs made it longer.
+func TestR6_HeaderThatGrew(t *testing.T) {
+	w := newWorld(t)
+	m := message("1", "a@b.example", "x@a.example")
+	m.Content = &text{b: []byte(strings.Repeat("X: y\n", mail.MaxHeader/5) + "\nbody\n")}
+	w.put(m)
+	n := 0
+	w.pass("main", func(m *mail.Message) mail.Report {
+		h, err := m.Content.Header(t.Context())
+		if n = len(h); err != nil {
+			t.Error(err)
+		}
+		return mail.Same(1, yes)
+	})
+	if n <= mail.MaxHeader {
+		t.Errorf("a header of %d octets", n)
+	}
 }

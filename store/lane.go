@@ -329,7 +329,7 @@ func (c *content) Header(ctx context.Context) ([]byte, error) {
 	if c.header != nil || c.r.Header == 0 {
 		return c.header, nil
 	}
-	if c.r.Header > mail.MaxHeader {
+	if c.r.Header > 2*mail.MaxHeader { // the normal form may have doubled what was within the limit
 		return nil, errors.New("the header section is too long")
 	}
 	if err := c.open(ctx); err != nil {
