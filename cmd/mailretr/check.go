@@ -195,16 +195,16 @@ func (a *app) connection(x connection) error {
 // connectHint is what can be done about a connection that failed, while somebody tries it out.
 func connectHint(err error) string {
 	var t *mail.Trouble
-	if h := hint(err); h != "" || !errors.As(err, &t) {
+	h := hint(err)
+	switch found := errors.As(err, &t); {
+	case h != "" || !found:
 		return h
-	}
-	switch t.Kind {
-	case mail.Unreachable:
+	case t.Kind == mail.Unreachable:
 		return "Check the host and port in the url, and the line."
-	case mail.Protocol:
+	case t.Kind == mail.Protocol:
 		return "Check that the url has the right protocol and port."
 	}
-	return status.Advice(t.Kind)
+	return status.Advice(t)
 }
 
 func message(err error) string {

@@ -78,13 +78,7 @@ func (s Status) polled(e mail.Event) Status {
 func (s Status) troubled(e mail.Event) Status {
 	t := mail.TroubleOf(mail.OpPoll, "", e.Err)
 	m := meaningOf(t.Kind)
-	switch {
-	case t.Hint == "":
-	case t.Kind == mail.Auth: // that it is seldom tried has to be known in any case
-		m.advice = t.Hint + " " + m.advice
-	default:
-		m.advice = t.Hint
-	}
+	m.advice = Advice(t)
 	s.Failures++
 	s.Said, s.Cause = printable(t.Reply), printable(t.Error())
 	switch {

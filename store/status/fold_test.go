@@ -1,6 +1,8 @@
 package status
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -166,6 +168,24 @@ func TestRefusedLogin(t *testing.T) {
 	e.Err.(*mail.Trouble).Hint = "User or password is wrong."
 	if s := folded(e); !strings.HasPrefix(s.Advice, "User or password is wrong. Enter the password anew") {
 		t.Errorf("advice %q", s.Advice)
+	}
+}
+
+// What is wrong with a certificate decides what can be done.
+func TestAdviceOnCertificates(t *testing.T) {
+	for want, err := range map[string]error{
+		"This port does not begin":  tls.RecordHeaderError{},
+		"another name":              &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{}}},
+		"tls: {ca: FILE}":           &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		"clock of this machine":     x509.CertificateInvalidError{Reason: x509.Expired},
+		"Check name and port":       errors.New("handshake failure"),
+		"Check name and port of th": x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign},
+	} {
+		e := poll(mail.Insecure, 1)
+		e.Err.(*mail.Trouble).Err = fmt.Errorf("securing: %w", err)
+		if s := folded(e); !strings.Contains(s.Advice, want) {
+			t.Errorf("%v: %q", err, s.Advice)
+		}
 	}
 }
 

@@ -1,6 +1,12 @@
 package status
 
-import "mailretr/store/mail"
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+
+	"mailretr/store/mail"
+)
 
 // meaning is what a kind of trouble means for the owner of a maildrop.
 type meaning struct {
@@ -48,8 +54,41 @@ const (
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )
 
-// Advice returns what can be done about a trouble of this kind, a sentence or two.
-func Advice(k mail.Kind) string { return meaningOf(k).advice }
+// Advice returns what can be done about a trouble, a sentence or two: its own hint, what its cause says, or what goes
+// for its kind.
+func Advice(t *mail.Trouble) string {
+	general := meaningOf(t.Kind).advice
+	switch special := secured(t.Err); {
+	case t.Hint != "" && t.Kind == mail.Auth: // that it is seldom tried has to be known in any case
+		return t.Hint + " " + general
+	case t.Hint != "":
+		return t.Hint
+	case special != "":
+		return special
+	}
+	return general
+}
+
+// secured says what to do about a handshake that failed; "" for what it does not know.
+func secured(err error) string {
+	var plain tls.RecordHeaderError
+	var name x509.HostnameError
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &plain):
+		return "This port does not begin with TLS: write imap:// or pop3:// in the url, which switch to TLS, or use " +
+			"the port for TLS (993 for imaps, 995 for pop3s)."
+	case errors.As(err, &name):
+		return "The certificate is for another name: write the name that the provider gives for this server into the url."
+	case errors.As(err, &unknown):
+		return "A server of your own is trusted by tls: {ca: FILE} or tls: {pin: SHA-256}. If it is the provider's, " +
+			"somebody on the line may pretend to be it: ask them for the SHA-256 of its certificate."
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "The certificate's time is over, or the clock of this machine is wrong. Only the provider can renew it."
+	}
+	return ""
+}
 
 // meaningOf returns what a kind means; a kind of tomorrow is nonsense until this table knows it.
 func meaningOf(k mail.Kind) meaning {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +145,7 @@ func polledOf(v *fetch.Visit) Polled {
 	var t *mail.Trouble
 	switch {
 	case errors.As(v.Err, &t):
-		p.Kind, p.Reply, p.Hint = t.Kind.String(), t.Reply, cmp.Or(t.Hint, status.Advice(t.Kind))
+		p.Kind, p.Reply, p.Hint = t.Kind.String(), t.Reply, status.Advice(t)
 	case errors.Is(v.Err, fetch.ErrUnknown):
 		p.Kind, p.Hint = "unknown", "see which there are with: mailretr status"
 	case errors.Is(v.Err, fetch.ErrPaused):
