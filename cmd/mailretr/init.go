@@ -48,7 +48,8 @@ func newInit(a *app) *cobra.Command {
 	f.StringVar(&x.secret, "password-file", "", "`file` that holds its password")
 	f.StringVar(&x.to, "to", "", "`address` that gets the mail")
 	f.StringVar(&x.hostname, "hostname", "", "`name` of this machine, as others know it")
-	f.StringVar(&x.first, "first", "", "`which` of the mail that is already there: all, new, or an age such as 30d (default all)")
+	f.StringVar(&x.first, "first", "",
+		"`which` of the mail that is already there: all, new, or an age such as 30d (default all)")
 	f.StringVar(&x.deliver, "deliver", "localhost:25", "`host:port` of the MTA")
 	f.StringVar(&x.after, "after", "keep", "`what` becomes of collected mail in the maildrop: keep or delete")
 	f.BoolVarP(&x.yes, "yes", "y", false, "ask nothing")

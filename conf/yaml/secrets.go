@@ -2,6 +2,8 @@ package yaml
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 
@@ -40,7 +42,7 @@ func (l *loader) secretFile(s conf.Secret, file string, at conf.Pos) {
 	fi, err := os.Stat(file)
 	switch {
 	case err != nil:
-		l.problem(conf.Warning, at, "put the password into that file, on one line, readable only for whom mailretr runs as",
+		l.problem(conf.Warning, at, "put the password into that file, on one line",
 			"the password cannot be read now: %v", err)
 	case !fi.Mode().IsRegular():
 		l.problem(conf.Warning, at, "", "the password cannot be read: %s is not a regular file", file)
@@ -51,7 +53,12 @@ func (l *loader) secretFile(s conf.Secret, file string, at conf.Pos) {
 	if err != nil || !fi.Mode().IsRegular() {
 		return
 	}
-	if _, err := s.Resolve(context.Background()); err != nil { // its text never has the password
+	_, err = s.Resolve(context.Background())
+	switch { // the text of the error never has the password
+	case errors.Is(err, fs.ErrPermission):
+		l.problem(conf.Warning, at, "it has to be for the user that mailretr serve runs as",
+			"%s cannot be read by the user of this command", file)
+	case err != nil:
 		l.problem(conf.Warning, at, "write it on the first and only line of the file", "%v", err)
 	}
 }

@@ -90,15 +90,6 @@ func (s *stream) end(err error) {
 	}
 }
 
-// reply answers with one object.
-func reply(w http.ResponseWriter, v any, err error) {
-	s := newStream(w)
-	if err == nil {
-		err = s.item(v, false)
-	}
-	s.end(err)
-}
-
 // items reads an answer.
 func items[T any](body io.Reader) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
