@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,7 @@ type house struct {
 	status *status.Folder
 
 	config  atomic.Pointer[conf.Config]
+	kept    sync.Map // by name of a maildrop: whether it kept its mail when the configuration named it last
 	around  surroundings
 	now     func() time.Time
 	started time.Time
@@ -98,6 +100,16 @@ func (h *house) reroute(ctx context.Context) (n int, err error) {
 	return h.queue.Reroute(ctx, func(l mail.Lane) bool { _, ok := h.destination(l); return ok })
 }
 
+// moved routes the mail of a lane anew and says whether nothing is due there any more.
+func (h *house) moved(ctx context.Context, l mail.Lane) bool {
+	if _, err := h.reroute(ctx); err != nil {
+		return false
+	}
+	lanes, err := h.queue.Lanes(ctx)
+	due, waits := lanes[l]
+	return err == nil && (!waits || due.After(h.now()))
+}
+
 // opening says why a state cannot be opened, and what to do.
 func opening(dir string, err error) error {
 	if errors.Is(err, badger.ErrInUse) {
@@ -152,6 +164,7 @@ func (h *house) configured() {
 	var drops, lanes []string
 	for _, m := range c.Maildrops {
 		drops = append(drops, m.Name)
+		h.kept.Store(m.Name, m.After.Act == conf.Keep)
 	}
 	for _, b := range c.Bad {
 		drops = append(drops, b.Name)
@@ -195,10 +208,8 @@ func (h *house) connect(l mail.Lane) (relay.Connection, error) {
 // routed anew when it is due again.
 func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
 	d, ok := h.destination(l)
-	if !ok {
-		if n, err := h.reroute(context.Background()); n > 0 && err == nil {
-			return nil, nil, relay.ErrMoved
-		}
+	if !ok && h.moved(context.Background(), l) {
+		return nil, nil, relay.ErrMoved
 	}
 	c, err := h.connect(l)
 	if err != nil {
@@ -267,9 +278,14 @@ func longest(c *conf.Config) time.Duration {
 	return all
 }
 
+// keeps says whether mail stays upstream. A session that runs while its maildrop leaves the configuration, or its entry
+// has a mistake, goes on with what it began with.
 func (h *house) keeps(o mail.Origin) bool {
-	m := h.maildrop(o.Maildrop)
-	return m == nil || m.After.Act == conf.Keep
+	if m := h.maildrop(o.Maildrop); m != nil {
+		return m.After.Act == conf.Keep
+	}
+	kept, known := h.kept.Load(o.Maildrop)
+	return !known || kept.(bool)
 }
 
 // reporter writes DSNs by the configuration in use.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -180,6 +181,34 @@ func TestReloadDuringAnAttempt(t *testing.T) {
 	h.wait(there, 1)
 	if sick := d.runner.Sick(); len(sick) > 0 {
 		t.Errorf("sick: %v", sick)
+	}
+}
+
+// What a session takes after its maildrop left the configuration is let go of when it is named again; it would stay
+// upstream for ever as kept.
+func TestRemovedMaildropDoesNotKeep(t *testing.T) {
+	h := newHome(t)
+	mta := relaytest.New(t, relaytest.Script{})
+	h.to(short(mta))
+	d := h.open()
+	defer h.deliver(d)()
+	b, err := os.ReadFile(h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, without := string(b), strings.ReplaceAll(string(b), "{name: jaco", "{name: other")
+	o := mail.Origin{Maildrop: "jaco", Account: "x"}
+	for i, text := range []string{with, strings.ReplaceAll(with, "enabled", "after: delete, enabled"), without} {
+		write(t, h.path, text)
+		if err := d.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := d.keeps(o), i == 0; got != want {
+			t.Errorf("configuration %d: keeps %v", i, got)
+		}
+	}
+	if !d.keeps(mail.Origin{Maildrop: "nobody"}) {
+		t.Error("what nobody has named is let go of")
 	}
 }
 

@@ -35,6 +35,9 @@ func newServe(a *app) *cobra.Command {
 }
 
 func (a *app) serve(ctx context.Context) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from the first moment on: unheard, it would end the process
+	defer signal.Stop(hup)
 	l := a.load(ctx)
 	a.problems(l.problems)
 	if l.err != nil {
@@ -42,7 +45,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	d := &serving{app: a, paths: l.paths, log: logger(&l.config, a.stderr)}
+	d := &serving{app: a, hup: hup, paths: l.paths, log: logger(&l.config, a.stderr)}
 	if c := control.Dial(l.config.Socket); alreadyServed(ctx, c) {
 		return &control.Error{Code: control.Busy, Text: "a daemon is running already: it answers on " + l.config.Socket,
 			Hint: "to make it read its configuration again: mailretr reload"}
@@ -98,6 +101,7 @@ func (a *app) patiently(ctx context.Context, open func() (*house, error)) (*hous
 type serving struct {
 	*app
 	*house
+	hup       <-chan os.Signal
 	paths     conf.Paths
 	log       *slog.Logger
 	reloading sync.Mutex
@@ -225,14 +229,11 @@ func (d *serving) recover(ctx context.Context) {
 
 // listen reloads on SIGHUP.
 func (d *serving) listen(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hup:
+		case <-d.hup:
 			// Whether it worked was told by an event.
 			_ = d.reload(ctx)
 		}
@@ -246,6 +247,9 @@ func (d *serving) reload(ctx context.Context) error {
 	tell(daemon.SdNotifyReloading)
 	defer tell(daemon.SdNotifyReady)
 	c, problems, err := yaml.Load(ctx, d.paths)
+	if ctx.Err() != nil {
+		return ctx.Err() // it ends, or who asked has gone: nothing is wrong with the configuration
+	}
 	if err == nil {
 		err = d.fits(&c)
 	}
