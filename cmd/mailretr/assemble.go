@@ -100,10 +100,11 @@ func (h *house) reroute(ctx context.Context) (n int, err error) {
 	return h.queue.Reroute(ctx, func(l mail.Lane) bool { _, ok := h.destination(l); return ok })
 }
 
-// moved routes the mail of a lane anew and says whether nothing is due there any more.
+// moved routes mail anew and says whether some went elsewhere, or nothing is due in this lane any more.
 func (h *house) moved(ctx context.Context, l mail.Lane) bool {
-	if _, err := h.reroute(ctx); err != nil {
-		return false
+	n, err := h.reroute(ctx)
+	if err != nil || n > 0 {
+		return err == nil
 	}
 	lanes, err := h.queue.Lanes(ctx)
 	due, waits := lanes[l]

@@ -263,6 +263,7 @@ func (d *serving) reload(ctx context.Context) error {
 		d.observe(mail.Event{Op: mail.OpConfig, Err: err, Alarm: true, Text: "the configuration was refused; the old one goes on"})
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
+	ctx = context.WithoutCancel(ctx) // half of what follows is worse than late
 	d.house.config.Store(&c)
 	d.ask.Renew()
 	d.runner.Renew()
