@@ -15,7 +15,6 @@ type queue struct {
 	mu      sync.Mutex
 	got     map[mail.UID][]byte
 	twice   []mail.UID
-	rcpt    map[mail.UID]mail.Envelope
 	add     error // of the queue's own
 	commit  error
 	refused []mail.UID

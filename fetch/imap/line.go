@@ -94,11 +94,11 @@ func (l *line) Close() error {
 	return l.Conn.Close()
 }
 
-// end returns why the connection ended, and the server's BYE if that was its last word.
-func (l *line) end() (first error, bye string) {
+// end returns the server's BYE if that was its last word, and why the connection ended.
+func (l *line) end() (bye string, first error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.first, l.bye
+	return l.bye, l.first
 }
 
 // begin says that a command goes out whose answer takes about this many octets, message contents not

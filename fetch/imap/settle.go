@@ -117,7 +117,7 @@ func (s *session) logout() error {
 	if err == nil || status(err) {
 		return nil
 	}
-	if first, bye := s.line.end(); bye != "" && first == io.EOF {
+	if bye, first := s.line.end(); bye != "" && first == io.EOF {
 		return nil
 	}
 	return s.fail(mail.OpQuit, err)

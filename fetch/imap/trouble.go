@@ -75,7 +75,7 @@ func (s *session) trouble(op mail.Op, err error) *mail.Trouble {
 	if s.line == nil { // before the library
 		return mail.TroubleOf(op, s.server(), err)
 	}
-	first, bye := s.line.end()
+	bye, first := s.line.end()
 	switch {
 	case bye != "" && (first == nil || errors.Is(first, io.EOF)):
 		r, _ := parseReply(bye)
