@@ -105,8 +105,22 @@ type killer struct {
 	been map[string]int
 }
 
-// at says that a point was reached.
+// at says that a point was reached. Whoever comes to the spot waits there for a moment, and the rest of the
+// process goes on: what was promised too early is acted upon.
 func (k *killer) at(point string) {
+	if !k.deadly(point) {
+		return
+	}
+	<-time.After(crashPace)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+		panic(err)
+	}
+	<-time.After(time.Minute) // the signal is on its way
+	panic("it goes on after SIGKILL")
+}
+
+// deadly counts, and says whether this is the spot.
+func (k *killer) deadly(point string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.been == nil {
@@ -117,14 +131,7 @@ func (k *killer) at(point string) {
 	if here == k.stop {
 		k.end()
 	}
-	if here != k.kill {
-		return
-	}
-	if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
-		panic(err)
-	}
-	<-time.After(time.Minute) // the signal is on its way
-	panic("it goes on after SIGKILL")
+	return here == k.kill
 }
 
 // Observe knows what the engine does while it is being opened.
