@@ -94,6 +94,7 @@ func (s *session) silence() error {
 func (s *session) deletions() (gone []mail.UID, refusal *mail.Trouble, err error) {
 	sent := make(chan error, 1)
 	if s.pipelining {
+		s.conn.Apart(true)
 		go func() { sent <- s.sendDeletions() }()
 		defer func() {
 			if err != nil {
@@ -102,6 +103,7 @@ func (s *session) deletions() (gone []mail.UID, refusal *mail.Trouble, err error
 			if e := <-sent; err == nil {
 				err = e
 			}
+			s.conn.Apart(false)
 		}()
 	}
 	for _, x := range s.letGo {

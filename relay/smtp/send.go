@@ -56,7 +56,12 @@ func (a *attempt) run(ctx context.Context, s *session) *failure {
 		a.fail(ctx, accepted, f)
 		return f
 	}
-	stop()
+	if stop(); ctx.Err() != nil { // the watch may have begun to cut: a dot now would have no answer
+		f := &failure{op: mail.OpBody, host: s.host, err: context.Cause(ctx)}
+		s.Abort(f.err)
+		a.fail(ctx, accepted, f)
+		return f
+	}
 	stop = s.grace(ctx)
 	return a.end(ctx, s, w, accepted)
 }

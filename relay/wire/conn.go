@@ -49,6 +49,7 @@ type Conn struct {
 	waiting  bool // a reader waits for the network: nobody else will flush
 
 	data  atomic.Bool // see Data
+	apart atomic.Bool // see Apart
 	asked atomic.Bool // something was sent since the gate looked
 	trace *trace
 }
@@ -90,8 +91,10 @@ func (s source) Read(p []byte) (int, error) {
 	if c.line.polling {
 		return c.top.Read(p)
 	}
-	if err := c.flush(true); err != nil {
-		return 0, err
+	if !c.apart.Load() {
+		if err := c.flush(true); err != nil {
+			return 0, err
+		}
 	}
 	n, err := c.top.Read(p)
 	c.wmu.Lock()
@@ -151,6 +154,10 @@ func (c *Conn) send(p []byte) (int, error) {
 	n, err := c.top.Write(p)
 	return n, c.toldWriting(err)
 }
+
+// Apart says that another goroutine writes from now on, and flushes what it has written: reads then send nothing.
+// A reader that sends for a writer could be held up by a peer that takes no more before it is read.
+func (c *Conn) Apart(on bool) { c.apart.Store(on) }
 
 // Flush sends what was gathered.
 func (c *Conn) Flush() error { return c.flush(false) }
