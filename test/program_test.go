@@ -40,6 +40,7 @@ type program struct {
 	conf   string
 	daemon *exec.Cmd
 	log    *os.File
+	since  int // of the log, when the daemon was started
 }
 
 // newProgram makes a directory with a configuration; @DIR@ in it is the directory.
@@ -85,6 +86,7 @@ func (p *program) serve() {
 			p.t.Fatal(err)
 		}
 	}
+	p.since = len(p.logged())
 	p.daemon = exec.Command(path, "--config", p.conf, "serve")
 	p.daemon.Stdout, p.daemon.Stderr = p.log, p.log
 	p.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -102,8 +104,12 @@ func (p *program) kill() {
 	}
 }
 
-// stop ends the daemon in good order and says how.
+// stop ends the daemon in good order and says how. It waits until the daemon serves: before, it may not even know yet
+// what SIGTERM means.
 func (p *program) stop() error {
+	eventually(p.t, time.Minute, "a daemon that serves", func() bool {
+		return strings.Contains(p.logged()[p.since:], "serving")
+	})
 	p.daemon.Process.Signal(syscall.SIGTERM)
 	err := p.daemon.Wait()
 	p.daemon = nil

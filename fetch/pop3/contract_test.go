@@ -25,13 +25,19 @@ func password(s string) func(context.Context) (string, error) {
 
 func harness(t *testing.T, change func(*fetchtest.POP3, *Options)) fetchtest.Harness {
 	s := fetchtest.NewPOP3(t)
+	var changed Options // once, before anybody dials: a server of an earlier session may still be reading its settings
+	change(s, &changed)
 	return fetchtest.Harness{
 		Can: fetchtest.Can{Line: true, List: true, Again: true, Deletes: true, Raw: true, Ahead: true,
 			Release: true, Gone: true},
 		Put: s.Put, Clear: s.Clear, Left: s.Left, Lie: s.Lie,
 		Retriever: func(l *fetchtest.Line) mail.Retriever {
 			o := options(s, l)
-			change(s, &o)
+			o.Memory, o.Dial.TLS = changed.Memory, changed.Dial.TLS
+			if changed.Dial.TLS.Roots == nil {
+				o.Dial.TLS = wire.TLS{Mode: wire.Plain}
+			}
+			o.Auth = changed.Auth
 			return &Retriever{o}
 		},
 	}

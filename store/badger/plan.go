@@ -103,7 +103,9 @@ func (x *effect) leave(s stub, id mail.ID, ops []op) []op {
 
 func (m *merge) planPut(r *request, p *put, ops []op) ([]op, error) {
 	x := &r.effect
-	if !p.fresh {
+	// A record can be leased once its transaction is made, which is before its body ceases to be a staged one. What
+	// its lease puts is no longer fresh.
+	if !p.fresh || slices.Contains(x.fenced, p.id) {
 		old, ok, err := m.stub(p.id)
 		if err != nil {
 			return nil, err

@@ -159,7 +159,9 @@ func (e *Engine) Lanes(ctx context.Context) (map[mail.Lane]time.Time, error) {
 		if len(places) > 0 {
 			s.later(unstamp(places[0].due))
 		}
-		out[name] = s.next
+		if !s.next.IsZero() {
+			out[name] = s.next
+		}
 	}
 	return out, ctx.Err()
 }
