@@ -56,7 +56,7 @@ var crashes = []crash{
 	{state: "start, database", lives: []string{"end.after:9", "start.database:1"}},
 	{state: "start, opened", lives: []string{"report.after:1", "start.opened:1"}},
 	{state: "start, adopted", lives: []string{"seal:20", "start.adopt:1"}},
-	{state: "start, some adopted", lives: []string{"seal:30", "start.adopt:9"}},
+	{state: "start, some adopted", lives: []string{"take.before:1", "start.adopt:2"}},
 }
 
 // overIMAP are the ones where IMAP is another way, and the windows.
