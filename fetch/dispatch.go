@@ -223,7 +223,7 @@ func (p *Poller) begin(e *entry) {
 // start runs one session. Under a Run it is the Run's; else it belongs to whoever asked.
 func (p *Poller) start(e *entry, one part) {
 	parent := p.run
-	if !p.live() {
+	if !p.live() && len(e.served) > 0 { // a Run may have ended since it was looked at: then it is stopped at once
 		parent = e.served[0].ctx
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))

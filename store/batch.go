@@ -184,7 +184,7 @@ func (q *Queue) record(m *mail.Message, parent *Record, l mail.Lane, now time.Ti
 			return x.Forward == parent.Reverse
 		})
 	} else {
-		r.Origin = bounded(m.Origin)
+		r.Origin, r.Announced = bounded(m.Origin), m.Content.Size()
 	}
 	return r
 }

@@ -43,6 +43,10 @@ type Record struct {
 	// Whole, of a report: it goes to somebody else than the sender and has the message whole, which is
 	// nowhere else. Where it fails it is held; other reports that fail, and nobody can be told of, end.
 	Whole bool `cbor:"23,keyasint,omitempty"`
+
+	// Announced is the size that the maildrop gave: what the mark has to agree with when a file is adopted. It
+	// differs from Size where the line ends were mended. 0 or less: none was given.
+	Announced int64 `cbor:"24,keyasint,omitempty"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.

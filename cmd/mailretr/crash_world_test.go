@@ -210,7 +210,7 @@ func (w *world) pop3(user string) crashDrop {
 	}
 	return crashDrop{
 		url:  "pop3://" + user + "@" + s.Listen(w.t),
-		put:  func(b []byte) { s.Add(&fetchtest.Mail{Octets: b, Size: int64(len(normal(string(b))))}) },
+		put:  func(b []byte) { s.Put(b) },
 		left: func() int { return len(s.Left()) },
 	}
 }

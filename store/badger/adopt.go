@@ -77,7 +77,7 @@ func (e *Engine) adopt(ctx context.Context, c *census, b *store.Batch) error {
 
 // marksOf returns the mark of an adopted message: taken, whatever was there.
 func marksOf(r *store.Record) []store.Seen {
-	o, size := r.Origin, r.Size
+	o, size := r.Origin, max(r.Announced, 0)
 	if !r.Parent.Zero() {
 		o, size = r.ParentOrigin, 0
 	}

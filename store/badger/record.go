@@ -141,12 +141,13 @@ type head struct {
 	EnvID        string           `cbor:"7,keyasint,omitempty"`
 	Ret          string           `cbor:"8,keyasint,omitempty"`
 	Recipients   []mail.Recipient `cbor:"9,keyasint"`
+	Announced    int64            `cbor:"10,keyasint,omitempty"`
 }
 
 func headOf(r *store.Record) *head {
 	h := &head{
 		ID: r.ID, Parent: r.Parent, ParentOrigin: r.ParentOrigin, Queued: r.Queued,
-		Origin: r.Origin, Reverse: r.Reverse, EnvID: r.EnvID, Ret: r.Ret,
+		Origin: r.Origin, Reverse: r.Reverse, EnvID: r.EnvID, Ret: r.Ret, Announced: r.Announced,
 		Recipients: make([]mail.Recipient, len(r.Recipients)),
 	}
 	for i := range r.Recipients {
@@ -159,7 +160,7 @@ func headOf(r *store.Record) *head {
 func (h *head) record() *store.Record {
 	r := &store.Record{
 		ID: h.ID, Parent: h.Parent, ParentOrigin: h.ParentOrigin, Queued: h.Queued, Due: h.Queued,
-		Origin: h.Origin, Reverse: h.Reverse, EnvID: h.EnvID, Ret: h.Ret,
+		Origin: h.Origin, Reverse: h.Reverse, EnvID: h.EnvID, Ret: h.Ret, Announced: h.Announced,
 		Recipients: make([]store.Recipient, len(h.Recipients)),
 	}
 	for i, x := range h.Recipients {
