@@ -155,7 +155,14 @@ func (b *bench) mta(r row, p *place) func() int {
 	if r.exim {
 		e := real.StartExim(b, real.Rules{Main: "queue_only = true\nsmtp_accept_queue_per_connection = 0\n"})
 		p.mta = e.Port
-		return e.Queued
+		var last time.Time
+		n := 0
+		return func() int { // each look reads a directory of thousands, and takes time from who is measured
+			if time.Since(last) > 100*time.Millisecond {
+				n, last = e.Queued(), time.Now()
+			}
+			return n
+		}
 	}
 	s := real.StartSink(b, r.quick, nil)
 	p.mta = s.Port

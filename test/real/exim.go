@@ -26,6 +26,7 @@ exim_group = Debian-exim
 never_users =
 domainlist local_domains = kroon.co.za : example.org
 host_lookup =
+helo_lookup_domains =
 tls_advertise_hosts =
 rfc1413_query_timeout = 0s
 smtp_accept_max = 100
