@@ -131,7 +131,7 @@ func opening(dir string, err error) error {
 
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
-		Engine: h.store, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
+		Engine: h.store, Seals: 64, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
