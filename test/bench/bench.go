@@ -180,12 +180,15 @@ func finish(b *bench, cmd *exec.Cmd) *syscall.Rusage {
 
 // peak reads the peak of a process's resident memory, in octets; 0 where it has ended. What wait4 tells is no use: it counts
 // the memory of the parent too, which the child shares until its exec.
-func peak(pid int) int64 {
+func peak(pid int) int64 { return status(pid, "VmHWM:") }
+
+// status reads a figure of a process, in octets.
+func status(pid int, key string) int64 {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(b), "VmHWM:")
+	_, rest, _ := strings.Cut(string(b), key)
 	var kb int64
 	fmt.Sscanf(rest, "%d", &kb)
 	return kb << 10

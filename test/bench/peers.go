@@ -36,7 +36,10 @@ func (b *bench) fetchmail(p place) *exec.Cmd {
 }
 
 // mailretr runs its daemon, from its start.
-func (b *bench) mailretr(p place) *exec.Cmd {
+func (b *bench) mailretr(p place) *exec.Cmd { return b.mailretrWith(p, "") }
+
+// mailretrWith has more maildrops, as YAML.
+func (b *bench) mailretrWith(p place, more string) *exec.Cmd {
 	connections := 4
 	if p.row.one {
 		connections = 1
@@ -50,7 +53,7 @@ deliver: {smtp: "127.0.0.1:%[2]d", connections: %[3]d}
 bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
 log: {level: warn}
 maildrops:
-  - {name: jaco, url: "%[4]s://jaco@127.0.0.1:%[5]d", tls: none, password: {file: %[1]s/pass}, to: jaco@kroon.co.za, after: delete}
-`, p.dir, p.mta, connections, p.protocol(), p.port))
+  - {name: jaco, url: "%[4]s://%[6]s@127.0.0.1:%[5]d", tls: none, password: {file: %[1]s/pass}, to: jaco@kroon.co.za, after: delete}
+%[7]s`, p.dir, p.mta, connections, p.protocol(), p.port, p.user, more))
 	return b.launch(p, "mailretr", b.program, "--config", conf, "serve")
 }

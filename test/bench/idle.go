@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"mailretr/test/real"
+)
+
+// idle starts a daemon with 100 maildrops, waits until each was visited, and returns its resident memory, in octets.
+func (b *bench) idle() int64 {
+	defer b.end()
+	d := real.StartDovecot(b)
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		b.Fatalf("%v", err)
+	}
+	b.Cleanup(func() { os.RemoveAll(dir) })
+	s := real.StartSink(b, false, nil)
+	p := place{dir: dir, user: "u0", port: d.POP3, mta: s.Port}
+	more := ""
+	for i := range 100 {
+		name := fmt.Sprintf("u%d", i)
+		d.Put(name, message(i, 3000))
+		if i > 0 {
+			more += fmt.Sprintf("  - {name: %[1]s, url: \"pop3://%[1]s@127.0.0.1:%[2]d\", tls: none, password: {file: %[3]s/pass}, "+
+				"to: %[1]s@kroon.co.za, after: delete}\n", name, d.POP3, dir)
+		}
+	}
+	cmd := b.mailretrWith(p, more)
+	s.Until(b, 100, time.Minute)
+	time.Sleep(20 * time.Second) // what was used for the work is given back to the system, or is not
+	rss := status(cmd.Process.Pid, "VmRSS:")
+	finish(b, cmd)
+	return rss
+}
