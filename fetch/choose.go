@@ -206,7 +206,7 @@ func (s *session) contact(l Listing, c mail.Choice) {
 		text = "they are older than " + days(first.Within)
 	}
 	s.p.observe(mail.Event{Op: mail.OpList, Origin: s.origin(), Text: fmt.Sprintf(
-		"first contact: %d messages stay in the maildrop; %s", stays, text)})
+		"first contact: %s left in the maildrop; %s", count(stays), text)})
 }
 
 // marks asks the ledger. Where something is to be let go of it is asked a second time, with sizes: a UID
@@ -283,6 +283,14 @@ func (s *session) mine(fetch []mail.UID) []mail.UID {
 	return plain
 }
 
+// count says how many messages, for people.
+func count(n int) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
 // plan says what it will cost, and returns what is fetched now. Large bodies wait for sessions of their
 // own, so that small mail is let go of before; the first one comes now where nothing small waits and a
 // slot is free.
@@ -325,7 +333,7 @@ func (s *session) cost(all []found) {
 	}
 	text := ""
 	if s.first {
-		text = fmt.Sprintf("first contact: %d messages, %s, will be collected", n, octets(size))
+		text = fmt.Sprintf("first contact: %s, %s, will be collected", count(n), octets(size))
 	}
 	s.wait(n, size, text)
 }

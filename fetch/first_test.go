@@ -28,7 +28,7 @@ func TestFirstNew(t *testing.T) {
 		if w.queue.has("old") || !w.queue.has("f1") || !w.queue.has("e1") {
 			t.Error("old mail was collected, or new mail was not")
 		}
-		if e := w.events.of(mail.OpList)[0]; !strings.Contains(e.Text, "1 messages stay") {
+		if e := w.events.of(mail.OpList)[0]; !strings.Contains(e.Text, "1 message left") {
 			t.Errorf("told: %+v", e)
 		}
 	})

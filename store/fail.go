@@ -168,7 +168,7 @@ func (s *settling) due() {
 		return
 	case s.mute && !waiting && s.hasten.IsZero() && s.j.Hold == NotHeld:
 		s.hold(HoldMute, "it failed, and nobody may be told: "+s.j.Recipients[0].Last.result().String())
-	case s.mute:
+	case s.mute && !waiting: // else it is looked at with the others, on their schedule
 		s.later(s.j.now.Add(owedPause))
 	}
 	if !s.hasten.IsZero() && (!waiting || s.hasten.Before(s.j.Due)) {
