@@ -111,6 +111,32 @@ type Confirmed interface {
 	Gone() []UID
 }
 
+// A Glancer (optional on a Maildrop) says for next to nothing whether something was added since another session.
+// Where it did not, a visit ends without a listing. Glance is called before List, Since, and Messages.
+type Glancer interface {
+	// Glance returns a text of printable ASCII, at most [MaxGlance] octets. It equals that of another session of the
+	// same account only if nothing was added between, as far as the protocol knows: IMAP from UIDVALIDITY and
+	// UIDNEXT of each folder, POP3 from count and octets of STAT. Deletions may change it or not. "" where
+	// nothing can be said.
+	Glance(context.Context) (string, error)
+
+	// Since is List without what was there at the glance of an earlier session, and never complete. ok is false,
+	// with a nil error, where the protocol cannot tell, or the glance is not understood: then List is to be asked.
+	Since(ctx context.Context, glance string) (uids []UID, ok bool, err error)
+}
+
+// MaxGlance bounds what a Glancer says, in octets: it is kept with the state of the maildrop.
+const MaxGlance = 32 << 10
+
+// A Watcher (optional on a Retriever) keeps a session, or one per folder, in which the server says by itself that mail
+// has come. It carries no mail.
+type Watcher interface {
+	// Watch logs in and waits. It calls news, which does not block, whenever something may have come: each time a
+	// wait has begun too, since mail may have come before. It returns nil when ctx ends, else a *Trouble that says
+	// why waiting ended; who called it waits before the next try. Nothing is left open then.
+	Watch(ctx context.Context, news func()) error
+}
+
 // An Observer is told of each step. Observe must not block, and is safe for concurrent use.
 type Observer interface {
 	Observe(Event)

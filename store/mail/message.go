@@ -82,6 +82,19 @@ type Content interface {
 	Open(context.Context) (io.ReadCloser, error)
 }
 
+// A Resumer (optional on a Content) can go on where a transfer broke, in this session or an earlier one, because the
+// octets behind a UID never change (IMAP: RFC 9051, 2.3.1.1).
+type Resumer interface {
+	Content
+
+	// Resumes says whether OpenAt is of use. A content that only wraps another one answers for it.
+	Resumes() bool
+
+	// OpenAt is Open without the first n octets, counted as the maildrop sends them, before any normal form.
+	// n is at most Size. As with Open, it may continue what was announced by [Aheader] or ask anew.
+	OpenAt(ctx context.Context, n int64) (io.ReadCloser, error)
+}
+
 // MaxHeader bounds a header section, in octets. Exim refuses more than 1 MiB; real ones stay below 64 KiB.
 const MaxHeader = 1 << 20
 
@@ -105,4 +118,11 @@ type Message struct {
 type Choice struct {
 	Fetch   []UID // not yet ours
 	Release []UID // taken by an earlier session and to be let go of
+
+	// Check names those of Fetch whose UID does not prove that they are new: a new UIDVALIDITY, a new name of the
+	// account. Their headers are looked at first, whatever their size; what is known by them is not fetched.
+	Check []UID
+	// Next is when something that is left now is to be looked at again; zero: nothing of that kind. Until then a
+	// listing that names nothing new needs no second look.
+	Next time.Time
 }
