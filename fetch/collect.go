@@ -28,6 +28,7 @@ type session struct {
 	waiting   int      // what was told last to wait; -1: nothing was
 	asked     int      // messages that it went for
 	octets    int64    // of the body that was read last
+	kept      bool     // of a body that was cut something was kept: it is gone on with
 	reading   mail.UID // the message whose body is under way, or broke
 	left      []part   // for sessions of their own
 

@@ -48,18 +48,29 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 	s.read(true)
 	err := b.Batch.Add(ctx, m)
 	s.read(false)
-	m.Content, s.octets = c.Content, c.n
+	m.Content, s.octets = c.Content, c.at+c.n
 	if err == nil {
 		s.reading = ""
 		b.in = append(b.in, m)
 		return nil
 	}
-	s.waste(c.n)
+	kept := kept(err)
+	s.waste(c.n - kept)
+	s.kept = s.kept || kept > 0
 	var t *mail.Trouble
 	if c.err == nil && ctx.Err() == nil && !errors.As(err, &t) {
 		return local(err)
 	}
 	return err
+}
+
+// kept is how many octets of a body that was cut the queue has kept, so that they need not be sent again.
+func kept(err error) int64 {
+	var k interface{ Kept() int64 }
+	if errors.As(err, &k) {
+		return k.Kept()
+	}
+	return 0
 }
 
 // Commit makes the batch durable. Where nothing of it was taken the queue is unwell: the session ends
@@ -135,6 +146,7 @@ func (s *session) refusing() error {
 // counted is a content whose octets are counted, and whose failure is noticed.
 type counted struct {
 	mail.Content
+	at  int64 // where the transfer began
 	n   int64
 	err error
 }
@@ -153,6 +165,23 @@ func (c *counted) Open(ctx context.Context) (io.ReadCloser, error) {
 		c.err = cmpOr(c.err, err)
 		return nil, err
 	}
+	return &countedReader{r, c}, nil
+}
+
+// Resumes answers for the content of the kind.
+func (c *counted) Resumes() bool {
+	r, ok := c.Content.(mail.Resumer)
+	return ok && r.Resumes()
+}
+
+// OpenAt passes the rest of the message on.
+func (c *counted) OpenAt(ctx context.Context, n int64) (io.ReadCloser, error) {
+	r, err := c.Content.(mail.Resumer).OpenAt(ctx, n)
+	if err != nil {
+		c.err = cmpOr(c.err, err)
+		return nil, err
+	}
+	c.at = n
 	return &countedReader{r, c}, nil
 }
 

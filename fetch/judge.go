@@ -64,7 +64,7 @@ func (s *session) judge(ctx context.Context, err error) {
 }
 
 func (s *session) next(ctx context.Context, t *mail.Trouble, now time.Time) {
-	e := Ending{At: now, Trouble: t, Progress: s.tally.Progress, Every: s.drop.every()}
+	e := Ending{At: now, Trouble: t, Progress: s.tally.Progress || s.kept, Every: s.drop.every()}
 	if t != nil {
 		e.Settings = s.drop.settings(ctx)
 		if t.Kind == mail.Busy && s.only != "" {

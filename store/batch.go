@@ -42,6 +42,8 @@ type entry struct {
 	hit     bool // was taken already by another session; what we staged is discarded
 	second  bool // a second name of a message that has a mark: nothing is queued
 	mended  mended
+	before  Partial // what an earlier session had brought; zero: nothing
+	partial Partial // whose note ends when the message is taken; zero: there is none
 	sealing sync.WaitGroup
 	mu      sync.Mutex
 	err     error // the first error of a seal, or of the commit
@@ -111,7 +113,7 @@ func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*en
 	}
 	for i := range e.parts {
 		p := &e.parts[i]
-		p.rec.Size, p.rec.Line = p.body.Size(), m.Line
+		p.rec.Size, p.rec.Line = p.body.Size(), e.before.Line+m.Line
 	}
 	return e, nil
 }
@@ -213,35 +215,37 @@ func (q *Queue) pump(ctx context.Context, e *entry, judged bool) error {
 			loop = q.Loop.looped(header, e.m)
 		}
 	}}
-	r, err := e.m.Content.Open(ctx)
+	f := &flow{q: q, e: e, h: &h}
+	r, err := f.begin(ctx)
 	if err != nil {
 		return err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	var ours bool
-	e.mended, ours, err = normalize(r, *buf, func(p []byte) error {
-		h.add(p)
-		for i := range e.parts {
-			if _, err := e.parts[i].body.Write(p); err != nil {
-				return local(err, "")
-			}
+	e.mended, ours, err = normalize(r, *buf, &f.reach, func(p []byte) error {
+		if err := f.tick(ctx); err != nil {
+			return err
 		}
-		return ctx.Err()
+		return f.write(ctx, p)
 	})
 	if err == nil || !ours {
 		err = errors.Join(notEOF(err), r.Close())
 	} else {
 		r.Close()
 	}
+	if err != nil {
+		return f.broken(ctx, err, ours)
+	}
 	h.close()
 	for i := range e.parts {
 		e.parts[i].rec.Header = h.end
 	}
-	if loop != "" && err == nil {
+	e.partial, e.before = f.kept, f.from
+	if loop != "" {
 		q.circles(e, loop)
 	}
-	return err
+	return nil
 }
 
 // notEOF makes sure that a content that broke is not taken for one that ended.

@@ -19,8 +19,8 @@
 //	     body   record       mark   meaning, and what a crash leaves
 //	S0   -      -            -      not ours: the maildrop or the SMTP client is responsible
 //	S1   some   -            -      being staged (Batch.Add). A crash leaves a file that no record names; the
-//	                                engine removes it, or adopts it where it was sealed: better twice than
-//	                                lost
+//	                                engine removes it, keeps it where a partial note names it, or adopts
+//	                                it where it was sealed: better twice than lost
 //	S2   all    yes          yes    body synced, then committed (Batch.Commit). Only now may the maildrop be
 //	                                told to delete, or a client be given its 250
 //	S3   all    yes, leased  yes    being attempted (Messages of a lane). The due time is not touched, so
@@ -63,6 +63,8 @@
 //	aside      account   UID         [Aside]: a message left upstream for a reason
 //	account    account   "contact"   first contact, last complete listing, what an admin decided
 //	maildrop   name      "account"   the account that a maildrop of this name had last
+//	partial    account   UID         [Partial]: the beginning of a body whose rest is upstream, kept once a
+//	                                 second and when the line is cut, so that it is gone on with
 //	missing    account   day/part    marks that complete listings have not named since that day
 //	lane       lane      "spells"    when the next hop was sick
 //	queue      ""        "confirm"   the last Confirm; the value means nothing

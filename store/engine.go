@@ -38,6 +38,14 @@ type Engine interface {
 	// closes it.
 	OpenBody(context.Context, BodyRef) (io.ReadSeekCloser, error)
 
+	// OpenPartial opens the first size octets of a body that was left before it was whole (Body.Leave), or that a
+	// crash has left; ErrNotFound where they are not there. The caller closes it.
+	OpenPartial(ctx context.Context, id mail.ID, size int64) (io.ReadCloser, error)
+
+	// DropPartial removes the file of such a body, after no note names it any more. A file that is not there, or
+	// that belongs to a record by now, is no error and stays as it is.
+	DropPartial(context.Context, mail.ID) error
+
 	// VerifyBody reads a body whole and compares its length and SHA-256 with the trailer; ErrLost where they differ.
 	VerifyBody(context.Context, BodyRef) error
 
@@ -113,6 +121,13 @@ type Body interface {
 	// Seal writes the trailer (length, SHA-256), syncs file and directory side by side, closes, and returns the
 	// reference for the record, with the SHA-256. After an error the body is gone.
 	Seal(context.Context) (BodyRef, [32]byte, error)
+
+	// Sync makes durable what was written, without an end. Only then may a note of [SpacePartial] name the body:
+	// the engine keeps an unsealed file while such a note does, also after a crash, and removes it otherwise.
+	Sync(context.Context) error
+
+	// Leave closes a body that was not sealed and keeps its file, for [Engine.OpenPartial].
+	Leave() error
 
 	// Discard removes what was staged. Allowed after Seal as long as no commit has named the body. Idempotent.
 	Discard() error

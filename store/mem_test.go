@@ -40,6 +40,7 @@ type disk struct {
 	marks   map[mail.Account]map[mail.UID]Seen
 	notes   map[[3]string][]byte
 	bodies  map[BodyRef][]byte
+	partial map[mail.ID][]byte // synced, not sealed
 	done    map[[16]byte]bool
 	n       int
 	misused []string       // what nobody may do
@@ -49,7 +50,7 @@ type disk struct {
 func newMem(now func() time.Time) *mem {
 	return (&disk{
 		records: map[mail.ID]Record{}, marks: map[mail.Account]map[mail.UID]Seen{}, notes: map[[3]string][]byte{},
-		bodies: map[BodyRef][]byte{}, done: map[[16]byte]bool{}, reports: map[string]int{},
+		bodies: map[BodyRef][]byte{}, partial: map[mail.ID][]byte{}, done: map[[16]byte]bool{}, reports: map[string]int{},
 	}).open(now)
 }
 
@@ -69,6 +70,19 @@ func (e *mem) reopen() *mem {
 	for ref := range e.disk.bodies {
 		if !named[ref] {
 			delete(e.disk.bodies, ref)
+		}
+	}
+	begun := map[mail.ID]bool{}
+	for k, v := range e.disk.notes {
+		if k[0] == SpacePartial {
+			if p, err := ReadPartial(Note{Value: v}); err == nil {
+				begun[p.ID] = true
+			}
+		}
+	}
+	for id := range e.disk.partial {
+		if !begun[id] {
+			delete(e.disk.partial, id)
 		}
 	}
 	return e.disk.open(e.now)

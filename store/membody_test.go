@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"mailretr/store/mail"
 )
 
 // memBody is a body of the engine in memory.
 type memBody struct {
 	e    *mem
+	id   mail.ID
 	b    bytes.Buffer
 	ref  BodyRef
 	gone bool
@@ -33,7 +36,7 @@ func (e *mem) Stage(ctx context.Context, r *Record) (Body, error) {
 	}
 	e.disk.n++
 	e.staged++
-	return &memBody{e: e, ref: BodyRef(fmt.Sprintf("%s-%d", r.ID, e.disk.n))}, nil
+	return &memBody{e: e, id: r.ID, ref: BodyRef(fmt.Sprintf("%s-%d", r.ID, e.disk.n))}, nil
 }
 
 func (b *memBody) Write(p []byte) (int, error) { return b.b.Write(p) }
@@ -46,12 +49,16 @@ func (b *memBody) Seal(context.Context) (BodyRef, [32]byte, error) {
 		return "", [32]byte{}, errors.New("fsync: input/output error")
 	}
 	b.e.disk.bodies[b.ref] = b.b.Bytes()
+	delete(b.e.disk.partial, b.id)
 	return b.ref, sha256.Sum256(b.b.Bytes()), nil
 }
 
 func (b *memBody) Discard() error {
 	b.e.mu.Lock()
 	defer b.e.mu.Unlock()
+	if b.e.closed {
+		return nil // a dead process removes nothing
+	}
 	for _, r := range b.e.disk.records {
 		if r.Body == b.ref {
 			b.e.disk.misused = append(b.e.disk.misused, "a body was discarded that a record names")
@@ -62,7 +69,46 @@ func (b *memBody) Discard() error {
 		b.gone = true
 		b.e.staged--
 		delete(b.e.disk.bodies, b.ref)
+		delete(b.e.disk.partial, b.id)
 	}
+	return nil
+}
+
+func (b *memBody) Sync(context.Context) error {
+	b.e.mu.Lock()
+	defer b.e.mu.Unlock()
+	if b.e.closed {
+		return ErrClosed
+	}
+	if b.e.unsound {
+		return errors.New("fsync: input/output error")
+	}
+	b.e.disk.partial[b.id] = bytes.Clone(b.b.Bytes())
+	return nil
+}
+
+func (b *memBody) Leave() error {
+	b.e.mu.Lock()
+	defer b.e.mu.Unlock()
+	b.gone = true
+	b.e.staged--
+	return nil
+}
+
+func (e *mem) OpenPartial(_ context.Context, id mail.ID, size int64) (io.ReadCloser, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b, ok := e.disk.partial[id]
+	if !ok || int64(len(b)) < size {
+		return nil, ErrNotFound
+	}
+	return memReader{bytes.NewReader(b[:size])}, nil
+}
+
+func (e *mem) DropPartial(_ context.Context, id mail.ID) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.disk.partial, id)
 	return nil
 }
 

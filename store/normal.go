@@ -20,11 +20,16 @@ type mended struct {
 
 func (m mended) any() bool { return m != mended{} }
 
+// A reach says how far a stream has come, to the end of its last whole line: octets as they came, and octets
+// in normal form.
+type reach struct{ upstream, octets int64 }
+
 // normalize copies r to write in normal form, in pieces of up to twice the size of buf, and says what it
 // had to mend. write never gets an empty piece and does not keep it. The error is that of r or of write;
-// which, says written.
-func normalize(r io.Reader, buf []byte, write func([]byte) error) (m mended, written bool, err error) {
-	have := 0 // a CR at the beginning of buf whose successor is not known yet
+// which, says written. at is brought up to date after each piece.
+func normalize(r io.Reader, buf []byte, at *reach, write func([]byte) error) (m mended, written bool, err error) {
+	var all reach // to the end of the last piece
+	have := 0     // a CR at the beginning of buf whose successor is not known yet
 	last := byte('\n')
 	var scratch []byte
 	for {
@@ -47,6 +52,10 @@ func normalize(r io.Reader, buf []byte, write func([]byte) error) (m mended, wri
 			if err := write(out); err != nil {
 				return m, true, err
 			}
+			if i := bytes.LastIndexByte(b, '\n'); i >= 0 {
+				*at = reach{all.upstream + int64(i) + 1, all.octets + int64(bytes.LastIndexByte(out, '\n')) + 1}
+			}
+			all.upstream, all.octets = all.upstream+int64(len(b)), all.octets+int64(len(out))
 		}
 		switch {
 		case have == 1:

@@ -38,7 +38,7 @@ func normalized(t testing.TB, in []byte, buf int, one bool) (out []byte, m mende
 	if one {
 		r = iotest.OneByteReader(r)
 	}
-	m, _, err := normalize(r, make([]byte, buf), func(p []byte) error {
+	m, _, err := normalize(r, make([]byte, buf), new(reach), func(p []byte) error {
 		if len(p) == 0 {
 			t.Error("an empty piece")
 		}
@@ -184,7 +184,7 @@ func BenchmarkNormal(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Reset(in)
-		if _, _, err := normalize(r, buf, func([]byte) error { return nil }); err != nil {
+		if _, _, err := normalize(r, buf, new(reach), func([]byte) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -198,7 +198,7 @@ func BenchmarkMend(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Reset(in)
-		if _, _, err := normalize(r, buf, func([]byte) error { return nil }); err != nil {
+		if _, _, err := normalize(r, buf, new(reach), func([]byte) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

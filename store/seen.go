@@ -178,6 +178,9 @@ func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen
 			return err
 		}
 		b.Notes, changed = append(b.Notes, ended...), changed || len(ended) > 0
+		if err := q.unlistedPartials(ctx, l); err != nil {
+			return err
+		}
 	}
 	if !changed {
 		return nil

@@ -80,6 +80,9 @@ func takeBatch(q *Queue, in []*entry) *Batch {
 		if n, ok := q.memory.asideNote(e.m.Origin); ok {
 			b.Notes = append(b.Notes, n)
 		}
+		if p := e.partial; !p.ID.Zero() {
+			b.Notes = append(b.Notes, Note{Space: SpacePartial, Owner: string(p.Account), Key: string(p.UID)})
+		}
 	}
 	return b
 }
@@ -151,12 +154,23 @@ func (q *Queue) taken(live []*entry, err error) {
 			e.m.ID = e.parts[0].rec.ID
 			e.m.Queued = e.parts[0].rec.Queued
 			q.memory.took(e.m.Origin)
+			q.spare(e)
 			q.queued(e)
 		case errors.Is(err, ErrUnknown):
 			e.err = local(err, "") // a commit may name the bodies: they stay, and the engine judges them
 		default:
 			e.err = local(err, "")
 			e.discard()
+		}
+	}
+}
+
+// spare removes the file that a message which is whole has begun in. One that stays costs space only, until the
+// engine looks at its spool.
+func (q *Queue) spare(e *entry) {
+	if id := e.partial.ID; !id.Zero() && id != e.parts[0].rec.ID {
+		if err := q.Engine.DropPartial(context.Background(), id); err != nil {
+			q.observe(mail.Event{Op: mail.OpStore, Origin: e.m.Origin, Err: err, Text: "a partial body stays"})
 		}
 	}
 }
@@ -185,7 +199,7 @@ func (q *Queue) queued(e *entry) {
 		r := &e.parts[i].rec
 		q.observe(mail.Event{
 			At: r.Queued, Op: mail.OpQueue, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
-			Messages: 1, Octets: r.Size,
+			Messages: 1, Octets: r.Size, Saved: e.before.Upstream,
 		})
 	}
 	if e.mended.any() {

@@ -201,7 +201,8 @@ func (d *serving) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hourly.C:
-			if err := d.engine.Tend(ctx); err != nil && ctx.Err() == nil {
+			err := errors.Join(d.engine.Tend(ctx), d.queue.DropOld(ctx))
+			if err != nil && ctx.Err() == nil {
 				d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "the hourly upkeep of the store failed"})
 			}
 		case <-alive.C:

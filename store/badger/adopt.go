@@ -100,7 +100,7 @@ func (e *Engine) judge(ctx context.Context, c *census, id mail.ID) (*store.Recor
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil // removed in between
 	case errors.Is(err, errTorn):
-		return nil, e.dropTorn(c, id)
+		return nil, e.dropTorn(ctx, c, id)
 	case err != nil:
 		return nil, err
 	}
@@ -158,10 +158,13 @@ func (e *Engine) known(id mail.ID) (known bool, err error) {
 	return known, err
 }
 
-// dropTorn removes a body that was never sealed. In a rebuild nobody knows whether it was, so it is kept
-// aside.
-func (e *Engine) dropTorn(c *census, id mail.ID) error {
+// dropTorn removes a body that was never sealed, unless a note says that it is gone on with. In a rebuild
+// nobody knows whether it was sealed, so it is kept aside.
+func (e *Engine) dropTorn(ctx context.Context, c *census, id mail.ID) error {
 	if !c.rebuild {
+		if begun, err := e.begun(ctx, id); begun || err != nil {
+			return err
+		}
 		return e.unlink(id)
 	}
 	c.damaged++

@@ -213,6 +213,37 @@ func (b *body) Seal(ctx context.Context) (ref store.BodyRef, sum [32]byte, err e
 	return refOf(b.id), sum, nil
 }
 
+// Sync makes durable what was written.
+func (b *body) Sync(ctx context.Context) error {
+	if b.w == nil {
+		return errSealed
+	}
+	b.ctx = ctx
+	if b.err == nil {
+		b.flush()
+	}
+	if b.err == nil {
+		b.err = b.e.sync.sync(b.file, b.shard)
+	}
+	return b.err
+}
+
+// Leave closes the file and keeps it.
+func (b *body) Leave() error {
+	if b.w == nil {
+		return errSealed
+	}
+	if b.file == nil {
+		return b.Discard() // there is nothing to keep
+	}
+	b.release()
+	err := b.file.Close()
+	b.file = nil
+	b.e.spool.put(b.shard)
+	b.e.staged.forget(b.id)
+	return err
+}
+
 // release gives the buffer back.
 func (b *body) release() {
 	stagers.Put(b.w)

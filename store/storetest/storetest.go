@@ -45,6 +45,8 @@ func Run(t *testing.T, fresh func(t testing.TB) Opener) {
 		{"ContextEnded", contextEnded},
 		{"UnnamedBodySwept", unnamedBodySwept},
 		{"Discard", discard},
+		{"PartialKept", partialKept},
+		{"PartialWithoutNote", partialWithoutNote},
 		{"BodyOctets", bodyOctets},
 		{"S15_AnyOctets", anyOctets},
 		{"ListIsStable", listIsStable},
