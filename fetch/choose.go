@@ -180,7 +180,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 	if complete {
 		s.prune(uids)
 	}
-	if c.Fetch = s.mine(c.Fetch); s.only != "" {
+	if c.Fetch, s.doubted = s.mine(c.Fetch), c.Check; s.only != "" {
 		c.Release = nil // the visit's first session has done it
 	}
 	switch {
@@ -302,9 +302,13 @@ func (s *session) plan(all []found) []found {
 	if s.state.OneLogin {
 		return all
 	}
+	doubted := make(map[mail.UID]bool, len(s.doubted))
+	for _, uid := range s.doubted {
+		doubted[uid] = true // its header comes with the others', and it is here already, most likely
+	}
 	var now, large []found
 	for _, x := range all {
-		if x.err == nil && x.m.Content.Size() >= s.drop.largeFrom() {
+		if x.err == nil && x.m.Content.Size() >= s.drop.largeFrom() && !doubted[x.m.Origin.UID] {
 			large = append(large, x)
 		} else {
 			now = append(now, x)

@@ -22,15 +22,16 @@ type session struct {
 	polled bool     // somebody asked for the visit
 	named  bool     // and named the maildrop
 
-	first     bool     // contact
-	largeSlot bool     // it has a large slot, given back at its end
-	open      *listing // nil: it never was
-	waiting   int      // what was told last to wait; -1: nothing was
-	asked     int      // messages that it went for
-	octets    int64    // of the body that was read last
-	kept      bool     // of a body that was cut something was kept: it is gone on with
-	reading   mail.UID // the message whose body is under way, or broke
-	left      []part   // for sessions of their own
+	first     bool       // contact
+	largeSlot bool       // it has a large slot, given back at its end
+	open      *listing   // nil: it never was
+	waiting   int        // what was told last to wait; -1: nothing was
+	asked     int        // messages that it went for
+	octets    int64      // of the body that was read last
+	kept      bool       // of a body that was cut something was kept: it is gone on with
+	reading   mail.UID   // the message whose body is under way, or broke
+	doubted   []mail.UID // their headers say whether they are new
+	left      []part     // for sessions of their own
 
 	sessions int  // logins tried: 0 or 1
 	looked   bool // nobody was dialled
@@ -155,11 +156,18 @@ func (s *session) transfer(ctx context.Context) (err error) {
 	t := relay.Transfer{
 		From: opening{s}, To: gauge{first, s},
 		Choose: s.choose, Resolve: d.Resolve, Fault: s.fault, Now: s.p.Now,
+		Known: func(ctx context.Context, all []*mail.Message) (known, release []mail.UID, err error) {
+			known, release, err = s.p.Ledger.Known(ctx, d, all)
+			return known, release, local(err)
+		},
 		Confirm: func(ctx context.Context) error { return local(s.p.Ledger.Confirm(ctx)) },
 		Gone:    func(ctx context.Context, u []mail.UID) error { return local(s.p.Ledger.Gone(ctx, d, u)) },
 	}
 	if d.Ask != nil && !s.state.Bare {
 		t.Above = d.Above // with nobody to ask, a header before its body costs a round trip for nothing
+	}
+	if s.state.Bare {
+		t.Known = nil
 	}
 	s.tally, err = t.Run(ctx)
 	return err

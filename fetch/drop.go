@@ -91,6 +91,10 @@ type Ledger interface {
 	// that Old names as known, which are then never collected; it alone remembers that it did.
 	Choose(context.Context, *Drop, Listing) (mail.Choice, error)
 
+	// Known is told messages of Choice.Check whose headers are here. It returns those that were here before, and
+	// has marked them; and which of them are to be let go of.
+	Known(context.Context, *Drop, []*mail.Message) (known, release []mail.UID, err error)
+
 	// Confirm returns when a commit that began after the call is durable.
 	Confirm(context.Context) error
 

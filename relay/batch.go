@@ -13,12 +13,22 @@ import (
 const headersAhead = 32
 
 // batches moves messages in batches: while one batch is made durable, the next is already being read, so that the line
-// waits for neither the disk nor a round trip.
-func (r *run) batches(ctx context.Context, to mail.Batcher, want []mail.UID) error {
+// waits for neither the disk nor a round trip. It returns what turned out to be here, and is to be let go of.
+func (r *run) batches(ctx context.Context, to mail.Batcher, want []mail.UID) (release []mail.UID, err error) {
 	small, large, err := r.gather(ctx, want)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	if len(r.check) > 0 && r.Known != nil {
+		if small, large, release, err = r.recognize(ctx, small, large); err != nil {
+			return nil, err
+		}
+	}
+	return release, r.move(ctx, to, small, large)
+}
+
+// move moves small messages, then large ones by their headers.
+func (r *run) move(ctx context.Context, to mail.Batcher, small, large []*mail.Message) error {
 	p := &pair{run: r, filling: to.Batch(), spare: to.Batch()}
 	if err := p.all(ctx, small); err != nil {
 		return p.end(ctx, err)

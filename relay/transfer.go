@@ -34,6 +34,10 @@ type Transfer struct {
 	// Above: from this size on, in octets, the header is fetched first and the body only when a Sifter wants it.
 	// 0: never.
 	Above int64
+	// Known is asked about messages whose UIDs prove nothing (mail.Choice.Check), once their headers are here:
+	// which of them were here before, and which of those are to be let go of. It is durable when Known
+	// returns. nil: they are fetched like the rest.
+	Known func(context.Context, []*mail.Message) (known, release []mail.UID, err error)
 	// Confirm returns when a commit that began after the call is durable; before that no Release. nil: not needed.
 	Confirm func(context.Context) error
 	// Gone is told what the server has let go of for certain, after Close. nil: nobody wants to know.
@@ -67,7 +71,8 @@ type Tally struct {
 	Messages int      // let go of by this side, or taken by the other
 	Octets   int64    // of their contents, as announced
 	Refused  int      // settled without their body
-	Saved    int64    // octets of those bodies
+	Known    int      // not fetched, because their headers said that they were here before
+	Saved    int64    // octets of the bodies that were not fetched
 	Left     int      // not taken, or not to be had
 	At       mail.UID // the message that was being read when the session broke
 	Progress bool     // something whole came through before it broke
@@ -89,8 +94,9 @@ func (t *Transfer) Run(ctx context.Context) (n Tally, err error) {
 // run is one Run.
 type run struct {
 	*Transfer
-	drop mail.Maildrop
-	n    *Tally
+	drop  mail.Maildrop
+	n     *Tally
+	check []mail.UID // of what is fetched: the UID proves nothing
 }
 
 func (r *run) session(ctx context.Context) error {
@@ -109,10 +115,13 @@ func (r *run) session(ctx context.Context) error {
 		if want, release = c.Fetch, c.Release; len(want) == 0 {
 			return r.release(ctx, release)
 		}
+		r.check = c.Check
 	}
 	var err error
 	if b, ok := r.To.(mail.Batcher); ok {
-		err = r.batches(ctx, b, want)
+		var more []mail.UID
+		more, err = r.batches(ctx, b, want)
+		release = append(release, more...)
 	} else {
 		err = r.single(ctx, want)
 	}

@@ -191,3 +191,32 @@ func TestLingerEndsAfterGrace(t *testing.T) {
 type deliverFunc func(context.Context, *mail.Message) mail.Report
 
 func (f deliverFunc) Deliver(ctx context.Context, m *mail.Message) mail.Report { return f(ctx, m) }
+
+func TestTransferLooksAtHeadersWhereUIDsProveNothing(t *testing.T) {
+	from, to := newStock(letter("1", 300), letter("2", 100), letter("3", 200)), newTray()
+	var asked []mail.UID
+	x := Transfer{From: from, To: to,
+		Choose: func(_ context.Context, uids []mail.UID, _ bool) (mail.Choice, error) {
+			return mail.Choice{Fetch: uids, Check: []mail.UID{"u1", "u3"}}, nil
+		},
+		Known: func(_ context.Context, all []*mail.Message) (known, release []mail.UID, err error) {
+			for _, m := range all {
+				asked = append(asked, m.Origin.UID)
+			}
+			return []mail.UID{"u1"}, []mail.UID{"u1"}, nil
+		},
+	}
+	n, err := x.Run(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "asked about", asked, "[u3 u1]")
+	equal(t, "known", n.Known, 1)
+	equal(t, "queued", len(to.got), 2)
+	equal(t, "the last that was done", from.log[len(from.log)-2:], "[release u1 close]")
+	for _, line := range from.log {
+		if line == "open u1" {
+			t.Error("the body of a message that was here before crossed the line")
+		}
+	}
+}

@@ -39,10 +39,6 @@ type Listing struct {
 type Chosen struct {
 	mail.Choice
 
-	// Check names those of Fetch whose UID does not prove that they are new. Where their header can be had
-	// for less than the whole, [Queue.Known] is worth asking; the commit asks in any case.
-	Check []mail.UID
-
 	// Pause says that nothing may be collected until somebody has decided: a sentence for people. Ask says
 	// what.
 	Pause string

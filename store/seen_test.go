@@ -1,8 +1,10 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -262,6 +264,13 @@ func TestR13_NewUIDValidity(t *testing.T) {
 	}
 	again, fresh := message("INBOX/8/1", "", "x@a.example"), message("INBOX/8/3", "", "x@a.example")
 	again.Content = one.Content
+	headers := &headerOnly{one.Content}
+	known, release, err := w.Recognize(t.Context(), []*mail.Message{
+		{Origin: again.Origin, Content: headers}, {Origin: fresh.Origin, Content: fresh.Content},
+	})
+	if fmt.Sprint(known, release, err) != "[INBOX/8/1] [INBOX/8/1] <nil>" {
+		t.Errorf("recognized %v, to be let go of %v, %v", known, release, err)
+	}
 	w.put(again) // Delivered, so that it is let go of
 	w.put(fresh)
 	if n := len(w.records()); n != 3 {
@@ -275,6 +284,11 @@ func TestR13_NewUIDValidity(t *testing.T) {
 	}
 }
 
+// headerOnly is a content whose body nobody may ask for.
+type headerOnly struct{ mail.Content }
+
+func (headerOnly) Open(context.Context) (io.ReadCloser, error) { panic("the body was asked for") }
+
 // What was kept under the old numbering stays kept: it is neither queued nor reported as ours.
 func TestR13_KeptUnderNewNumbers(t *testing.T) {
 	w := newWorld(t)
@@ -285,6 +299,10 @@ func TestR13_KeptUnderNewNumbers(t *testing.T) {
 	w.choose("INBOX/8/1", inbox)
 	m := message("INBOX/8/1", "", "x@a.example")
 	m.Content = message("INBOX/7/1", "", "x@a.example").Content
+	here, release, err := w.Recognize(t.Context(), []*mail.Message{m})
+	if fmt.Sprint(here, release, err) != "[INBOX/8/1] [] <nil>" {
+		t.Errorf("recognized %v, to be let go of %v, %v", here, release, err)
+	}
 	r := w.Deliver(t.Context(), m)
 	var known interface{ Known() bool }
 	if r[0].Outcome != mail.Deferred || !errors.As(r[0].Err, &known) || !known.Known() {

@@ -114,7 +114,7 @@ func (e *entry) against(have Seen) (covered bool) {
 	case !e.same(have):
 		e.again, e.mark.New = true, false // the server uses a UID again: better twice than lost
 		return false
-	case have.Mark == Known:
+	case have.Mark == Known, have.Mark == Kept:
 		e.err = errKnown
 	case have.Mark == LetGo && e.mark.Key != have.Key:
 		return false
@@ -125,12 +125,13 @@ func (e *entry) against(have Seen) (covered bool) {
 	return true
 }
 
-// errKnown says that a message stays upstream because of what its mark says.
+// errKnown says that a message stays upstream because of what its mark says: nothing is taken, so nothing may be
+// let go of.
 var errKnown error = knownError{}
 
 type knownError struct{}
 
-func (knownError) Error() string { return "the message is known and was not meant to be collected" }
+func (knownError) Error() string { return "the message is known, and stays where it is" }
 
 // Known tells this error from one of the disk or database.
 func (knownError) Known() bool { return true }

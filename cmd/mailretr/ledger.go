@@ -38,6 +38,10 @@ func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mai
 	return c.Choice, err
 }
 
+func (l ledger) Known(ctx context.Context, _ *fetch.Drop, all []*mail.Message) (known, let []mail.UID, err error) {
+	return l.q.Recognize(ctx, all)
+}
+
 func (l ledger) Confirm(ctx context.Context) error { return l.q.Confirm(ctx) }
 
 func (l ledger) Gone(ctx context.Context, d *fetch.Drop, uids []mail.UID) error {
