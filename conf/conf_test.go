@@ -52,7 +52,7 @@ func TestR20_Controls(t *testing.T) {
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].After).Elem() },
 			func(c *Config) reflect.Value {
 				c.Maildrops[0].To = nil
-				c.Maildrops[0].Multidrop = &Multidrop{Envelope: "X-To", Nth: 1, Domains: []string{"example.org"}}
+				c.Maildrops[0].Multidrop = &Multidrop{Envelope: []Envelope{{Field: "X-To"}}, Domains: []string{"example.org"}}
 				return reflect.ValueOf(c.Maildrops[0].Multidrop).Elem()
 			},
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Deliver[0]).Elem() },
@@ -337,7 +337,7 @@ func TestFingerprint(t *testing.T) {
 		func(m *Maildrop) { m.To = []string{"b@example.org"} },
 		func(m *Maildrop) { m.Password = SecretEnv("Y") },
 		func(m *Maildrop) { m.TLS.Pins = []string{"ab"} },
-		func(m *Maildrop) { m.Multidrop = &Multidrop{Nth: 2} },
+		func(m *Maildrop) { m.Multidrop = &Multidrop{Envelope: []Envelope{{Field: "X", Nth: 2}}} },
 	} {
 		b := good(t).Maildrops[0]
 		if change(&b); a.Fingerprint() == b.Fingerprint() {

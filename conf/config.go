@@ -140,17 +140,6 @@ type Maildrop struct {
 	Trace   bool // log the protocol
 }
 
-// Multidrop says how recipients are found in a maildrop that holds the mail of many.
-type Multidrop struct {
-	At Where `json:"-"`
-
-	Envelope    string   // header field
-	Nth         int      // which occurrence, from the top, counting from 1
-	StripPrefix string   // of the local part
-	Domains     []string // lower case; others are not ours
-	Otherwise   string   // who gets mail without a recipient of ours; "": it stays
-}
-
 // First says what to do at first contact with the mail that is already there.
 type First struct {
 	Mode   FirstMode

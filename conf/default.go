@@ -99,9 +99,6 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 	if m.Deliver == "" && len(c.Deliver) > 0 {
 		m.Deliver = c.Deliver[0].Name
 	}
-	if m.Multidrop != nil && m.Multidrop.Nth == 0 {
-		m.Multidrop.Nth = 1
-	}
 }
 
 // Fingerprint is equal for two maildrops with the same settings, wherever they are written; what was put

@@ -93,32 +93,7 @@ func (v *validator) recipients(m *Maildrop) {
 	case d != nil && len(m.To) > 0:
 		v.fail(m.At.Of("multidrop"), "write one of them", "to and multidrop exclude each other")
 	case d != nil:
-		v.multidrop(m, d)
-	}
-}
-
-func (v *validator) multidrop(m *Maildrop, d *Multidrop) {
-	hint := "write the field in which the provider puts the recipient, e.g. envelope: X-Envelope-To"
-	if v.need(d.At, "envelope", d.Envelope, hint) {
-		v.field(d.At, "envelope", d.Envelope)
-	}
-	switch strings.ToLower(d.Envelope) {
-	case "to", "cc", "bcc", "resent-to", "received":
-		v.fail(d.At.Of("envelope"), hint, "envelope: %s does not say who got the message", d.Envelope)
-	}
-	v.number(d.At, "nth", int64(d.Nth), 1, 100)
-	v.clean(d.At, "strip_prefix", d.StripPrefix)
-	if len(d.Domains) == 0 {
-		v.fail(d.At.Of("domains"), "write domains: [example.org]",
-			"domains is missing: what is ours would be guessed")
-	}
-	for _, x := range d.Domains {
-		if !hostSyntax(x) {
-			v.fail(d.At.Of("domains"), "write it as example.org", "domains: %q is no domain", x)
-		}
-	}
-	if d.Otherwise != "" {
-		v.address(d.At, "otherwise", d.Otherwise)
+		v.multidrop(d)
 	}
 }
 

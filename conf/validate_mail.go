@@ -159,14 +159,18 @@ func (v *validator) name(at Where, key, name string) bool {
 
 // address checks a mailbox of RFC 5321, 4.1.2, as far as a typing mistake goes; the MTA judges the rest.
 func (v *validator) address(at Where, key, a string) {
+	if !addressSyntax(a) {
+		v.fail(at.Of(key), "write it as user@example.org", "%s: %q is no mail address", key, a)
+	}
+}
+
+func addressSyntax(a string) bool {
 	i := strings.LastIndexByte(a, '@')
 	ok := strings.EqualFold(a, "postmaster")
 	if i > 0 && len(a) <= 256 {
 		ok = a[0] != '-' && (a[0] == '"' || !strings.ContainsAny(a, " <>()[]:;,\\\"")) && hostSyntax(a[i+1:])
 	}
-	if strings.IndexFunc(a, control) >= 0 || !ok || !utf8.ValidString(a) {
-		v.fail(at.Of(key), "write it as user@example.org", "%s: %q is no mail address", key, a)
-	}
+	return ok && strings.IndexFunc(a, control) < 0 && utf8.ValidString(a)
 }
 
 // host checks a name or literal that is dialled.

@@ -325,7 +325,9 @@ func TestR24_LostQuit(t *testing.T) {
 func TestNoEnvelope(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		b := w.drop("catchall", "isp")
-		b.change = func(d *Drop) { d.Resolve = Multi{Field: "X-Envelope-To", Local: []string{"x"}}.Resolve }
+		b.change = func(d *Drop) {
+			d.Resolve = Multi{Fields: []Field{{Name: "X-Envelope-To"}}, Local: []string{"x"}}.Resolve
+		}
 		b.put("odd", 200)
 		l := b.put("good", 300)
 		l.data = append([]byte("X-Envelope-To: a@x\r\n"), l.data...)

@@ -15,13 +15,14 @@ const (
 )
 
 // fields yields the bodies of the fields of that name in a header section, from the top, unfolded (RFC
-// 5322, 2.2.3). It takes any header: lines that are no field are passed over, CRLF and LF both end a
-// line, and the first empty line ends the section. A body that is too long is yielded cut, one octet
-// over the limit, so that who parses it refuses it.
-func fields(header []byte, name string) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// 5322, 2.2.3); next says that nothing stands between one and the one before it. It takes any header:
+// lines that are no field are passed over, CRLF and LF both end a line, and the first empty line ends
+// the section. A body that is too long is yielded cut, one octet over the limit, so that who parses it
+// refuses it.
+func fields(header []byte, name string) iter.Seq2[string, bool] {
+	return func(yield func(body string, next bool) bool) {
 		var body []byte
-		in := false
+		in, next := false, false
 		for line := range bytes.Lines(header) {
 			line = bytes.TrimRight(line, "\r\n")
 			if len(line) == 0 {
@@ -33,16 +34,17 @@ func fields(header []byte, name string) iter.Seq[string] {
 				}
 				continue
 			}
-			if in && !yield(string(body)) {
+			if in && !yield(string(body), next) {
 				return
 			}
 			var rest []byte
+			next = in
 			if rest, in = cutName(line, name); in {
 				body = extend(body[:0], rest)
 			}
 		}
 		if in {
-			yield(string(body))
+			yield(string(body), next)
 		}
 	}
 }
@@ -59,6 +61,27 @@ func cutName(line []byte, name string) (rest []byte, ok bool) {
 		return nil, false
 	}
 	return line[i+1:], true
+}
+
+// nth returns the body of the nth field of that name from the top, counting from 1.
+func nth(header []byte, name string, n int) (string, bool) {
+	for value := range fields(header, name) {
+		if n--; n == 0 {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// block returns the bodies of the topmost field of that name and of those that follow it directly.
+func block(header []byte, name string) (all []string) {
+	for value, next := range fields(header, name) {
+		if len(all) > 0 && !next {
+			break
+		}
+		all = append(all, value)
+	}
+	return all
 }
 
 // addresses reads a list of addresses separated by commas: bare, or in angle brackets with a display

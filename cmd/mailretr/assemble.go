@@ -343,15 +343,6 @@ func (h *house) refusedForAll(ctx context.Context, o mail.Origin, to mail.Path, 
 	return true
 }
 
-func configured(m *conf.Maildrop, p mail.Path) bool {
-	for _, to := range m.To {
-		if mail.Path(to) == p {
-			return true
-		}
-	}
-	return m.Multidrop != nil && mail.Path(m.Multidrop.Otherwise) == p && p != ""
-}
-
 // unread is the content of a message about which only the envelope is asked.
 type unread struct{}
 
@@ -395,23 +386,6 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		d.Check = nil
 	}
 	return d
-}
-
-// resolverOf says who mail is for, and which recipients the configuration itself names.
-func resolverOf(m *conf.Maildrop) (func(context.Context, *mail.Message) error, []mail.Path) {
-	if x := m.Multidrop; x != nil {
-		var check []mail.Path
-		if x.Otherwise != "" {
-			check = []mail.Path{mail.Path(x.Otherwise)}
-		}
-		return fetch.Multi{Field: x.Envelope, Nth: x.Nth, Prefix: x.StripPrefix, Local: x.Domains,
-			Otherwise: mail.Path(x.Otherwise), Sender: m.Sender}.Resolve, check
-	}
-	var to []mail.Path
-	for _, a := range m.To {
-		to = append(to, mail.Path(a))
-	}
-	return fetch.Single{To: to, Sender: m.Sender}.Resolve, to
 }
 
 // fingerprint is a hash of everything that decides whether a session can work, but for the password.

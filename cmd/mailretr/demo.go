@@ -107,7 +107,9 @@ func demoConfig(s *demo.Stage, dir string, pace time.Duration) *conf.Config {
 		m.Name, m.Protocol, m.Host, m.Port, m.User = d.Name, d.Protocol, "127.0.0.1", d.Port, d.User
 		m.Password, m.TLS.Mode, m.After.Act = conf.SecretPlain(d.Password), conf.ModeNone, conf.Delete
 		if m.To = []string{d.To}; d.To == "" {
-			m.To, m.Multidrop = nil, &conf.Multidrop{Envelope: d.Envelope, Domains: []string{demo.Domain}}
+			m.To, m.Multidrop = nil, &conf.Multidrop{
+				Envelope: []conf.Envelope{{Field: d.Envelope}}, Domains: []string{demo.Domain},
+			}
 		}
 		c.Maildrops = append(c.Maildrops, m)
 	}

@@ -16,15 +16,20 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 2 {
+	if len(found) != 3 {
 		t.Fatalf("%d examples", len(found))
+	}
+	// The third is a section of the second.
+	multidrop := regexp.MustCompile(`(?m)^ +multidrop: .*\n`)
+	if found[2][1] = multidrop.ReplaceAllString(found[1][1], found[2][1]); found[2][1] == found[1][1] {
+		t.Fatal("the section of multi-drop has no place")
 	}
 	for _, x := range found {
 		dir := t.TempDir()
 		config := filepath.Join(dir, "mailretr.yaml")
 		write(t, filepath.Join(dir, "pass"), canary+"\n")
 		text := regexp.MustCompile(`/etc/mailretr/\w+\.pass`).ReplaceAllString(x[1], filepath.Join(dir, "pass"))
-		if n := strings.Count(x[1], "\n"); n > 12 {
+		if n := strings.Count(x[1], "\n"); n > 20 {
 			t.Errorf("an example of %d lines", n)
 		}
 		write(t, config, text)

@@ -106,6 +106,7 @@ func places() map[string]string {
 	add("log", keys(logs))
 	add("maildrops", keys(maildrop))
 	add("multidrop", keys(multidrop))
+	m["nth"] = "into envelope:, as in envelope: Delivered-To 2"
 	add("tls", keys(tls))
 	add("deliver", keys(destination))
 	return m
@@ -265,6 +266,8 @@ func (d *decoder) syntax(err error, text []byte) {
 		at.Line, at.Column, hint = line, 1, "indent with blanks; tabs are not allowed"
 	} else if strings.Contains(what, "mapping values are not allowed") {
 		hint = "look for a value with a colon that needs quotes, or for wrong indentation"
+	} else if strings.Contains(what, "expected alphabetic or numeric character") { // the name of an anchor
+		hint = "a value that begins with * or & needs quotes"
 	} else if strings.Contains(what, "did not find expected") {
 		hint = "look at this line and those around it, for an indentation, a quote or a bracket that has no partner"
 	} else if strings.Contains(what, "unknown anchor") { // whose name may be a password

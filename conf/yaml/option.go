@@ -85,26 +85,32 @@ func list[T any](key, doc, example string, f func(*T) *[]string) option[T] {
 	}
 }
 
-// spans is a list of durations.
-func spans[T any](key, doc, example string, f func(*T) *[]time.Duration) option[T] {
+// values is a list of values, or one, which have a form in words.
+func values[T, V any](key, doc, example string, f func(*T) *[]V,
+	parse func(string) (V, error), format func(V) string) option[T] {
 	return option[T]{
 		key: key, doc: doc, example: example,
 		read: func(d *decoder, n *yaml.Node, v *T) {
 			*f(v) = nil
 			d.each(n, func(x *yaml.Node) {
-				var one time.Duration
-				parsed(d, x, key, conf.ParseDuration, &one)
+				var one V
+				parsed(d, x, key, parse, &one)
 				*f(v) = append(*f(v), one)
 			})
 		},
 		show: func(_ shower, v *T) *yaml.Node {
 			var words []string
 			for _, one := range *f(v) {
-				words = append(words, conf.Duration(one))
+				words = append(words, format(one))
 			}
 			return sequence(words)
 		},
 	}
+}
+
+// spans is a list of durations.
+func spans[T any](key, doc, example string, f func(*T) *[]time.Duration) option[T] {
+	return values(key, doc, example, f, conf.ParseDuration, conf.Duration)
 }
 
 // sub is a section inside another.

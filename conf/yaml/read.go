@@ -77,22 +77,6 @@ func showAs[T any](f func(*T) string) func(shower, *T) *yaml.Node {
 	return func(_ shower, v *T) *yaml.Node { return scalar(f(v)) }
 }
 
-func readMultidrop(d *decoder, n *yaml.Node, m *conf.Maildrop) {
-	m.Multidrop = &conf.Multidrop{Nth: 1}
-	m.Multidrop.At.Self = d.pos(n)
-	section(d, n, multidrop, m.Multidrop, &m.Multidrop.At)
-	for i, x := range m.Multidrop.Domains {
-		m.Multidrop.Domains[i] = strings.ToLower(strings.TrimPrefix(x, "@"))
-	}
-}
-
-func showMultidrop(s shower, m *conf.Maildrop) *yaml.Node {
-	if m.Multidrop == nil {
-		return nil
-	}
-	return mapping(s, multidrop, m.Multidrop, nil, m.Multidrop.At)
-}
-
 // endpoint is the option that says which kind a destination is, and where.
 func endpoint(kind, example, doc string) option[conf.Destination] {
 	return option[conf.Destination]{

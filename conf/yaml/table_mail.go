@@ -59,19 +59,6 @@ var maildrop = []option[conf.Maildrop]{
 		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
 }
 
-var multidrop = []option[conf.Multidrop]{
-	text("envelope", "The field in which the provider puts the recipient.", "X-Envelope-To",
-		func(m *conf.Multidrop) *string { return &m.Envelope }),
-	number("nth", "Which of several fields of that name, from the top.", "1",
-		func(m *conf.Multidrop) *int { return &m.Nth }).rare(),
-	text("strip_prefix", "What the provider puts before the local part.", `"kroon-"`,
-		func(m *conf.Multidrop) *string { return &m.StripPrefix }).rare(),
-	list("domains", "Our domains; addresses in others are not ours.", "[example.org]",
-		func(m *conf.Multidrop) *[]string { return &m.Domains }),
-	text("otherwise", "Who gets mail in which no recipient of ours is found. Without it, it stays in the "+
-		"maildrop.", "postmaster@example.org", func(m *conf.Multidrop) *string { return &m.Otherwise }),
-}
-
 // destination is the table of one destination.
 var destination = []option[conf.Destination]{
 	endpoint("smtp", `"localhost:25"`, "host:port of an MTA, or unix:/path."),

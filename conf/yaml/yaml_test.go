@@ -84,7 +84,7 @@ func TestDesignExample(t *testing.T) {
 	}
 	m := c.Maildrops[1]
 	if m.Protocol != "pop3" || m.Port != 995 || m.User != "kroon" || m.TLS.Mode != conf.ModeImplicit ||
-		m.Poll != 15*time.Minute || m.Multidrop.StripPrefix != "kroon-" || m.Deliver != "default" {
+		m.Poll != 15*time.Minute || m.Multidrop.StripPrefix[0] != "kroon-" || m.Deliver != "default" {
 		t.Errorf("catchall: %+v", m)
 	}
 	m = c.Maildrops[0]

@@ -1,0 +1,109 @@
+package yaml
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mailretr/conf"
+)
+
+const catchall = `maildrops:
+  - name: a
+    url: imaps://a@mail.example.org
+    password: {env: A}
+`
+
+func TestMultidrop(t *testing.T) {
+	c, problems, err := load(t, map[string]string{"mailretr.yaml": head + catchall + `    multidrop:
+      envelope: [X-Envelope-To, Delivered-To 2, x-original-to all, Received by MX.isp.example, Received 3]
+      strip_prefix: [mbox-user-, "kroon-"]
+      domains: ["*.Example.org", "@example.net"]
+      map:
+        info@example.net: [jaco@example.net, anna@example.net]
+        "sales@*": anna@example.net
+        "*@old.example": "*@example.net"
+        "*@*.old.example": jaco@elsewhere.example
+`})
+	if err != nil || len(problems) != 0 {
+		t.Fatal(err, problems)
+	}
+	m := *c.Maildrops[0].Multidrop
+	m.At = conf.Where{}
+	for i := range m.Map {
+		if m.Map[i].At.Line != 13+i {
+			t.Errorf("%s is at %s", m.Map[i].From, m.Map[i].At)
+		}
+		m.Map[i].At = conf.Pos{}
+	}
+	if d := cmp.Diff(conf.Multidrop{
+		Envelope: []conf.Envelope{{Field: "X-Envelope-To"}, {Field: "Delivered-To", Nth: 2},
+			{Field: "x-original-to", All: true}, {Field: "Received", By: "mx.isp.example"}, {Field: "Received", Nth: 3}},
+		StripPrefix: []string{"mbox-user-", "kroon-"},
+		Domains:     []string{"*.example.org", "example.net"},
+		Map: []conf.Alias{
+			{From: "info@example.net", To: []string{"jaco@example.net", "anna@example.net"}},
+			{From: "sales@*", To: []string{"anna@example.net"}},
+			{From: "*@old.example", To: []string{"*@example.net"}},
+			{From: "*@*.old.example", To: []string{"jaco@elsewhere.example"}},
+		},
+	}, m); d != "" {
+		t.Error(d)
+	}
+	// What is shown can be read again, and is the same.
+	var one, two bytes.Buffer
+	if err := Show(&one, &c, false); err != nil {
+		t.Fatal(err)
+	}
+	again, problems, err := load(t, map[string]string{"mailretr.yaml": one.String()})
+	if err != nil || len(problems) != 0 {
+		t.Fatalf("%v %v\n%s", err, problems, one.String())
+	}
+	if err := Show(&two, &again, false); err != nil || one.String() != two.String() {
+		t.Errorf("%v\n%s", err, cmp.Diff(one.String(), two.String()))
+	}
+	if again.Maildrops[0].Fingerprint() != c.Maildrops[0].Fingerprint() {
+		t.Error("the fingerprint depends on how it is written")
+	}
+}
+
+// TestMultidropMistakes has for each mistake its place and what to do.
+func TestMultidropMistakes(t *testing.T) {
+	const ok = "envelope: X-To, domains: [example.org]"
+	for _, x := range []struct{ text, want string }{
+		{"envelope: [X-To, Delivered-To second], domains: [example.org]",
+			`:8:34  error    envelope: "Delivered-To second" is not known; write e.g. X-Envelope-To, Delivered-To 2`},
+		{"envelope: Delivered-To 0, domains: [example.org]", `"Delivered-To 0" is not known`},
+		{"envelope: X-To by mx.example, domains: [example.org]", "by is of Received only; write X-To alone"},
+		{"envelope: Received by mx_1!, domains: [example.org]", `"mx_1!" is no host; write it as Received by mx.isp`},
+		{"envelope: Received all, domains: [example.org]", "the sender's word too; write Received, Received 2"},
+		{"envelope: [X-To, Cc], domains: [example.org]", ":8:17  error    envelope: Cc does not say who got the message"},
+		{"envelope: Delivered-To 101, domains: [example.org]", "101 is out of range; write 0 to 100"},
+		{"envelope: 'X-To:', domains: [example.org]", `"X-To:" is no header field; write the name alone`},
+		{"domains: [example.org]", "envelope is missing; write the field in which the provider"},
+		{"envelope: X-To, domains: ['*example.org']", `domains: "*example.org" is no domain; write it as example.org, or *.`},
+		{"envelope: X-To, domains: [*.example.org]", "a value that begins with * or & needs quotes"},
+		{ok + ", strip_prefix: [kroon-, 'a@b']", `strip_prefix: "a@b" cannot stand before the at sign; write what`},
+		{ok + ", nth: 2", `:8:57  error    unknown key "nth"; it belongs into envelope:, as in envelope: Delivered-To 2`},
+		{ok + ", map: jaco@example.org", `map: address: address is wanted, not "jaco@example.org"; write map: {`},
+		{ok + ", map: {info: a@example.org}", `:8:63  error    map: "info" is no address; write user@example.org, user@*`},
+		{ok + ", map: {'*@*': a@example.org}", `map: "*@*" is no address`},
+		{ok + ", map: {a@b.example: c}", `:8:63  error    map: a@b.example: "c" is no mail address; write it as user@`},
+		{ok + ", map: {a@b.example: '*@c.example'}", `only *@domain can stand for *@c.example; write the whole address`},
+		{ok + ", map: {a@b.example: }", `map: is empty; write a value, or remove the key`},
+		{ok + ", map: {a@b.example: []}", `nobody gets the mail of a@b.example; write who gets its mail`},
+		{ok + ", map: {a@b.example: c@d.example, A@b.example: e@f.example}",
+			":8:89  error    map: A@b.example is already at DIR/mailretr.yaml:8:63; write it once, with a list"},
+		{ok + ", map: {\"a\\n@b.example\": c@d.example}", "map: has a control character (U+000A) inside"},
+	} {
+		dir := t.TempDir()
+		text := head + catchall + "    multidrop: {" + x.text + "}\n"
+		_, problems, _ := loadIn(t, dir, map[string]string{"mailretr.yaml": text})
+		got := said(dir, problems)
+		if n, _ := conf.Count(problems); n != 1 || !strings.Contains(got, x.want) {
+			t.Errorf("%s:\n%swant %s", x.text, got, x.want)
+		}
+	}
+}
