@@ -111,6 +111,7 @@ type imapMaildrop interface {
 	mail.Aheader
 	mail.Releaser
 	mail.Confirmed
+	mail.Glancer
 }
 
 type remembered struct {

@@ -36,4 +36,5 @@ type Can struct {
 	Ahead   bool // sessions are mail.Aheader
 	Release bool // sessions are mail.Releaser
 	Gone    bool // sessions are mail.Confirmed
+	Glance  bool // sessions are mail.Glancer
 }

@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(*testing.T) Harness) {
 		{"Ahead", ahead, func(c Can) bool { return c.Ahead }},
 		{"AheadHeaders", aheadHeaders, func(c Can) bool { return c.Ahead }},
 		{"Release", release, func(c Can) bool { return c.Release && c.List }},
+		{"Glance", glance, func(c Can) bool { return c.Glance && c.List && c.Again }},
 		{"Cut", cut, func(c Can) bool { return c.Line }},
 		{"CutAhead", cutAhead, func(c Can) bool { return c.Line && c.Ahead }},
 		{"Cancel", cancelled, func(c Can) bool { return c.Line }},

@@ -52,7 +52,7 @@ func flags(l []goimap.Flag) []string {
 func (s *session) learn(uid goimap.UID, i info) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f := s.selected; f != nil && f.infos != nil {
+	if f := s.learning; f != nil && f.infos != nil {
 		f.infos[uid] = i
 	}
 }

@@ -12,7 +12,7 @@ func harness(t *testing.T, change func(*server, *Retriever)) fetchtest.Harness {
 	s := newServer(t)
 	return fetchtest.Harness{
 		Can: fetchtest.Can{Line: true, List: true, Again: true, Deletes: true, Raw: true, Ahead: true,
-			Release: true, Gone: true},
+			Release: true, Gone: true, Glance: true},
 		Put:   func(octets ...[]byte) { s.put("INBOX", octets...) },
 		Clear: func() { s.mu.Lock(); s.folders["INBOX"].letters = nil; s.mu.Unlock() },
 		Left:  func() [][]byte { return s.left("INBOX") },
@@ -56,10 +56,16 @@ func TestContractOldServer(t *testing.T) {
 	})
 }
 
-// TestContractRemembered: login and listing in one round trip.
-func TestContractRemembered(t *testing.T) {
-	m := &Memory{Caps: []string{"ESEARCH"}, Folders: map[string]State{"INBOX": {}}}
+// TestContractRemembered: login, listing and sizes in one round trip.
+func TestContractRemembered(t *testing.T) { remembered(t, true) }
+
+// TestContractIdle: login and the state of the folder in one, which is opened only if it has changed.
+func TestContractIdle(t *testing.T) { remembered(t, false) }
+
+func remembered(t *testing.T, busy bool) {
 	fetchtest.Run(t, func(t *testing.T) fetchtest.Harness {
-		return harness(t, func(_ *server, r *Retriever) { r.Memory = m })
+		return harness(t, func(_ *server, r *Retriever) {
+			r.Memory = &Memory{Caps: []string{"ESEARCH"}, Folders: map[string]State{"INBOX": {UIDNext: 1}}, Busy: busy}
+		})
 	})
 }

@@ -20,6 +20,12 @@ const sizesAtOnce = 2000
 // forgotten.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
+		if want == nil {
+			if _, _, err := s.List(ctx); err != nil {
+				yield(nil, err)
+				return
+			}
+		}
 		wanted := s.sort(want)
 		for _, f := range s.folders {
 			for part := range slices.Chunk(wanted(f), sizesAtOnce) {
@@ -62,6 +68,7 @@ func (s *session) sort(want []mail.UID) func(*folder) []goimap.UID {
 
 // message makes one, with an error beside it if it is larger than the configured limit.
 func (s *session) message(f *folder, u goimap.UID, i info) (*mail.Message, error) {
+	s.busy = true
 	c := &content{s: s, f: f, uid: u, size: i.size}
 	c.m = &mail.Message{Content: c, Origin: mail.Origin{Maildrop: s.o.Name, Account: s.o.Account, UID: f.uid(u),
 		Date: i.date, Flags: i.flags}}
@@ -73,10 +80,14 @@ func (s *session) message(f *folder, u goimap.UID, i info) (*mail.Message, error
 	return c.m, nil
 }
 
-// sizes asks about some messages. What is said of them by an unasked flag update on the way counts as well.
+// sizes asks about some messages, unless all were asked about already. What is said of them by an unasked
+// flag update on the way counts as well.
 func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[goimap.UID]info, error) {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return nil, err
+	}
+	if f.knows(uids) {
+		return f.ahead, nil
 	}
 	defer s.watch(ctx, mail.OpList)()
 	if err := s.forget(mail.OpList); err != nil {
@@ -86,7 +97,7 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 		return nil, err
 	}
 	s.mu.Lock()
-	f.infos = map[goimap.UID]info{}
+	f.infos, s.learning = map[goimap.UID]info{}, f
 	s.mu.Unlock()
 	defer s.line.begin(int64(len(uids))<<10 + chatter)()
 	err := s.askSizes(uids)
@@ -96,13 +107,24 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	infos := f.infos
-	f.infos = nil
+	f.infos, s.learning = nil, nil
 	if err != nil && len(infos) == 0 {
 		t := s.trouble(mail.OpList, err)
 		t.Alone = true
 		return nil, t
 	}
 	return infos, nil
+}
+
+// sizesOf is what is asked about a message before its content.
+var sizesOf = &goimap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true}
+
+// knows says whether all of these were spoken of when the newest messages were asked about.
+func (f *folder) knows(uids []goimap.UID) bool {
+	return f.ahead != nil && !slices.ContainsFunc(uids, func(u goimap.UID) bool {
+		_, said := f.ahead[u]
+		return !said
+	})
 }
 
 // askSizes asks in as many commands as it takes, all at once. An error of the line counts more than an
@@ -112,7 +134,7 @@ func (s *session) askSizes(uids []goimap.UID) error {
 	var wg sync.WaitGroup
 	var worst error
 	for set := range sets(uids) {
-		cmd := s.c.Fetch(set, &goimap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true})
+		cmd := s.c.Fetch(set, sizesOf)
 		wg.Go(func() {
 			err := s.through(cmd)
 			mu.Lock()

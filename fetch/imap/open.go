@@ -17,9 +17,10 @@ import (
 // A Retriever opens sessions of one account. Not for concurrent use where Options.Memory is set.
 type Retriever struct{ Options }
 
-// Open dials, secures the connection, logs in, and lists the folders: that is the snapshot. With Memory the
-// login, the first SELECT and its listing leave together. A folder that cannot be opened is told to Observe
-// and left out; that none can is an error. Errors are *mail.Trouble.
+// Open dials, secures the connection, logs in, and learns the state of each folder: that is the snapshot, by
+// which [session.Glance] tells whether anything is new. With Memory all questions leave together with the
+// login. A folder that cannot be opened is told to Observe and left out; that none can is an error. Errors are
+// *mail.Trouble.
 func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	o := r.Options
 	if err := o.check(); err != nil {
@@ -117,7 +118,7 @@ func (s *session) login(ctx context.Context) error {
 	cmd := s.c.Login(s.o.User, password)
 	s.line.Mask(false)
 	if s.o.Memory != nil && len(s.o.Memory.Caps) > 0 {
-		s.early = s.ask(s.folders[0], s.o.Memory)
+		s.early = s.outset(s.o.Memory)
 	}
 	if err := cmd.Wait(); err != nil {
 		if s.early != nil {

@@ -53,12 +53,13 @@ type Limits struct {
 	Close    time.Duration // for Close as a whole: 30 s
 }
 
-// Memory is what the server could and had at the end of the last good session. With it, login and listing
-// take one round trip. It is plain data, read by Open and replaced by a Close that returns nil; not for two
+// Memory is what the server could and had at the end of the last good session. With it, the login and what is
+// to be known of the folders take one round trip. It is plain data, read by Open and replaced by a Close that returns nil; not for two
 // sessions at once.
 type Memory struct {
 	Caps    []string // capabilities after login, sorted
 	Folders map[string]State
+	Busy    bool // there was something to fetch: the newest messages are asked about with the login
 }
 
 // State is a folder as it was last seen.

@@ -197,6 +197,14 @@ func (c *client) command(tag, verb, args string) bool {
 		return c.authenticate(tag, args)
 	case "SELECT", "EXAMINE":
 		return c.open(tag, verb, strings.Trim(args, `"`))
+	case "STATUS":
+		name, _, _ := strings.Cut(args, " (")
+		b := c.folders[strings.Trim(name, `"`)]
+		if b == nil {
+			c.say("%s NO [NONEXISTENT] no such folder\r\n", tag)
+			return true
+		}
+		c.say("* STATUS %s (MESSAGES %d UIDVALIDITY %d UIDNEXT %d)\r\n", name, len(b.letters), b.validity, b.next)
 	case "UID SEARCH":
 		c.search(tag, args)
 	case "UID FETCH":
@@ -280,7 +288,9 @@ func (c *client) search(tag, args string) {
 	for i, l := range c.box.letters {
 		switch {
 		case rest == "ALL", rest == "DELETED" && slices.Contains(l.flags, `\Deleted`):
-		case rest != "DELETED" && within(rest, uint32(i+1)):
+		case strings.HasPrefix(rest, "UID ") && (within(rest[4:], l.uid) || // "n:*" has the last one always
+			strings.HasSuffix(rest, ":*") && i == len(c.box.letters)-1):
+		case rest != "DELETED" && !strings.HasPrefix(rest, "UID ") && within(rest, uint32(i+1)):
 		default:
 			continue
 		}
@@ -366,6 +376,9 @@ func within(set string, n uint32) bool {
 		low, high, both := strings.Cut(r, ":")
 		a, _ := strconv.ParseUint(low, 10, 32)
 		b := a
+		if high == "*" {
+			high = "4294967295"
+		}
 		if both {
 			b, _ = strconv.ParseUint(high, 10, 32)
 		}

@@ -23,7 +23,8 @@ type session struct {
 	c       *imapclient.Client
 	caps    goimap.CapSet
 	folders []*folder
-	early   *listing // what was asked together with the login
+	early   flight // what was asked together with the login
+	busy    bool   // something was there to be fetched
 
 	wg sync.WaitGroup // the goroutines that take data
 
@@ -32,6 +33,7 @@ type session struct {
 	err      *mail.Trouble
 	closed   bool
 	selected *folder
+	learning *folder       // of whose messages sizes were asked
 	inflight int           // FETCH commands without their end
 	asked    map[key]*part // on their way, in the selected folder
 	last     *part         // the part that arrived last: what comes behind it proves that it was whole
@@ -54,6 +56,7 @@ var (
 	_ mail.Aheader   = (*session)(nil)
 	_ mail.Releaser  = (*session)(nil)
 	_ mail.Confirmed = (*session)(nil)
+	_ mail.Glancer   = (*session)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
 )
 
@@ -62,7 +65,7 @@ func newSession(o *Options) *session {
 	s.cond = sync.NewCond(&s.mu)
 	s.window = min(firstWindow, s.limits.Window)
 	for _, name := range o.Folders {
-		s.folders = append(s.folders, &folder{name: name})
+		s.folders = append(s.folders, &folder{name: name, settled: map[goimap.UID]bool{}})
 	}
 	return s
 }
@@ -118,22 +121,6 @@ func (s *session) end() {
 	}
 }
 
-// List returns the snapshot that Open took. complete is false when a folder is left out, or does not add up
-// to its EXISTS.
-func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
-	if err := s.ready(ctx, mail.OpList); err != nil {
-		return nil, false, err
-	}
-	complete = true
-	for _, f := range s.folders {
-		complete = complete && f.complete
-		for _, u := range f.uids {
-			uids = append(uids, f.uid(u))
-		}
-	}
-	return uids, complete, nil
-}
-
 // observe tells of something that ends nothing.
 func (s *session) observe(op mail.Op, t *mail.Trouble, text string) {
 	if s.o.Observe == nil {
@@ -147,17 +134,19 @@ func (s *session) observe(op mail.Op, t *mail.Trouble, text string) {
 	s.o.Observe.Observe(e)
 }
 
-// find returns the folder and UID that u names, if they are in this session's snapshot.
+// find returns the folder and UID that u names, if they are in this session's snapshot; where it was not
+// listed, if they may be.
 func (s *session) find(u mail.UID) (*folder, goimap.UID, bool) {
 	name, validity, uid, ok := parseUID(u)
 	if !ok {
 		return nil, 0, false
 	}
 	for _, f := range s.folders {
-		if f.name == name && f.validity == validity {
-			_, have := slices.BinarySearch(f.uids, uid)
-			return f, uid, have
+		if f.name != name || f.validity != validity || f.left {
+			continue
 		}
+		_, have := slices.BinarySearch(f.uids, uid)
+		return f, uid, have || !f.listed && uint32(uid) < f.next
 	}
 	return nil, 0, false
 }

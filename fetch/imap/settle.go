@@ -275,7 +275,7 @@ func (s *session) remember() {
 		caps = append(caps, string(c))
 	}
 	slices.Sort(caps)
-	m.Caps, m.Folders = caps, map[string]State{}
+	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
 		if !f.left {
 			m.Folders[f.name] = State{UIDValidity: f.validity, UIDNext: f.next, Exists: f.exists}
