@@ -168,6 +168,10 @@ func breaks(ctx context.Context, err error) bool {
 
 // choose asks the marks, and what is to be known before something is fetched.
 func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (mail.Choice, error) {
+	if s.same {
+		s.wait(0, 0, "")
+		return mail.Choice{}, nil
+	}
 	l := Listing{UIDs: uids, Complete: complete}
 	if err := s.meet(ctx, &l); err != nil {
 		return mail.Choice{}, err
@@ -177,6 +181,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 		return c, err
 	}
 	s.contact(l, c)
+	s.look = c.Next
 	if complete {
 		s.prune(uids)
 	}

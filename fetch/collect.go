@@ -25,6 +25,14 @@ type session struct {
 	first     bool       // contact
 	largeSlot bool       // it has a large slot, given back at its end
 	open      *listing   // nil: it never was
+	glance    string     // how the server describes what is there
+	same      bool       // as before: nothing was listed
+	full      bool       // everything was listed
+	since     bool       // what was added was listed
+	listed    int        // messages, where it was
+	look      time.Time  // when something of what is set aside is looked at again
+	asides    int        // messages that were set aside
+	unsettled bool       // something was not taken; guarded by mu
 	waiting   int        // what was told last to wait; -1: nothing was
 	asked     int        // messages that it went for
 	octets    int64      // of the body that was read last

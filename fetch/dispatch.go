@@ -248,6 +248,9 @@ func (p *Poller) start(e *entry, one part) {
 func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	p.mu.Lock()
 	s.state.Paused = e.state.Paused
+	if e.relook {
+		s.state.Glance, e.relook = "", false
+	}
 	e.state, e.told = s.state, s.waiting
 	p.mu.Unlock()
 	if err := p.save(ctx, e); err != nil {

@@ -40,6 +40,10 @@ type Drop struct {
 	LargeFrom int64         // octets; such bodies need a large slot. 0: 1 MiB
 	First     First         // what to do with mail that is there at first contact
 
+	// Lists is a hash of the settings that decide which mail is listed, and what is done with it. Where it is
+	// another one, the next visit lists everything.
+	Lists string
+
 	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
 	// counted.
 	Meter func() (up, down int64)

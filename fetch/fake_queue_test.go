@@ -18,6 +18,7 @@ type queue struct {
 	twice   []mail.UID
 	add     error // of the queue's own
 	commit  error
+	spurns  mail.UID // is not taken, though others are
 	refused []mail.UID
 }
 
@@ -82,6 +83,10 @@ func (b *pending) Commit(context.Context) (all []mail.Report) {
 	b.q.mu.Lock()
 	defer b.q.mu.Unlock()
 	for i, m := range b.in {
+		if m.Origin.UID == b.q.spurns {
+			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: errors.New("not this one")}))
+			continue
+		}
 		if b.q.commit != nil {
 			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: b.q.commit}))
 			continue

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,10 +117,15 @@ type box struct {
 	asked  []mail.UID // bodies, in order
 	gone   []mail.UID
 	sizes  int // how often sizes were asked for
+
+	glances bool // it says whether something was added
+	puts    int
+	looks   []string // what was asked of the listing: glance, since N, list
 }
 
 type letter struct {
 	uid    mail.UID
+	seq    int
 	data   []byte
 	size   int64 // announced; 0: its own
 	date   time.Time
@@ -136,7 +142,8 @@ func (b *box) put(uid mail.UID, size int) *letter {
 	defer b.mu.Unlock()
 	data := []byte(head)
 	data = append(data, bytes.Repeat([]byte("x"), max(size-len(data), 0))...)
-	l := &letter{uid: uid, data: data}
+	b.puts++
+	l := &letter{uid: uid, data: data, seq: b.puts}
 	b.msgs = append(b.msgs, l)
 	return l
 }
@@ -193,7 +200,37 @@ func (b *box) Open(ctx context.Context) (mail.Maildrop, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return &dialogue{box: b, msgs: slices.Clone(b.msgs)}, nil
+	d := &dialogue{box: b, msgs: slices.Clone(b.msgs), puts: b.puts}
+	if b.glances {
+		return glancing{d}, nil
+	}
+	return d, nil
+}
+
+// glancing is a session that tells what was added.
+type glancing struct{ *dialogue }
+
+func (g glancing) look(s string) { g.mu.Lock(); g.looks = append(g.looks, s); g.mu.Unlock() }
+
+func (g glancing) Glance(context.Context) (string, error) {
+	g.look("glance")
+	return fmt.Sprint(g.puts), nil
+}
+
+func (g glancing) Since(_ context.Context, glance string) (uids []mail.UID, ok bool, err error) {
+	g.look("since " + glance)
+	n, err := strconv.Atoi(glance)
+	for _, l := range g.msgs {
+		if l.seq > n {
+			uids = append(uids, l.uid)
+		}
+	}
+	return uids, true, err
+}
+
+func (g glancing) List(ctx context.Context) ([]mail.UID, bool, error) {
+	g.look("list")
+	return g.dialogue.List(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -224,6 +261,7 @@ func (b *box) leave() {
 type dialogue struct {
 	*box
 	msgs   []*letter
+	puts   int // of the box when it began
 	done   []mail.UID
 	broken bool
 	ended  bool

@@ -95,6 +95,7 @@ func (b *gauged) Commit(ctx context.Context) []mail.Report {
 			well++
 			continue
 		}
+		b.s.unsettle()
 		for _, x := range r {
 			cause = cmpOr(cause, x.Err)
 		}
@@ -128,6 +129,12 @@ func (s *session) waste(n int64) {
 func (s *session) take(uid mail.UID) {
 	s.mu.Lock()
 	s.done = append(s.done, uid)
+	s.mu.Unlock()
+}
+
+func (s *session) unsettle() {
+	s.mu.Lock()
+	s.unsettled = true
 	s.mu.Unlock()
 }
 

@@ -52,6 +52,9 @@ func (s *session) judge(ctx context.Context, err error) {
 	if s.open != nil && t == nil && s.state.Met.IsZero() {
 		s.state.Met = now
 	}
+	if t == nil && !s.again {
+		s.glanced(now)
+	}
 	struck := s.broke(ctx, t)
 	switch {
 	case struck && s.only == "":
@@ -156,6 +159,8 @@ func (s *session) aside(ctx context.Context, a Aside) (tries int, since time.Tim
 	if err != nil {
 		s.refuse(err)
 	}
+	s.asides++
+	s.look = earlier(s.look, a.Next)
 	return tries, since, err
 }
 

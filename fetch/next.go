@@ -27,6 +27,14 @@ type State struct {
 	// Bare: it gives no headers before bodies, so nobody is asked before a body is fetched.
 	Bare     bool                 `json:"bare,omitempty"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
+
+	// Glance is how the server described the maildrop when everything in it was dealt with; "" if it never was,
+	// or cannot be described.
+	Glance string    `json:"glance,omitempty"`
+	Listed time.Time `json:"listed,omitzero"` // the last full listing
+	Size   int       `json:"size,omitempty"`  // messages in it
+	Lists  string    `json:"lists,omitempty"` // Drop.Lists then
+	Look   time.Time `json:"look,omitzero"`   // when what was set aside is looked at again
 }
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.

@@ -64,6 +64,7 @@ type entry struct {
 	session *session   // that runs
 	told    int        // messages that were told last to wait; -1: none were
 	later   []part     // what the visit under way has left for sessions of their own
+	relook  bool       // somebody changed marks while a session runs
 	changed bool       // the drop was replaced while a session runs
 	gone    bool       // taken out of the configuration while a session runs
 	waiting []*request // Poll calls for which a visit has to begin

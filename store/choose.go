@@ -236,6 +236,9 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 			q.memory.aside(l.Account, u)
 			if a.Settings == l.Settings && a.Next.After(now) && marks[i].Mark == Unseen {
 				all.Aside = append(all.Aside, a)
+				if all.Next.IsZero() || a.Next.Before(all.Next) {
+					all.Next = a.Next
+				}
 				continue
 			}
 		}

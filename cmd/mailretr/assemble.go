@@ -375,7 +375,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
 		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
-		Policy: p, First: fetch.First{New: m.First.Mode == conf.FirstNew},
+		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) },
 	}
 	if m.First.Mode == conf.FirstSince {

@@ -119,6 +119,9 @@ func seenChange(h *House, out *stream, r *http.Request) error {
 	default:
 		err = h.Queue.Accept(r.Context(), account)
 	}
+	if err == nil && !q.DryRun {
+		err = h.Poller.Relook(r.Context(), q.Maildrop)
+	}
 	if err != nil {
 		return err
 	}
