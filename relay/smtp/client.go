@@ -59,7 +59,7 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 			break
 		}
 		f = a.run(ctx, s)
-		c.settle(s, a, f)
+		c.settle(ctx, s, a, f)
 		if f == nil || !reused || !a.again(ctx, f) {
 			break
 		}
@@ -70,10 +70,12 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 }
 
 // settle decides what becomes of the connection after a transaction that ended with f.
-func (c *Client) settle(s *session, a *attempt, f *failure) {
+func (c *Client) settle(ctx context.Context, s *session, a *attempt, f *failure) {
 	mine := f != nil && a.open && a.mine(f) // it is as good as before
 	switch {
 	case f != nil && !mine && (f.op == mail.OpBody || f.reply.over()):
+		c.drop(s)
+	case !s.caughtUp(ctx):
 		c.drop(s)
 	case f != nil && f.reply.refusesUs():
 		c.retire(s) // the next attempt shall log in anew

@@ -31,7 +31,7 @@ func (a *attempt) mine(f *failure) bool {
 func (a *attempt) run(ctx context.Context, s *session) *failure {
 	stop := s.Watch(ctx)
 	defer func() { stop() }()
-	ready, f := a.mail(s)
+	ready, f := a.mail(ctx, s)
 	if f != nil {
 		a.fail(ctx, ready, f)
 		return f
@@ -67,7 +67,7 @@ func (a *attempt) run(ctx context.Context, s *session) *failure {
 }
 
 // mail says MAIL. It returns those who can be asked at this server; the others have failed.
-func (a *attempt) mail(s *session) ([]int, *failure) {
+func (a *attempt) mail(ctx context.Context, s *session) ([]int, *failure) {
 	size := a.m.Content.Size()
 	if limit, ok := s.smtp.MaxMessageSize(); ok && limit > 0 && size > int64(limit) {
 		a.all(a.refuse(s, "5.3.4", mail.OfMessage, fmt.Errorf(
@@ -75,10 +75,7 @@ func (a *attempt) mail(s *session) ([]int, *failure) {
 		return nil, nil
 	}
 	ready := a.todo
-	opts := params(&a.m.Envelope, size)
-	if utf8, _ := s.smtp.Extension("SMTPUTF8"); utf8 {
-		opts.UTF8 = a.international(a.todo)
-	} else {
+	if utf8, _ := s.smtp.Extension("SMTPUTF8"); !utf8 {
 		if !a.m.Envelope.Reverse.ASCII() {
 			a.all(a.refuse(s, "5.6.7", mail.OfMessage, errUTF8))
 			return nil, nil
@@ -89,11 +86,20 @@ func (a *attempt) mail(s *session) ([]int, *failure) {
 		return nil, nil
 	}
 	s.SetIdle(s.times.Command)
-	if err := s.smtp.Mail(string(a.m.Envelope.Reverse), opts); err != nil {
+	a.ahead(ctx, s, ready)
+	if err := s.smtp.Mail(string(a.m.Envelope.Reverse), a.params(s)); err != nil {
 		return ready, s.failed(mail.OpMail, s.last(), err)
 	}
 	a.open = true
 	return ready, nil
+}
+
+// params are those of MAIL at this server.
+func (a *attempt) params(s *session) *gosmtp.MailOptions {
+	o := params(&a.m.Envelope, a.m.Content.Size())
+	utf8, _ := s.smtp.Extension("SMTPUTF8")
+	o.UTF8 = utf8 && a.international(a.todo)
+	return o
 }
 
 var errUTF8 = errors.New("the address is not ASCII, and the server does not offer SMTPUTF8")
@@ -142,7 +148,7 @@ func (a *attempt) recipients(s *session, ready []int) (accepted []int, asked int
 		if f.reply.over() || x.Scope == mail.OfLane {
 			return accepted, n, f
 		}
-		if x.Scope == mail.OfSession {
+		if x.Scope == mail.OfSession && len(s.sent) == 0 { // else the others were asked already
 			a.each(ready[n:], x)
 			return accepted, n, nil
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,12 +100,13 @@ func TestS9_EachStage(t *testing.T) {
 		"cut":   {Cut: true},
 		"reset": {Reset: true},
 	}
-	for _, stage := range stages {
+	for i := range len(stages) * len(ways) {
+		stage, way := stages[i%len(stages)], slices.Sorted(maps.Keys(ways))[i/len(stages)]
 		for name, a := range answers {
-			t.Run(stage+" "+name, func(t *testing.T) {
-				mta := relaytest.New(t, relaytest.Script{Answer: relaytest.At(stage, a)})
+			t.Run(stage+" "+name+" "+way, func(t *testing.T) {
+				mta := relaytest.New(t, relaytest.Script{Offers: ways[way].offers, Answer: relaytest.At(stage, a)})
 				c := client(t, nil, mta)
-				r := c.Deliver(t.Context(), message("x@y.example", "z@y.example"))
+				r := c.Deliver(t.Context(), ways[way].message("x@y.example", "z@y.example"))
 				lane := stage == relaytest.Connect || stage == "EHLO"
 				want := mail.Deferred
 				if name == "550" && !lane {
@@ -267,7 +270,7 @@ func TestS9_TheyRefuseUsInTheMiddle(t *testing.T) {
 }
 
 func TestTooManyRecipients(t *testing.T) {
-	mta := relaytest.New(t, relaytest.Script{Answer: func(s relaytest.Step) relaytest.Answer {
+	mta := relaytest.New(t, relaytest.Script{Offers: lockstep, Answer: func(s relaytest.Step) relaytest.Answer {
 		if s.Verb == "RCPT" && s.Rcpt >= 3 {
 			return relaytest.Answer{Reply: "452 4.5.3 too many recipients"}
 		}
