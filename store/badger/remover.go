@@ -10,15 +10,16 @@ import (
 
 // A remover unlinks the files of finished records. Only when the directory is durable without them are their
 // removal marks cleared: a file that comes back after a power cut would be taken for mail that lost its
-// record.
+// record. It gathers them for a second: a wake-up for each would cost more than the removal.
 type remover struct {
 	e *Engine
 
-	mu   sync.Mutex
-	todo []mail.ID
-	wake chan struct{}
-	quit chan struct{}
-	done chan struct{}
+	mu    sync.Mutex
+	todo  []mail.ID
+	timer *time.Timer // runs while there is something to do
+	full  chan struct{}
+	quit  chan struct{}
+	done  chan struct{}
 }
 
 const (
@@ -28,7 +29,9 @@ const (
 
 func (r *remover) start(e *Engine) {
 	r.e = e
-	r.wake, r.quit, r.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	r.full, r.quit, r.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	r.timer = time.NewTimer(clearAfter)
+	r.timer.Stop()
 	go r.run()
 }
 
@@ -38,10 +41,17 @@ func (r *remover) add(ids []mail.ID) {
 		return
 	}
 	r.mu.Lock()
+	if len(r.todo) == 0 {
+		r.timer.Reset(clearAfter)
+	}
 	r.todo = append(r.todo, ids...)
+	full := len(r.todo) >= clearAtOnce
 	r.mu.Unlock()
+	if !full {
+		return
+	}
 	select {
-	case r.wake <- struct{}{}:
+	case r.full <- struct{}{}:
 	default:
 	}
 }
@@ -50,6 +60,7 @@ func (r *remover) take() (ids []mail.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ids, r.todo = r.todo, nil
+	r.timer.Stop()
 	return ids
 }
 
@@ -64,30 +75,21 @@ func (r *remover) stop() {
 
 func (r *remover) run() {
 	defer close(r.done)
-	var gone []mail.ID // unlinked, marks not yet cleared
-	timer := time.NewTimer(clearAfter)
-	timer.Stop()
 	for {
 		select {
-		case <-r.wake:
-			if len(gone) == 0 {
-				timer.Reset(clearAfter)
-			}
-			gone = r.unlink(r.take(), gone)
-			if len(gone) < clearAtOnce {
-				continue
-			}
-		case <-timer.C:
+		case <-r.full:
+		case <-r.timer.C:
 		case <-r.quit:
-			r.clear(r.unlink(r.take(), gone))
+			r.clear(r.unlink(r.take()))
 			return
 		}
-		r.clear(gone)
-		gone = gone[:0]
+		r.clear(r.unlink(r.take()))
 	}
 }
 
-func (r *remover) unlink(ids, gone []mail.ID) []mail.ID {
+// unlink returns those that are gone.
+func (r *remover) unlink(ids []mail.ID) []mail.ID {
+	gone := ids[:0]
 	for _, id := range ids {
 		if err := r.e.unlink(id); err != nil {
 			r.e.alarm(mail.OpStore, fmt.Sprintf("the file of %s, which is finished, could not be removed", id), err)
