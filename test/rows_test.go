@@ -52,6 +52,7 @@ var rows = []struct{ id, what string }{
 	{"H1", "links in the state directory"},
 	{"H2", "permissions"},
 	{"H3", "secrets where they can be read"},
+	{"H7", "a server's name that leads inside"},
 	{"H10", "YAML"},
 }
 

@@ -5,12 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // MaxLine bounds a status line or a line of a listing, in octets with its end.
@@ -57,18 +60,34 @@ type Conn struct {
 // New wraps a connection that is already there, for tests. With Implicit it shakes hands first. The caller's
 // connection is closed when New fails.
 func New(ctx context.Context, raw net.Conn, o Options) (*Conn, error) {
-	l := &line{Conn: raw, meter: o.Meter, reply: or(o.Reply, 5*time.Minute)}
+	c := wrap(raw, o)
+	if err := c.begin(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func wrap(raw net.Conn, o Options) *Conn {
+	l := &line{Conn: raw, meter: o.Meter, reply: or(o.Reply, 5*time.Minute), gone: make(chan struct{}),
+		get: newShare(o.Shapers, func(s *Shaper) *rate.Limiter { return s.down }),
+		put: newShare(o.Shapers, func(s *Shaper) *rate.Limiter { return s.up })}
 	l.idle.Store(int64(or(o.Idle, time.Minute)))
 	c := &Conn{opts: o, line: l, top: l}
 	c.br = bufio.NewReaderSize(source{c}, MaxLine)
 	c.trace = newTrace(o, c)
-	if o.TLS.Mode != Implicit {
-		return c, nil
+	return c
+}
+
+// begin shakes hands where that comes first. The connection is closed when it fails.
+func (c *Conn) begin(ctx context.Context) error {
+	if c.opts.TLS.Mode != Implicit {
+		return nil
 	}
-	if err := c.secure(ctx); err != nil {
-		return nil, err
+	if n := c.br.Buffered(); n > 0 { // behind the answer of a proxy
+		c.Close()
+		return c.insecure(fmt.Errorf("%d octets came before the handshake", n))
 	}
-	return c, nil
+	return c.secure(ctx)
 }
 
 // Gate sets what Read hands out from now on.

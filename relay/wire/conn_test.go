@@ -217,14 +217,14 @@ func TestEndIsEOF(t *testing.T) {
 
 func TestDialErrorsSayWhatWasTried(t *testing.T) {
 	_, err := Dial(t.Context(), Options{Address: "127.0.0.1:1", TLS: TLS{Mode: Plain}})
-	if err == nil || err.Error() != "connecting to 127.0.0.1:1: connect: connection refused" {
+	if err == nil || err.Error() != "connecting to 127.0.0.1:1: connection refused" {
 		t.Errorf("%v", err)
 	}
 	_, err = Dial(t.Context(), Options{Address: "mail.invalid:25", DialContext: func(context.Context, string, string) (
 		net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Name: "mail.invalid", Err: "no such host"}}
 	}})
-	if err == nil || !strings.HasPrefix(err.Error(), "looking up mail.invalid: ") {
+	if err == nil || err.Error() != "looking up mail.invalid: no such host" {
 		t.Errorf("%v", err)
 	}
 }

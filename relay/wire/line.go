@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,8 +41,12 @@ type line struct {
 	idle     atomic.Int64 // time.Duration
 	reply    time.Duration
 
-	in, out pace
-	polling bool // Read returns os.ErrDeadlineExceeded rather than waiting; of the reading goroutine
+	in, out   pace
+	get, put  share         // of the shapers
+	held      atomic.Int64  // time.Duration spent waiting for turns
+	gone      chan struct{} // closed by abort
+	closeGone sync.Once
+	polling   bool // Read returns os.ErrDeadlineExceeded rather than waiting; of the reading goroutine
 
 	cause atomic.Pointer[error] // why it was aborted, or how it failed first
 }
@@ -91,7 +96,10 @@ func (l *line) Read(p []byte) (int, error) {
 		if ok, err := readable(l.Conn); err == nil && !ok {
 			return 0, os.ErrDeadlineExceeded
 		}
+	} else {
+		l.turn(&l.get)
 	}
+	p = l.get.cut(p)
 	for {
 		if l.cause.Load() != nil {
 			return 0, l.failed("reading", nil)
@@ -102,6 +110,7 @@ func (l *line) Read(p []byte) (int, error) {
 			return 0, l.failed("reading", err)
 		}
 		n, err := l.Conn.Read(p)
+		l.get.spend(n)
 		l.down.Add(int64(n))
 		if l.meter != nil {
 			l.meter.Down.Add(int64(n))
@@ -129,11 +138,13 @@ func (l *line) Write(p []byte) (int, error) {
 		if l.cause.Load() != nil {
 			return done, l.failed("writing", nil)
 		}
+		l.turn(&l.put)
 		began := time.Now()
 		if err := l.Conn.SetWriteDeadline(began.Add(l.limit(&l.out))); err != nil {
 			return done, l.failed("writing", err)
 		}
-		n, err := l.Conn.Write(p[done:])
+		n, err := l.Conn.Write(l.put.cut(p[done:]))
+		l.put.spend(n)
 		done += n
 		l.up.Add(int64(n))
 		if l.meter != nil {
@@ -166,5 +177,6 @@ func (l *line) abort(err error) error {
 		err = net.ErrClosed
 	}
 	l.cause.CompareAndSwap(nil, &err)
+	l.closeGone.Do(func() { close(l.gone) })
 	return l.Conn.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 )
@@ -54,7 +55,18 @@ type Options struct {
 	Idle      time.Duration // for a single read or write to make progress, 60 s; SMTP sets it per step
 	Reply     time.Duration // for a line or reply to be whole once it has begun, 5 min: a trickle ends here
 
-	// DialContext replaces the dialler, in tests and for proxies. nil: a net.Dialer with keep-alive.
+	// How the server is reached; the zero values mean: directly.
+	Proxy      *Proxy        // asked to connect to Address; the address that is dialled is the proxy's
+	Source     netip.Addr    // local address of what is dialled
+	Command    []string      // a program whose standard input and output are the connection; nothing is dialled
+	Before     []string      // a program that has to end well before the server is reached
+	BeforeWait time.Duration // for it, 1 min
+	Policy     *Policy       // which addresses may be dialled; nil: all
+	Resolver   *net.Resolver // nil: the system's
+
+	Shapers []*Shaper // rates to keep to: the line's, the maildrop's
+
+	// DialContext replaces the dialler, in tests. nil: a net.Dialer with keep-alive.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Trace  *slog.Logger // gets each line at debug level, secrets masked; nil: no trace

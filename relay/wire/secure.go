@@ -38,10 +38,8 @@ func (c *Conn) secure(ctx context.Context) error {
 		c.Close()
 		return c.insecure(err)
 	}
-	limit := or(c.opts.Handshake, 30*time.Second)
-	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done within %v: %w", limit,
-		os.ErrDeadlineExceeded))
-	defer cancel()
+	limited, stop := c.line.bounded(ctx, or(c.opts.Handshake, 30*time.Second))
+	defer stop()
 	c.line.in.mode = quiet
 	t := tls.Client(c.line, config)
 	err = t.HandshakeContext(limited)

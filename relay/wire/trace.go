@@ -112,10 +112,14 @@ func (s *splitter) add(p []byte, show func(string)) {
 	}
 }
 
-// text escapes what could change a terminal or a log.
+// printable escapes what could change a terminal or a log, and cuts behind max octets.
+func printable(b []byte, max int) string {
+	q := strconv.QuoteToGraphic(string(b[:min(len(b), max)]))
+	return q[1 : len(q)-1]
+}
+
 func (s *splitter) text() string {
-	q := strconv.QuoteToGraphic(string(chomp(s.line)))
-	q = q[1 : len(q)-1]
+	q := printable(chomp(s.line), shown)
 	if s.more > 2 {
 		q += " (and " + strconv.Itoa(s.more) + " octets)"
 	}

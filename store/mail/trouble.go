@@ -50,7 +50,8 @@ func (t *Trouble) Error() string {
 	if t.Err != nil {
 		cause = Printable(t.Err.Error(), 512)
 	}
-	if t.Reply == "" && t.Server != "" && strings.Contains(cause, t.Server) {
+	says := strings.Contains(cause, t.Server) || strings.HasPrefix(cause, "looking up "+host(t.Server)+":")
+	if t.Reply == "" && t.Server != "" && says {
 		return cause // it says itself what was done, and where
 	}
 	var b strings.Builder
@@ -65,6 +66,14 @@ func (t *Trouble) Error() string {
 		fmt.Fprintf(&b, ": %s", cause)
 	}
 	return b.String()
+}
+
+// host is a server without its port.
+func host(server string) string {
+	if i := strings.LastIndexByte(server, ':'); i > 0 {
+		return server[:i]
+	}
+	return server
 }
 
 // Unwrap returns the cause.
