@@ -367,3 +367,33 @@ func TestDestinationTLS(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+func TestAuth(t *testing.T) {
+	for auth, want := range map[string]string{
+		"auto": "", "scram-sha-256": "", "scram-sha-1-plus": "", "xoauth2": "", "login": "",
+		"apop": "of POP3 only", "external": "shows a certificate", "ntlm": "is not known",
+	} {
+		c := good(t)
+		c.Maildrops[0].Auth = auth
+		problems := c.Validate()
+		if want == "" && len(problems) > 0 || want != "" && (len(problems) != 1 || !strings.Contains(problems[0].Text, want)) {
+			t.Errorf("%s: %v", auth, problems)
+		}
+	}
+	c := good(t)
+	m := &c.Maildrops[0]
+	m.Auth, m.Password, m.TLS.Cert, m.TLS.Key = "external", Secret{}, "/c.pem", "/k.pem"
+	if problems := c.Validate(); len(problems) > 0 {
+		t.Errorf("external with a certificate needs no password: %v", problems)
+	}
+	m.Auth = "plain"
+	if problems := c.Validate(); len(problems) != 1 || problems[0].Text != "password is missing" {
+		t.Error(problems)
+	}
+	c = good(t)
+	mustURL(&c.Maildrops[1], "pop3://b@h.example")
+	c.Maildrops[1].Auth, c.Maildrops[1].TLS.Mode = "scram-sha-256-plus", ModeNone
+	if problems := c.Validate(); !strings.Contains(fmt.Sprint(problems), "binds the login to TLS") {
+		t.Error(problems)
+	}
+}

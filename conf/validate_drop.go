@@ -47,19 +47,31 @@ func (v *validator) server(m *Maildrop) {
 	if m.Host != "" {
 		v.need(m.At, "user", m.User, "write it into the url (imaps://user@host), or as user:")
 	}
-	if !m.Password.Given() {
+	v.access(m)
+	v.folders(m)
+}
+
+// ways are the values of auth.
+var ways = []string{"auto", "password", "plain", "login", "cram-md5", "scram-sha-1", "scram-sha-256", "scram-sha-1-plus",
+	"scram-sha-256-plus", "external", "oauthbearer", "xoauth2", "apop"}
+
+// access checks how to log in, and with what.
+func (v *validator) access(m *Maildrop) {
+	v.secret(m.At, m.Password)
+	v.one(m.At, "auth", m.Auth, ways...)
+	if !m.Password.Given() && m.Auth != "external" {
 		v.fail(m.At.Of("password"), "write e.g. password: {file: /etc/mailretr/"+m.Name+".pass}",
 			"password is missing")
 	}
-	v.secret(m.At, m.Password)
-	v.one(m.At, "auth", m.Auth, "auto", "password", "plain", "login", "apop")
 	switch {
 	case m.Auth == "apop" && m.Protocol == "imap":
 		v.fail(m.At.Of("auth"), "remove it", "auth: apop is of POP3 only")
-	case m.Auth == "login" && m.Protocol == "pop3":
-		v.fail(m.At.Of("auth"), "write auth: password", "auth: login is of IMAP only")
+	case m.Auth == "external" && m.TLS.Cert == "":
+		v.fail(m.At.Of("auth"), "write tls: {cert: FILE, key: FILE}",
+			"auth: external shows a certificate, and none is named")
+	case strings.HasSuffix(m.Auth, "-plus") && m.TLS.Mode == ModeNone:
+		v.fail(m.At.Of("auth"), "remove tls: none", "auth: %s binds the login to TLS", m.Auth)
 	}
-	v.folders(m)
 }
 
 func (v *validator) folders(m *Maildrop) {

@@ -6,11 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 
 	"mailretr/conf"
 	"mailretr/fetch/imap"
 	"mailretr/fetch/pop3"
 	"mailretr/relay"
+	"mailretr/relay/sasl"
 	"mailretr/relay/smtp"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
@@ -65,10 +67,9 @@ func undeliverable(c *conf.Config) (list []conf.Problem) {
 }
 
 func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
-	auth := map[string]pop3.Auth{"password": pop3.UserPass, "login": pop3.UserPass, "apop": pop3.APOP, "plain": pop3.Plain}
 	o := pop3.Options{
-		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: auth[m.Auth],
-		Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
+		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, pop3.UserPass),
+		Token: tokenOf(m), Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
 	}
 	if m.After.Act == conf.Delete {
 		o.After = pop3.Delete
@@ -77,15 +78,33 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 }
 
 func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
-	auth := map[string]imap.Auth{"password": imap.Login, "login": imap.Login, "plain": imap.Plain}
 	o := imap.Options{
-		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: auth[m.Auth], Folders: m.Folders,
+		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
+		Token: tokenOf(m), Folders: m.Folders,
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe,
 	}
 	if m.After.Act == conf.Delete {
 		o.After = imap.Delete
 	}
 	return remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
+}
+
+// authOf is the way to log in, in the words of the kinds: "" for the strongest, native for user and password in the
+// protocol's own commands, else the name of a mechanism.
+func authOf[A ~string](m *conf.Maildrop, native A) A {
+	switch m.Auth {
+	case "auto":
+		return ""
+	case "password":
+		return native
+	}
+	return A(strings.ToUpper(m.Auth))
+}
+
+// tokenOf says whether the secret is an access token.
+func tokenOf(m *conf.Maildrop) bool {
+	mechanism, _ := sasl.Named(m.Auth)
+	return mechanism.Token()
 }
 
 func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay.Connection, error) {

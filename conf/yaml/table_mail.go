@@ -20,8 +20,10 @@ var maildrop = []option[conf.Maildrop]{
 		doc: "The user, if it is not in the url.",
 	},
 	password(func(m *conf.Maildrop) *conf.Secret { return &m.Password }, "{env: JACO_PASSWORD}"),
-	text("auth", "How to log in: auto, password (USER/PASS, LOGIN), plain (SASL), login (IMAP), apop (POP3; "+
-		"never chosen by auto).", "auto", func(m *conf.Maildrop) *string { return &m.Auth }).rare(),
+	text("auth", "How to log in: auto (the strongest that the server offers), password (USER and PASS, or LOGIN), "+
+		"plain, login, cram-md5, scram-sha-1, scram-sha-256, the same with -plus, external (the certificate of tls:), "+
+		"oauthbearer or xoauth2 (the password is an access token then), apop (POP3; never chosen by auto).", "auto",
+		func(m *conf.Maildrop) *string { return &m.Auth }).rare(),
 	security(func(m *conf.Maildrop) *conf.TLS { return &m.TLS }),
 	list("to", "Who gets the mail: one address or a list.", "jaco@example.org",
 		func(m *conf.Maildrop) *[]string { return &m.To }),

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH PLAIN (RFC 5034).
+// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH (RFC 5034, see [SASL]).
 // It keeps the semantics of a maildrop: a session sees the messages that were there at its login, and
 // deletions count at QUIT. It answers one command after the other and reads the next only when its answer
 // is written, as a server with little memory does. Set the fields before the first connection; make it with
@@ -20,6 +20,8 @@ import (
 type POP3 struct {
 	User, Password string   // "jaco" and "secret" unless changed
 	Caps           []string // lines of CAPA; nil: -ERR. STLS goes once TLS is there
+	Token          string   // access token of OAUTHBEARER and XOAUTH2
+	Broken         bool     // see SASL
 	Greeting       string   // text behind +OK; a timestamp makes APOP known
 	NoUIDL, NoTOP  bool
 	TLS            *tls.Config // for STLS, or from the first octet with Implicit

@@ -90,16 +90,36 @@ func (c *POP3Conn) apop(arg string) {
 
 func (c *POP3Conn) auth(arg string) {
 	mech, initial, given := strings.Cut(arg, " ")
-	if mech != "PLAIN" {
+	known := SASL{User: c.Server.User, Password: c.Server.Password, Token: c.Server.Token, Broken: c.Server.Broken}
+	server := known.Server(mech)
+	if server == nil {
 		c.Say("-ERR no such mechanism")
 		return
 	}
-	if !given {
-		c.Say("+ ")
-		initial, _ = c.Read()
+	var response []byte
+	if given {
+		response, _ = base64.StdEncoding.DecodeString(strings.TrimPrefix(initial, "="))
 	}
-	b, err := base64.StdEncoding.DecodeString(initial)
-	c.login(err == nil && string(b) == "\x00"+c.Server.User+"\x00"+c.Server.Password)
+	for {
+		challenge, done, err := server.Next(response)
+		if done || err != nil {
+			c.login(err == nil)
+			return
+		}
+		c.Say("+ " + base64.StdEncoding.EncodeToString(challenge))
+		line, ok := c.Read()
+		if !ok || line == "*" {
+			c.Say("-ERR broken off")
+			return
+		}
+		if response, err = base64.StdEncoding.DecodeString(line); err != nil {
+			c.Say("-ERR no base64")
+			return
+		}
+		if response == nil {
+			response = []byte{}
+		}
+	}
 }
 
 // Quit makes the deletions of the session count; it says nothing.

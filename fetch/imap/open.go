@@ -8,7 +8,6 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
-	"github.com/emersion/go-sasl"
 
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
@@ -53,6 +52,11 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	if err != nil {
 		return err
 	}
+	if !preauth {
+		if greeting, preauth, err = s.authenticate(ctx, conn, greeting); err != nil {
+			return err
+		}
+	}
 	s.line = newLine(conn, s.o.Dial.Idle)
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(chatter)
@@ -67,7 +71,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 		return s.trouble(mail.OpGreeting, err)
 	}
 	if !preauth {
-		if err := s.login(ctx); err != nil {
+		if err := s.login(); err != nil {
 			return err
 		}
 	}
@@ -86,34 +90,10 @@ func (s *session) capabilities(op mail.Op) (goimap.CapSet, error) {
 	return nil, s.trouble(op, errors.New("the server does not say what it can do"))
 }
 
-// login tries one way, once: a second try with the same password only helps to lock the account.
-func (s *session) login(ctx context.Context) error {
-	caps, err := s.capabilities(mail.OpGreeting)
-	if err != nil {
-		return err
-	}
-	password, err := s.o.Password(ctx)
-	if err == nil {
-		err = clean("password", password)
-	}
-	if err == nil && password == "" {
-		err = errors.New("the password is empty")
-	}
-	if err != nil {
-		return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Server: s.server(), Err: err,
-			Hint: "The password could not be read here; the server was not asked."}
-	}
-	way, err := s.mechanism(caps, password)
-	if err != nil {
-		return err
-	}
+// login sends the LOGIN command, once: a second try with the same password only helps to lock the account.
+func (s *session) login() error {
+	password := s.password
 	defer s.line.begin(chatter)()
-	if way == Plain {
-		s.line.Mask(true)
-		err = s.c.Authenticate(sasl.NewPlainClient("", s.o.User, password))
-		s.line.Mask(false)
-		return redact(s.trouble(mail.OpLogin, err), password)
-	}
 	s.line.Mask(true)
 	cmd := s.c.Login(s.o.User, password)
 	s.line.Mask(false)
@@ -127,33 +107,6 @@ func (s *session) login(ctx context.Context) error {
 		return redact(s.trouble(mail.OpLogin, err), password)
 	}
 	return nil
-}
-
-// mechanism chooses the way to log in. Without TLS neither hides the password, so there is nothing to be
-// talked down to: a connection that has to be secure is, at this point.
-func (s *session) mechanism(caps goimap.CapSet, password string) (Auth, error) {
-	plain := caps.Has(goimap.AuthCap(sasl.Plain))
-	login := !caps.Has(goimap.CapLoginDisabled)
-	switch s.o.Auth {
-	case Login:
-		plain = false
-	case Plain:
-		login = false
-	}
-	ascii := strings.IndexFunc(s.o.User+password, func(r rune) bool { return r > 0x7e }) < 0
-	switch {
-	case login && (ascii || !plain):
-		return Login, nil
-	case plain:
-		return Plain, nil
-	case !s.line.Secure():
-		return 0, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Insecure, Server: s.server(),
-			Err:  errors.New("the server allows no login on a plain connection"),
-			Hint: "Configure TLS. No password was sent."}
-	}
-	return 0, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Server: s.server(),
-		Err:  errors.New("the server offers no way to log in that we have"),
-		Hint: "It may want OAuth; ask the provider for a password for programs."}
 }
 
 // redact takes the password out of what the server said: some quote the command they refuse.

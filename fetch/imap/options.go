@@ -8,17 +8,18 @@ import (
 	"strings"
 	"time"
 
+	"mailretr/relay/sasl"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
 
-// An Auth says how to log in.
-type Auth uint8
+// An Auth says how to log in: one of these, or any of the mechanisms of relay/sasl.
+type Auth string
 
 const (
-	Auto  Auth = iota // LOGIN, or AUTHENTICATE PLAIN where LOGIN is disabled or the password is not ASCII
-	Login             // the LOGIN command
-	Plain             // AUTHENTICATE PLAIN (RFC 4616)
+	Auto  Auth = ""      // the strongest that the server offers; the LOGIN command is as good as PLAIN
+	Login Auth = "LOGIN" // the LOGIN command
+	Plain Auth = Auth(sasl.Plain)
 )
 
 // An After says what becomes of a message that was settled as done. The zero value destroys nothing.
@@ -35,6 +36,7 @@ type Options struct {
 	User     string
 	Password func(context.Context) (string, error) // asked once per session, when the connection is secure
 	Auth     Auth
+	Token    bool     // Password is an access token of OAuth
 	Folders  []string // as people write them (UTF-8); none means INBOX; collected one after the other
 	After    After
 	Account  mail.Account // "": made from the host of Dial.Address and User
@@ -99,7 +101,7 @@ func (o *Options) check() error {
 	if o.User == "" {
 		return errors.New("no user is configured")
 	}
-	if o.Password == nil {
+	if o.Password == nil && o.Auth != Auth(sasl.External) {
 		return errors.New("no password is configured")
 	}
 	if err := clean("user", o.User); err != nil {

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -26,6 +27,8 @@ type server struct {
 	tls      *tls.Config // offers STARTTLS, or speaks TLS from the start where the client does
 	size     func(*letter) int64
 	implicit bool
+	sasl     fetchtest.SASL // Token and Broken
+	auth     string         // mechanisms; "" means PLAIN
 
 	// on is asked before each command; true means that it has dealt with it.
 	on func(c *client, tag, verb, args string) bool
@@ -174,7 +177,10 @@ func (c *client) capabilities() string {
 	if c.server.tls != nil && !c.secure {
 		return caps + " STARTTLS"
 	}
-	return caps + " AUTH=PLAIN"
+	for _, m := range strings.Fields(cmp.Or(c.auth, "PLAIN")) {
+		caps += " AUTH=" + m
+	}
+	return caps
 }
 
 // command does what a good server does; false ends the connection.
@@ -254,20 +260,39 @@ func (c *client) handshake() bool {
 }
 
 func (c *client) authenticate(tag, args string) bool {
-	_, text, ir := strings.Cut(args, " ")
-	if !ir {
-		c.say("+ \r\n")
-		c.w.Flush()
-		text, _ = c.r.ReadString('\n')
-		text = strings.TrimSpace(text)
-	}
-	b, _ := base64.StdEncoding.DecodeString(text)
-	if string(b) != "\x00jaco\x00secret-canary" {
-		c.say("%s NO [AUTHENTICATIONFAILED] no\r\n", tag)
+	mech, text, ir := strings.Cut(args, " ")
+	known := c.sasl
+	known.User, known.Password = "jaco", "secret-canary"
+	server := known.Server(mech)
+	if server == nil {
+		c.say("%s NO [CANNOT] no such mechanism\r\n", tag)
 		return true
 	}
-	c.say("%s OK [CAPABILITY %s] in\r\n", tag, c.capabilities())
-	return true
+	var response []byte
+	if ir {
+		response, _ = base64.StdEncoding.DecodeString(strings.TrimPrefix(text, "="))
+	}
+	for {
+		challenge, done, err := server.Next(response)
+		switch {
+		case err != nil:
+			c.say("%s NO [AUTHENTICATIONFAILED] no\r\n", tag)
+			return true
+		case done:
+			c.say("%s OK [CAPABILITY %s] in\r\n", tag, c.capabilities())
+			return true
+		}
+		c.say("+ %s\r\n", base64.StdEncoding.EncodeToString(challenge))
+		c.w.Flush()
+		text, _ := c.r.ReadString('\n')
+		if response, err = base64.StdEncoding.DecodeString(strings.TrimRight(text, "\r\n")); err != nil {
+			c.say("%s BAD no base64\r\n", tag)
+			return true
+		}
+		if response == nil {
+			response = []byte{}
+		}
+	}
 }
 
 func (c *client) open(tag, verb, name string) bool {

@@ -26,6 +26,8 @@ type session struct {
 	early   flight // what was asked together with the login
 	busy    bool   // something was there to be fetched
 
+	password string // of the LOGIN command
+
 	wg sync.WaitGroup // the goroutines that take data
 
 	mu       sync.Mutex

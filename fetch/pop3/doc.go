@@ -1,5 +1,5 @@
 // Package pop3 collects mail from a maildrop by POP3: RFC 1939, with CAPA and response codes (RFC 2449, RFC
-// 3206), STLS (RFC 2595) and AUTH PLAIN (RFC 5034).
+// 3206), STLS (RFC 2595) and AUTH (RFC 5034; the mechanisms are in relay/sasl).
 //
 // It promises that no credential leaves in plain text unless the configuration says so, that a body which
 // was cut is never taken for a whole one, that DELE is sent only for what [mail.Report.Done] says or

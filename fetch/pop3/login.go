@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"mailretr/relay/sasl"
 	"mailretr/store/mail"
 )
 
@@ -106,37 +107,57 @@ func (s *session) capa(into *caps) turn {
 	}}
 }
 
-// auth returns the turns of the login.
+// auth returns the turns of the login; one that is an exchange of challenges is made here.
 func (s *session) auth(k *known, greeting []byte, password string) ([]turn, error) {
 	o := s.opts
-	how := o.Auth
-	if how == Auto && k.Before.has("SASL", "PLAIN") &&
-		(!k.Before.has("USER", "") || strings.ContainsAny(o.User, " \t")) {
-		how = Plain
+	if o.Auth == APOP {
+		return s.apop(greeting, password)
 	}
-	switch how {
-	case APOP:
-		stamp, err := timestamp(greeting)
-		if err != nil {
-			return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Protocol, Server: s.server, Err: err,
-				Hint: "Without a proper timestamp APOP gives the password away; choose TLS."}
-		}
-		sum := md5.Sum([]byte(stamp + password))
-		command := "APOP " + o.User + " " + hex.EncodeToString(sum[:])
-		return []turn{{command, true, s.accepted, nil}}, nil
-	case Plain:
-		secret := base64.StdEncoding.EncodeToString([]byte("\x00" + o.User + "\x00" + password))
-		read := func() error { return s.continued(secret) }
-		// RFC 2449, 4: a command has at most 255 octets.
-		if command := "AUTH PLAIN " + secret; len(command) <= 253 {
-			return []turn{{command, true, read, nil}}, nil
-		}
-		return []turn{{"AUTH PLAIN", false, read, nil}}, nil
+	r := s.request(k, password)
+	m, err := r.Choose()
+	if err != nil {
+		return nil, mail.TroubleOf(mail.OpLogin, s.server, placed(err, s.server))
 	}
-	return []turn{
-		{"USER " + o.User, false, s.accepted, nil},
-		{"PASS " + password, true, s.accepted, nil},
-	}, nil
+	if m == "" {
+		return []turn{
+			{"USER " + o.User, false, s.accepted, nil},
+			{"PASS " + password, true, s.accepted, nil},
+		}, nil
+	}
+	e, err := r.Begin(m)
+	switch {
+	case err != nil:
+		return nil, placed(err, s.server)
+	case m == sasl.Plain:
+		return s.plain(e)
+	}
+	return nil, s.exchange(e, m)
+}
+
+// apop is RFC 1939, 7.
+func (s *session) apop(greeting []byte, password string) ([]turn, error) {
+	stamp, err := timestamp(greeting)
+	if err != nil {
+		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Protocol, Server: s.server, Err: err,
+			Hint: "Without a proper timestamp APOP gives the password away; choose TLS."}
+	}
+	sum := md5.Sum([]byte(stamp + password))
+	command := "APOP " + s.opts.User + " " + hex.EncodeToString(sum[:])
+	return []turn{{command, true, s.accepted, nil}}, nil
+}
+
+// plain is one turn, which may leave together with others.
+func (s *session) plain(e *sasl.Exchange) ([]turn, error) {
+	_, initial, err := e.Start()
+	if err != nil {
+		return nil, mail.TroubleOf(mail.OpLogin, s.server, err)
+	}
+	secret := base64.StdEncoding.EncodeToString(initial)
+	read := func() error { return s.continued(secret) }
+	if command := "AUTH PLAIN " + secret; len(command) <= maxCommand {
+		return []turn{{command, true, read, nil}}, nil
+	}
+	return []turn{{"AUTH PLAIN", false, read, nil}}, nil
 }
 
 // accepted reads the reply to a step of the login.

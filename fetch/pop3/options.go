@@ -3,9 +3,11 @@ package pop3
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
+	"mailretr/relay/sasl"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -16,6 +18,7 @@ type Options struct {
 	User     string
 	Password func(context.Context) (string, error) // asked at each login
 	Auth     Auth
+	Token    bool // Password is an access token of OAuth
 	After    After
 	Name     string       // of the maildrop in the configuration, for Origin
 	Account  mail.Account // identity of its contents, for Origin
@@ -28,15 +31,15 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// An Auth is a way to log in. There is no falling back from one to another in a session: a refused login
-// counts against us at the server.
-type Auth uint8
+// An Auth is a way to log in: one of these, or any of the mechanisms of relay/sasl. There is no falling back from one
+// to another in a session: a refused login counts against us at the server.
+type Auth string
 
 const (
-	Auto     Auth = iota // USER and PASS; AUTH PLAIN where the server says that it has only that
-	UserPass             // USER and PASS
-	APOP                 // a digest of the password (MD5); never chosen by itself
-	Plain                // AUTH PLAIN
+	Auto     Auth = ""     // the strongest that the server offers; USER and PASS are as good as AUTH PLAIN
+	UserPass Auth = "USER" // USER and PASS
+	APOP     Auth = "APOP" // a digest of the password (MD5); never chosen by itself
+	Plain    Auth = Auth(sasl.Plain)
 )
 
 // An After says what becomes of a message upstream once it is settled.
@@ -91,20 +94,28 @@ func (o *Options) now() time.Time {
 // credentials resolves the password and checks what will be written into commands: a line end in it would
 // begin a command of its own.
 func (o *Options) credentials(ctx context.Context) (password string, err error) {
-	if o.Password == nil {
+	without := o.Auth == Auth(sasl.External)
+	switch {
+	case without:
+	case o.Password == nil:
 		return "", errors.New("no password is configured")
+	default:
+		if password, err = o.Password(ctx); err != nil {
+			return "", err
+		}
 	}
-	if password, err = o.Password(ctx); err != nil {
-		return "", err
+	most := 1024
+	if o.Token {
+		most = 64 << 10
 	}
 	for _, x := range []struct{ what, s string }{{"user name", o.User}, {"password", password}} {
 		switch {
-		case x.s == "":
+		case x.s == "" && !(without && x.what == "password"):
 			return "", errors.New("the " + x.what + " is empty")
 		case strings.ContainsAny(x.s, "\r\n\x00"):
 			return "", errors.New("the " + x.what + " contains a line end or NUL")
-		case len(x.s) > 1024:
-			return "", errors.New("the " + x.what + " is longer than 1024 octets")
+		case len(x.s) > most:
+			return "", fmt.Errorf("the %s is longer than %d octets", x.what, most)
 		}
 	}
 	return password, nil

@@ -193,7 +193,7 @@ func TestR18_NoDowngrade(t *testing.T) {
 			t.Errorf("%v: %v", tr.Kind, tr)
 		}
 		if n := s.Count("PASS") + s.Count("APOP") + s.Count("AUTH"); n != 1 {
-			t.Errorf("auth %d: %d attempts: %q", a, n, s.Log())
+			t.Errorf("auth %q: %d attempts: %q", a, n, s.Log())
 		}
 	}
 }
@@ -259,7 +259,7 @@ func TestR20_Credentials(t *testing.T) {
 		o.User, o.Password, o.Auth = s.User, password(s.Password), a
 		d, err := (&Retriever{o}).Open(t.Context())
 		if err != nil {
-			t.Fatalf("auth %d: %v", a, err)
+			t.Fatalf("auth %q: %v", a, err)
 		}
 		d.Close()
 	}

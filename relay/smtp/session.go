@@ -109,7 +109,7 @@ func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) 
 	s := &session{talk: &talk{Conn: conn}, host: o.Address, times: c.o.Times}
 	stop := s.Watch(ctx)
 	defer stop()
-	if f := c.begin(ctx, s, o.TLS.Mode); f != nil {
+	if f := c.begin(ctx, s, o.TLS); f != nil {
 		conn.Close()
 		f.host = o.Address
 		return nil, f
@@ -118,7 +118,7 @@ func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) 
 }
 
 // begin takes the greeting, secures the connection where STARTTLS is the mode, says EHLO and logs in.
-func (c *Client) begin(ctx context.Context, s *session, mode wire.Mode) *failure {
+func (c *Client) begin(ctx context.Context, s *session, secure wire.TLS) *failure {
 	s.Gate(wire.Replies)
 	s.SetIdle(c.o.Times.Greeting)
 	hello, err := s.hear()
@@ -127,7 +127,7 @@ func (c *Client) begin(ctx context.Context, s *session, mode wire.Mode) *failure
 	}
 	s.limits(c.o, slices.Contains(strings.Fields(hello.text), "Exim"))
 	s.SetIdle(c.o.Times.Command)
-	if mode == wire.StartTLS {
+	if secure.Mode == wire.StartTLS {
 		if f := c.startTLS(ctx, s); f != nil {
 			return f
 		}
@@ -144,7 +144,7 @@ func (c *Client) begin(ctx context.Context, s *session, mode wire.Mode) *failure
 	if c.o.User == "" {
 		return nil
 	}
-	return c.login(ctx, s)
+	return c.login(ctx, s, secure)
 }
 
 // limits sets how much the connection may carry.
