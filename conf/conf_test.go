@@ -258,7 +258,8 @@ func TestFirstAndAfter(t *testing.T) {
 			t.Errorf("%s: %v, %v", s, f, err)
 		}
 	}
-	for _, s := range []string{"keep", "delete", "delete after 14d", "move Archive/2026"} {
+	for _, s := range []string{"keep", "seen", "delete", "delete after 14d", "delete above 10M",
+		"delete above 10M after 14d", "move Archive/2026", `flag \Flagged`, "flag $Collected"} {
 		if a, err := ParseAfter(s); err != nil || a.String() != s {
 			t.Errorf("%s: %v, %v", s, a, err)
 		}
@@ -268,7 +269,9 @@ func TestFirstAndAfter(t *testing.T) {
 			t.Errorf("first: %q", s)
 		}
 	}
-	for _, s := range []string{"", "move", "move:", "delete after", "delete after x", "remove", "delete later"} {
+	for _, s := range []string{"", "move", "move:", "delete after", "delete after x", "remove", "delete later", "flag",
+		"seen after 2d", "delete ", "delete above", "delete after 0", "delete after 1d after 2d", "delete above 10M x",
+		"move Old after 14d", "keep above 1M"} {
 		if _, err := ParseAfter(s); err == nil {
 			t.Errorf("after: %q", s)
 		}

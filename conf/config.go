@@ -155,22 +155,6 @@ const (
 	FirstSince                  // collect what is younger than Within
 )
 
-// After says what happens in the maildrop to what was collected. The zero value destroys nothing.
-type After struct {
-	Act    Act
-	Folder string        // of Move
-	Delay  time.Duration // before Delete
-}
-
-// An Act is what is done upstream.
-type Act uint8
-
-const (
-	Keep Act = iota
-	Delete
-	Move
-)
-
 // A Source is another place that configuration comes from.
 type Source struct {
 	At Where `json:"-"`

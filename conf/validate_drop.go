@@ -131,14 +131,7 @@ func (v *validator) policy(m *Maildrop) {
 	if m.First.Mode == FirstSince {
 		v.span(m.At, "first", m.First.Within, time.Hour, 100*365*24*time.Hour)
 	}
-	v.clean(m.At, "after", m.After.Folder)
-	switch {
-	case m.After.Act == Move:
-		v.fail(m.At.Of("after"), "write after: keep or after: delete", "after: move comes with a later version")
-	case m.After.Act == Delete && m.After.Delay > 0:
-		v.fail(m.At.Of("after"), "write after: keep or after: delete",
-			"after: deleting after some days comes with a later version")
-	}
+	v.after(m)
 }
 
 // conflicts finds entries that would do each other's work. The first one is left in place.

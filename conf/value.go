@@ -139,37 +139,6 @@ func (f First) String() string {
 	return "all"
 }
 
-// ParseAfter reads keep, delete, "delete after 14d" or "move Folder".
-func ParseAfter(s string) (After, error) {
-	switch {
-	case s == "keep":
-		return After{}, nil
-	case s == "delete":
-		return After{Act: Delete}, nil
-	case strings.HasPrefix(s, "move") && strings.TrimLeft(s[4:], ": ") != "":
-		return After{Act: Move, Folder: strings.TrimLeft(s[4:], ": ")}, nil
-	}
-	if age, ok := strings.CutPrefix(s, "delete after "); ok {
-		if d, err := ParseDuration(strings.TrimSpace(age)); err == nil && d > 0 {
-			return After{Act: Delete, Delay: d}, nil
-		}
-	}
-	return After{}, fmt.Errorf("%q is not known; write keep or delete", s)
-}
-
-// String writes it as ParseAfter reads it.
-func (a After) String() string {
-	switch {
-	case a.Act == Move:
-		return "move " + a.Folder
-	case a.Act == Delete && a.Delay > 0:
-		return "delete after " + Duration(a.Delay)
-	case a.Act == Delete:
-		return "delete"
-	}
-	return "keep"
-}
-
 // SetURL reads where the maildrop is: pop3, pop3s, imap or imaps, "://", a user with "@" (which may be
 // escaped as %40, and may itself hold "@"), a host and a port. It sets Protocol, Secure, Host and Port, and
 // User where the URL has one.

@@ -59,24 +59,6 @@ func readUser(d *decoder, n *yaml.Node, m *conf.Maildrop) {
 // noUser shows nothing: the user is shown in the url.
 func noUser(shower, *conf.Maildrop) *yaml.Node { return nil }
 
-func readAfter(d *decoder, n *yaml.Node, m *conf.Maildrop) {
-	if n = d.follow(n); n == nil {
-		return
-	}
-	if n.Kind == yaml.MappingNode && len(n.Content) == 2 && n.Content[0].Value == "move" {
-		if s := d.text(n.Content[1], "move"); s != "" {
-			m.After = conf.After{Act: conf.Move, Folder: s}
-		}
-		return
-	}
-	parsed(d, n, "after", conf.ParseAfter, &m.After)
-}
-
-// showAs shows a value that has a form in words.
-func showAs[T any](f func(*T) string) func(shower, *T) *yaml.Node {
-	return func(_ shower, v *T) *yaml.Node { return scalar(f(v)) }
-}
-
 // endpoint is the option that says which kind a destination is, and where.
 func endpoint(kind, example, doc string) option[conf.Destination] {
 	return option[conf.Destination]{

@@ -39,10 +39,14 @@ var maildrop = []option[conf.Maildrop]{
 		"(only what comes from now on), or an age such as 30d.", "all",
 		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),
 	{
-		key: "after", example: "keep", read: readAfter,
-		show: showAs(func(m *conf.Maildrop) string { return m.After.String() }),
-		doc: "What happens in the maildrop to what was collected: keep or delete. Without it nothing is " +
-			"destroyed.",
+		key: "after", example: "keep", read: readAfter, show: showAfter,
+		doc: "What happens in the maildrop to what was collected. keep: nothing, and nothing is destroyed; the " +
+			"default. delete. delete after 14d: so many days after it was collected. delete above 10M: only what " +
+			"is at least so large; the rest is kept. Both may be written: delete above 10M after 14d. Of IMAP " +
+			"also: seen (it is marked as read), flag NAME, and {move: Folder}, with after: 14d and above: 10M " +
+			"in the same braces if it shall wait; the folder is made where it is missing. " +
+			"What was collected under keep, seen or flag stays when this " +
+			"changes to delete or move, until you say: mailretr seen accept --kept NAME.",
 	},
 	span("poll", "Time between two looks, if not that of the whole.", "15m",
 		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
