@@ -12,7 +12,7 @@ import (
 func TestR13_RefusedUnderNewNumbers(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
 		w := newWorld(t)
-		w.Keeps = func(mail.Origin) bool { return keeps }
+		w.Keeps = func(mail.Origin, int64) bool { return keeps }
 		inbox := func(l *Listing) { l.Folders, l.Lets = []string{"INBOX"}, !keeps }
 		w.choose("INBOX/7/1 INBOX/7/2", inbox)
 		one, two := message("INBOX/7/1", "a@b.example", "x@a.example"), message("INBOX/7/2", "a@b.example", "x@a.example")

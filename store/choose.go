@@ -25,12 +25,15 @@ type Listing struct {
 	UIDs     []mail.UID
 	Complete bool     // the server's own count agrees
 	Folders  []string // IMAP: the folders that the listing covers; nil where there are none
+	Copies   bool     // one message may be listed under several UIDs (labels): a new UID proves nothing
 
 	First First
 	Old   func(mail.UID) bool // FirstSome: it is too old to be wanted; nil: nothing is
 
 	Lets     bool                 // what was taken is let go of (after: delete, or move), else it is kept
+	Stays    bool                 // letting go leaves it there (after: seen): see [Queue.Stay]
 	Days     int                  // not before so many days; 0: at once
+	Above    int64                // octets; smaller ones are kept; 0: none is
 	Size     func(mail.UID) int64 // as announced now; negative: not known. nil: never known
 	Settings string               // hash of what aside notes depend on
 }
@@ -46,6 +49,7 @@ type Chosen struct {
 
 	Known, Kept int     // left: not meant to be collected; collected and kept
 	Later       int     // left: taken, and to be let go of when its days are over
+	Confirm     int     // of Kept: to be let go of as soon as somebody says so, see [Queue.Follow]
 	Aside       []Aside // left, each with its reason
 	Fresh       bool    // this was the first contact
 }
@@ -120,6 +124,9 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 		}
 	}
 	fresh := c.spaces(&l, q.now())
+	if c.Follow && (!l.Lets || l.Stays) { // what is kept from now on was not meant
+		c.Follow, fresh = false, true
+	}
 	all, err := q.sort(ctx, &l, &c, marks)
 	if err != nil {
 		return Chosen{}, local(err, "")
@@ -251,7 +258,7 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now time.Time) {
 	other := l.Size != nil && m.Size > 0 && l.Size(u) >= 0 && l.Size(u) != m.Size
 	switch {
-	case m.Mark == Unseen && !c.doubts(spaceOf(u, l.Folders), now):
+	case m.Mark == Unseen && !l.Copies && !c.doubts(spaceOf(u, l.Folders), now):
 		all.Fetch = append(all.Fetch, u)
 	case m.Mark == Unseen, other, m.Mark == LetGo && !u.Derived():
 		q.memory.doubts(l.Account, u)
@@ -259,12 +266,23 @@ func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now
 		all.Check = append(all.Check, u)
 	case m.Mark == Known:
 		all.Known++
-	case m.Mark == Kept && !c.Follow, !l.Lets:
+	case !l.Lets, l.Above > 0 && m.Size < l.Above, m.Mark == Kept && l.Stays:
 		all.Kept++
+	case m.Mark == Kept && !c.Follow:
+		all.Kept++
+		all.Confirm++
 	case int(day(now)-m.Day) < l.Days:
 		all.Later++
+		all.ripe(m.Day + int32(l.Days))
 	default:
 		all.Release = append(all.Release, u)
+	}
+}
+
+// ripe notes the day on which something is to be let go of.
+func (c *Chosen) ripe(day int32) {
+	if at := time.Unix(int64(day)*86400, 0); c.Next.IsZero() || at.Before(c.Next) {
+		c.Next = at
 	}
 }
 

@@ -14,6 +14,7 @@ type memory struct {
 	asides map[place]bool // messages with an aside note, which ends when they are taken
 	doubt  map[place]bool // listed under a UID that does not prove that they are new
 	former map[mail.Account][]mail.Account
+	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
 }
 
 // A place is a message in its account.
@@ -36,6 +37,27 @@ func (m *memory) reset(a mail.Account, former []mail.Account, folders []string) 
 		}
 	}
 	m.former[a] = former
+	delete(m.keys, a)
+}
+
+// twice says whether another new message of the account has this content key; the first one has not.
+func (m *memory) twice(o mail.Origin, key [16]byte) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if key == [16]byte{} {
+		return false
+	}
+	if m.keys == nil {
+		m.keys = map[mail.Account]map[[16]byte]mail.UID{}
+	}
+	if m.keys[o.Account] == nil {
+		m.keys[o.Account] = map[[16]byte]mail.UID{}
+	}
+	first, known := m.keys[o.Account][key]
+	if !known {
+		m.keys[o.Account][key] = o.UID
+	}
+	return known && first != o.UID
 }
 
 func (m *memory) make() {
@@ -86,6 +108,7 @@ func (m *memory) doubtful(o mail.Origin) (former []mail.Account, yes bool) {
 // they were here, they are not queued again.
 func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error) {
 	left := live[:0:0]
+	here := map[place]Mark{} // content keys of this batch
 	for _, e := range live {
 		former, yes := q.memory.doubtful(e.m.Origin)
 		if !yes || e.mark.Mark == Unseen {
@@ -105,6 +128,10 @@ func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error)
 		mark, err := q.known(ctx, append([]mail.Account{e.mark.Account}, former...), e.mark.Key)
 		if err != nil {
 			return live, err
+		}
+		key := place{e.mark.Account, mail.UID(e.mark.Key[:])}
+		if mark == Unseen && e.mark.Key != [16]byte{} {
+			mark, here[key] = here[key], e.mark.Mark
 		}
 		e.alias(mark)
 		left = append(left, e)

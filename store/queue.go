@@ -28,9 +28,9 @@ type Queue struct {
 	// Reporter makes DSNs. nil: nobody can be told, so what fails is held.
 	Reporter mail.Reporter
 
-	// Keeps says that messages of this origin stay upstream after they were collected: their mark is Kept,
-	// not Taken. nil: none.
-	Keeps func(mail.Origin) bool
+	// Keeps says that messages of this origin and announced size, negative where nobody said, stay upstream
+	// after they were collected: their mark is Kept, not Taken. nil: none.
+	Keeps func(mail.Origin, int64) bool
 
 	// Misconfigured says whether a refusal means that the maildrop's own configured recipient is wrong; the
 	// message is then held and not bounced. nil: never.

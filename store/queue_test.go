@@ -251,7 +251,7 @@ func TestKnownIsNotTaken(t *testing.T) {
 // Kept mail is marked so.
 func TestKeeps(t *testing.T) {
 	w := newWorld(t)
-	w.Keeps = func(o mail.Origin) bool { return o.UID == "1" }
+	w.Keeps = func(o mail.Origin, _ int64) bool { return o.UID == "1" }
 	w.put(message("1", "", "x@a.example"))
 	w.put(message("2", "", "x@a.example"))
 	if a, b := w.mem.disk.marks["acc"]["1"], w.mem.disk.marks["acc"]["2"]; a.Mark != Kept ||

@@ -9,9 +9,11 @@ import (
 // Recognize looks at messages whose UIDs do not prove that they are new (mail.Choice.Check), by their headers: it
 // costs the line far less than to find out when the whole is here. Those that were here before are marked
 // under their new UIDs, in one commit, and returned as known; release are those of them that were taken, and
-// so may be let go of after [Queue.Confirm]. The rest is to be fetched.
+// so may be let go of after [Queue.Confirm]. Of two that are new and equal the second counts as known for now, and
+// the next session finds out. The rest is to be fetched.
 func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, release []mail.UID, err error) {
 	b := &Batch{}
+	var here []mail.Origin
 	for _, m := range all {
 		e := &entry{m: m, n: 1}
 		header, err := m.Content.Header(ctx)
@@ -25,9 +27,12 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 			return nil, nil, local(err, "")
 		}
 		if len(left) > 0 && !e.second {
+			if q.memory.twice(m.Origin, e.mark.Key) {
+				known = append(known, m.Origin.UID) // when the other one is ours it is told by it
+			}
 			continue
 		}
-		known = append(known, m.Origin.UID)
+		known, here = append(known, m.Origin.UID), append(here, m.Origin)
 		if e.second {
 			b.Seen = append(b.Seen, e.mark)
 		}
@@ -40,12 +45,8 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 			return nil, nil, local(err, "")
 		}
 	}
-	for _, m := range all {
-		for _, u := range known {
-			if u == m.Origin.UID {
-				q.memory.took(m.Origin)
-			}
-		}
+	for _, o := range here {
+		q.memory.took(o)
 	}
 	return known, release, nil
 }

@@ -144,8 +144,19 @@ func (q *Queue) Accept(ctx context.Context, a mail.Account) error {
 	})
 }
 
+// Stay marks messages as kept that were taken: what had to be done upstream is done there, and they stay.
+func (q *Queue) Stay(ctx context.Context, a mail.Account, uids []mail.UID) error {
+	return q.remark(ctx, a, uids, func(s Seen) (Seen, bool) {
+		if s.Mark != Taken {
+			return s, false
+		}
+		s.Mark, s.New = Kept, false
+		return s, true
+	})
+}
+
 // Follow says that what was collected and kept so far may be let go of, now that the configuration says
-// delete.
+// delete. It holds until the configuration says otherwise.
 func (q *Queue) Follow(ctx context.Context, a mail.Account) error {
 	return q.touch(ctx, a, func(c *contact) { c.Follow = true })
 }

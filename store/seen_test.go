@@ -61,7 +61,7 @@ func TestChoose(t *testing.T) {
 		w.chosen(c, "1 2 3", "")
 	}
 	w.put(message("1", "", "x@a.example"))
-	w.Keeps = func(o mail.Origin) bool { return o.UID == "2" }
+	w.Keeps = func(o mail.Origin, _ int64) bool { return o.UID == "2" }
 	w.put(message("2", "", "x@a.example"))
 	if err := w.Skip(t.Context(), "acc", uids("3")); err != nil {
 		t.Fatal(err)
@@ -292,7 +292,7 @@ func (headerOnly) Open(context.Context) (io.ReadCloser, error) { panic("the body
 // What was kept under the old numbering stays kept: it is neither queued nor reported as ours.
 func TestR13_KeptUnderNewNumbers(t *testing.T) {
 	w := newWorld(t)
-	w.Keeps = func(mail.Origin) bool { return true }
+	w.Keeps = func(mail.Origin, int64) bool { return true }
 	inbox := func(l *Listing) { l.Folders, l.Lets = []string{"INBOX"}, false }
 	w.choose("INBOX/7/1", inbox)
 	w.put(message("INBOX/7/1", "", "x@a.example"))

@@ -58,7 +58,7 @@ func (q *Queue) mark(in []*entry) {
 		have[k] = true
 		e.mark.Account, e.mark.UID, e.mark.Mark, e.mark.Day, e.mark.New = o.Account, o.UID, Taken, day, true
 		e.mark.Size = e.m.Content.Size()
-		if q.Keeps != nil && q.Keeps(o) {
+		if q.Keeps != nil && q.Keeps(o, e.mark.Size) {
 			e.mark.Mark = Kept
 		}
 	}

@@ -47,6 +47,8 @@ const (
 	OpDSN     // a DSN was queued
 	OpExpire  // given up for age
 	OpHold    // held, or released
+
+	OpRemark // something about a maildrop that stands until it is said otherwise: Topic, Text
 )
 
 var ops = [...]struct{ word, doing string }{
@@ -84,6 +86,7 @@ var ops = [...]struct{ word, doing string }{
 	OpDSN:      {"dsn", "reporting"},
 	OpExpire:   {"expire", "giving up"},
 	OpHold:     {"hold", "holding"},
+	OpRemark:   {"remark", "looking at the maildrop"},
 }
 
 // String returns the short word, as logs have it.
@@ -127,6 +130,7 @@ type Event struct {
 	Wasted   int64     // octets that crossed it for nothing
 	Next     time.Time // when it is tried again
 	Text     string    // one sentence for people, where the fields do not say it
+	Topic    string    // of OpRemark: it takes the place of the one before it; without Text it only ends that one
 	Err      error     // what went wrong; a *Trouble for collecting
 	Alarm    bool      // an admin should look at it
 }

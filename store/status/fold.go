@@ -31,6 +31,8 @@ func Fold(s Status, e mail.Event) Status {
 		s = s.aside(e)
 	case mail.OpDeliver:
 		s = s.attempted(e)
+	case mail.OpRemark:
+		s = s.remark(e)
 	case mail.OpConfig:
 		s = s.leftOut(e)
 	case mail.OpVerb:
@@ -122,6 +124,25 @@ func (s Status) aside(e mail.Event) Status {
 	default:
 		s.MoreAsides = true
 	}
+	return s
+}
+
+// remark takes the place of what was said of the same topic.
+func (s Status) remark(e mail.Event) Status {
+	topic, r := printable(e.Topic), Remark{Text: printable(e.Text), Since: e.At}
+	var others []Remark
+	for _, x := range s.Remarks {
+		switch {
+		case x.Topic != topic:
+			others = append(others, x)
+		case x.Text == r.Text:
+			r.Since = x.Since
+		}
+	}
+	if r.Topic = topic; r.Text != "" && len(others) < mostRemarks {
+		others = append(others, r)
+	}
+	s.Remarks = others
 	return s
 }
 

@@ -294,3 +294,28 @@ func TestFoldLane(t *testing.T) {
 		})
 	}
 }
+
+// A remark stands until its topic has another, or none; remarks change nothing of the state, and are bounded.
+func TestRemarks(t *testing.T) {
+	remark := func(topic, text string) mail.Event {
+		return mail.Event{Op: mail.OpRemark, Topic: topic, Text: text}
+	}
+	s := folded(well, remark("folders", "one\r\n\x1b[2J"), remark("confirm", "two"), well, remark("confirm", "two"))
+	want := []Remark{
+		{"folders", `one\x0d\x0a\x1b[2J`, start.Add(5 * time.Minute)},
+		{"confirm", "two", start.Add(10 * time.Minute)},
+	}
+	if diff := cmp.Diff(want, s.Remarks); diff != "" || s.State != OK {
+		t.Error(s.State, diff)
+	}
+	s = Fold(s, remark("folders", ""))
+	if len(s.Remarks) != 1 || s.Remarks[0].Topic != "confirm" {
+		t.Errorf("%+v", s.Remarks)
+	}
+	for i := range 100 {
+		s = Fold(s, remark(fmt.Sprint(i), "x"))
+	}
+	if len(s.Remarks) > mostRemarks {
+		t.Errorf("%d remarks", len(s.Remarks))
+	}
+}

@@ -64,6 +64,8 @@ type Status struct {
 	Asides        []Aside `json:"asides,omitempty"`
 	MoreAsides    bool    `json:"more_asides,omitempty"` // there are some that are not named
 
+	Remarks []Remark `json:"remarks,omitempty"` // what somebody may want to know although nothing is wrong
+
 	fold folding
 }
 
@@ -85,6 +87,14 @@ type Aside struct {
 	Since time.Time `json:"since"`
 	Next  time.Time `json:"next,omitzero"` // tried again
 	Tries int       `json:"tries,omitempty"`
+}
+
+// A Remark is something that stands until it is said otherwise: a folder that is left out, mail that waits for
+// somebody's word.
+type Remark struct {
+	Topic string    `json:"topic"`
+	Text  string    `json:"text"` // a sentence
+	Since time.Time `json:"since"`
 }
 
 // folding is what Fold remembers for itself.
@@ -116,10 +126,13 @@ type Lane struct {
 	Failed    int `json:"failed"`    // recipients
 }
 
-// most bounds text that came from elsewhere, in octets; mostAsides the messages that are named.
+// most bounds text that came from elsewhere, in octets; mostAsides the messages that are named; mostRemarks
+// the remarks.
 const (
 	most       = 512
 	mostAsides = 50
+
+	mostRemarks = 10
 )
 
 func printable(s string) string { return mail.Printable(s, most) }
