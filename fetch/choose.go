@@ -67,6 +67,14 @@ func (l *listing) Release(ctx context.Context, uids []mail.UID) error {
 	return nil
 }
 
+// Settle passes on what became of a message, as if nothing had where it is not let go of now.
+func (l *listing) Settle(ctx context.Context, m *mail.Message, r mail.Report) error {
+	if now := l.s.drop.Now; now != nil && !now(m) {
+		r = nil
+	}
+	return l.Maildrop.Settle(ctx, m, r)
+}
+
 // Gone names what the server has let go of.
 func (l *listing) Gone() []mail.UID {
 	if c, ok := l.Maildrop.(mail.Confirmed); ok {

@@ -44,6 +44,10 @@ type Drop struct {
 	// another one, the next visit lists everything.
 	Lists string
 
+	// Now says whether a message is let go of in the session that takes it, where the kind lets go at all; the
+	// Ledger says later when it is. nil: each is.
+	Now func(*mail.Message) bool
+
 	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
 	// counted.
 	Meter func() (up, down int64)

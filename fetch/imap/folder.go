@@ -20,6 +20,7 @@ type folder struct {
 	ahead    map[goimap.UID]info // of messages from low on, before it was asked which ones are wanted
 	low      uint32              // 0: nothing was asked ahead
 	settled  map[goimap.UID]bool // to be let go of
+	again    map[goimap.UID]bool // of these, what an earlier session took
 }
 
 // enter makes f the selected folder. Everything that was announced must be through or forgotten.

@@ -410,5 +410,5 @@ func (f *folder) add(uids ...goimap.UID) {
 // forget drops what was known of messages: their numbers mean nothing any more.
 func (f *folder) forget() {
 	f.uids, f.listed, f.ahead, f.low = nil, false, nil, 0
-	f.settled = map[goimap.UID]bool{}
+	f.settled, f.again = map[goimap.UID]bool{}, map[goimap.UID]bool{}
 }

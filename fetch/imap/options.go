@@ -28,6 +28,8 @@ type After uint8
 const (
 	Keep   After = iota // it stays; the folder is opened with EXAMINE
 	Delete              // it is flagged \Deleted and expunged
+	Move                // it is put into Options.Target, which is made where it is missing
+	Mark                // it stays, with Options.Flag
 )
 
 // Options describe one account. Dial.Address, User and Password are needed.
@@ -39,6 +41,8 @@ type Options struct {
 	Token    bool     // Password is an access token of OAuth
 	Folders  []string // as people write them (UTF-8); none means INBOX; collected one after the other
 	After    After
+	Target   string       // of Move: a folder as people write it
+	Flag     string       // of Mark: a system flag or a keyword
 	Account  mail.Account // "": made from the host of Dial.Address and User
 	Name     string       // of the maildrop, for Origin and events
 	Limits   Limits
@@ -104,8 +108,16 @@ func (o *Options) check() error {
 	if o.Password == nil && o.Auth != Auth(sasl.External) {
 		return errors.New("no password is configured")
 	}
-	if err := clean("user", o.User); err != nil {
-		return err
+	switch {
+	case o.After == Move && o.Target == "":
+		return errors.New("no folder is configured to move mail to")
+	case o.After == Mark && o.Flag == "":
+		return errors.New("no flag is configured")
+	}
+	for what, s := range map[string]string{"user": o.User, "target": o.Target, "flag": o.Flag} {
+		if err := clean(what, s); err != nil {
+			return err
+		}
 	}
 	seen := map[string]bool{}
 	for _, f := range o.Folders {

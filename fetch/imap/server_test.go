@@ -220,13 +220,16 @@ func (c *client) command(tag, verb, args string) bool {
 			c.say("%s NO [NOPERM] read only\r\n", tag)
 			return true
 		}
+		flag := between(args, "(", ")")
 		c.each(args, func(_ int, l *letter) {
-			if !slices.Contains(l.flags, `\Deleted`) {
-				l.flags = append(l.flags, `\Deleted`)
+			if !slices.Contains(l.flags, flag) {
+				l.flags = append(l.flags, flag)
 			}
 		})
 	case "UID EXPUNGE", "EXPUNGE":
 		c.expunge(verb, args)
+	case "UID COPY", "UID MOVE", "CREATE", "SUBSCRIBE", "LIST":
+		return c.folder(tag, verb, args)
 	case "LOGOUT":
 		c.say("* BYE bye\r\n%s OK out\r\n", tag)
 		return false
@@ -312,7 +315,7 @@ func (c *client) search(tag, args string) {
 	var found []string
 	for i, l := range c.box.letters {
 		switch {
-		case rest == "ALL", rest == "DELETED" && slices.Contains(l.flags, `\Deleted`):
+		case rest == "ALL", rest == "DELETED" && slices.Contains(l.flags, `\Deleted`), c.matches(rest, l):
 		case strings.HasPrefix(rest, "UID ") && (within(rest[4:], l.uid) || // "n:*" has the last one always
 			strings.HasSuffix(rest, ":*") && i == len(c.box.letters)-1):
 		case rest != "DELETED" && !strings.HasPrefix(rest, "UID ") && within(rest, uint32(i+1)):

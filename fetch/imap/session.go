@@ -67,7 +67,9 @@ func newSession(o *Options) *session {
 	s.cond = sync.NewCond(&s.mu)
 	s.window = min(firstWindow, s.limits.Window)
 	for _, name := range o.Folders {
-		s.folders = append(s.folders, &folder{name: name, settled: map[goimap.UID]bool{}})
+		f := &folder{name: name}
+		f.forget()
+		s.folders = append(s.folders, f)
 	}
 	return s
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"sync"
 
@@ -26,7 +25,7 @@ func (s *session) Settle(ctx context.Context, m *mail.Message, r mail.Report) er
 	if err := s.ready(context.WithoutCancel(ctx), mail.OpSettle); err != nil {
 		return err
 	}
-	if s.o.After == Delete && r.Done(len(m.Envelope.Recipients)) {
+	if s.o.After != Keep && r.Done(len(m.Envelope.Recipients)) {
 		c.f.settled[c.uid] = true
 	}
 	return nil
@@ -37,22 +36,22 @@ func (s *session) Release(ctx context.Context, uids []mail.UID) error {
 	if err := s.ready(ctx, mail.OpSettle); err != nil {
 		return err
 	}
-	if s.o.After != Delete && len(uids) > 0 {
+	if s.o.After == Keep && len(uids) > 0 {
 		return &mail.Trouble{Op: mail.OpSettle, Kind: mail.Local, Server: s.server(),
 			Err: errors.New("nothing may be deleted here: the configuration says keep")}
 	}
 	for _, u := range uids {
 		if f, uid, ok := s.find(u); ok && !f.left {
-			f.settled[uid] = true
+			f.settled[uid], f.again[uid] = true, true
 		}
 	}
 	return nil
 }
 
-// Gone names what the server confirmed to have expunged.
+// Gone names what the server confirmed to have expunged, moved or marked, by Options.After.
 func (s *session) Gone() []mail.UID { return s.gone }
 
-// Close deletes what was settled, says goodbye, and takes everything down. nil means that each answer came
+// Close deletes, moves or marks what was settled, says goodbye, and takes everything down. nil means that each answer came
 // and was good; what could be flagged but not expunged, because other mail would have gone with it, is not
 // in Gone and is told to Observe.
 func (s *session) Close() error {
@@ -65,7 +64,7 @@ func (s *session) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.limits.Close)
 	defer cancel()
 	stop := s.watch(ctx, mail.OpQuit)
-	gone, err := s.finish()
+	gone, err := s.finish(ctx)
 	stop()
 	s.mu.Lock()
 	s.closed, s.result = true, err
@@ -79,7 +78,7 @@ func (s *session) Close() error {
 }
 
 // finish does what Close has to do while the connection is good.
-func (s *session) finish() ([]mail.UID, error) {
+func (s *session) finish(ctx context.Context) ([]mail.UID, error) {
 	if err := s.forget(mail.OpQuit); err != nil {
 		return nil, err
 	}
@@ -89,7 +88,7 @@ func (s *session) finish() ([]mail.UID, error) {
 		if len(f.settled) == 0 {
 			continue
 		}
-		went, err := s.expunge(f)
+		went, err := s.letGo(ctx, f)
 		gone = append(gone, went...)
 		if err != nil && trouble == nil {
 			trouble = err
@@ -123,12 +122,8 @@ func (s *session) logout() error {
 	return s.fail(mail.OpQuit, err)
 }
 
-// expunge removes the settled messages of a folder, and only these.
-func (s *session) expunge(f *folder) ([]mail.UID, error) {
-	if err := s.enter(f); err != nil {
-		return nil, err
-	}
-	uids := slices.Sorted(maps.Keys(f.settled))
+// expunge removes settled messages of a folder, and only these.
+func (s *session) expunge(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	if s.caps.Has(goimap.CapUIDPlus) {
 		return s.expungeByUID(f, uids)
 	}
@@ -198,7 +193,7 @@ func (s *session) confirm(f *folder, uids []goimap.UID, expunged int) ([]mail.UI
 }
 
 // unsettled is the trouble of a deletion that was refused, or of which nothing is known.
-func (s *session) unsettled(err error) error {
+func (s *session) unsettled(err error) *mail.Trouble {
 	if status(err) {
 		return s.trouble(mail.OpSettle, err)
 	}
@@ -212,13 +207,8 @@ var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true,
 // whoever flagged it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in
 // the next session.
 func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
-	for set := range sets(uids) {
-		done := s.line.begin(int64(len(uids))*64 + chatter)
-		err := s.c.Store(set, deleted, nil).Close()
-		done()
-		if err != nil {
-			return nil, s.unsettled(err)
-		}
+	if err := s.storeFlag(uids, goimap.FlagDeleted); err != nil {
+		return nil, err
 	}
 	flagged, err := s.uidSearch(&goimap.SearchCriteria{Flag: []goimap.Flag{goimap.FlagDeleted}})
 	if err != nil {
