@@ -41,7 +41,7 @@ type house struct {
 	status *status.Folder
 
 	config  atomic.Pointer[conf.Config]
-	kept    sync.Map // by name of a maildrop: whether it kept its mail when the configuration named it last
+	kept    sync.Map // by name of a maildrop: what happened to its mail when the configuration named it last
 	around  surroundings
 	now     func() time.Time
 	started time.Time
@@ -143,7 +143,7 @@ func (h *house) wire(key [32]byte) {
 	}
 	limits := h.config.Load().Limits
 	h.poller = &fetch.Poller{
-		Ledger: ledger{h.queue}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
+		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
 		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
 		Room: h.room,
 	}
@@ -165,7 +165,7 @@ func (h *house) configured() {
 	var drops, lanes []string
 	for _, m := range c.Maildrops {
 		drops = append(drops, m.Name)
-		h.kept.Store(m.Name, m.After.Act == conf.Keep)
+		h.kept.Store(m.Name, m.After)
 	}
 	for _, b := range c.Bad {
 		drops = append(drops, b.Name)
@@ -281,12 +281,12 @@ func longest(c *conf.Config) time.Duration {
 
 // keeps says whether mail stays upstream. A session that runs while its maildrop leaves the configuration, or its entry
 // has a mistake, goes on with what it began with.
-func (h *house) keeps(o mail.Origin) bool {
+func (h *house) keeps(o mail.Origin, octets int64) bool {
 	if m := h.maildrop(o.Maildrop); m != nil {
-		return m.After.Act == conf.Keep
+		return m.After.Keeps(octets)
 	}
-	kept, known := h.kept.Load(o.Maildrop)
-	return !known || kept.(bool)
+	after, known := h.kept.Load(o.Maildrop)
+	return !known || after.(conf.After).Keeps(octets)
 }
 
 // reporter writes DSNs by the configuration in use.
@@ -367,7 +367,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	meter := &wire.Meter{}
 	dial := dialOf(m, meter, h.around.log)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
-	p := policy{lets: m.After.Act != conf.Keep, settings: fingerprint(m)}
+	p := policy{after: m.After, settings: fingerprint(m)}
 	if m.Protocol == "imap" {
 		p.folders = m.Folders
 	}
@@ -376,6 +376,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
+		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
 		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) },
 	}
 	if m.First.Mode == conf.FirstSince {

@@ -203,11 +203,11 @@ func TestRemovedMaildropDoesNotKeep(t *testing.T) {
 		if err := d.reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := d.keeps(o), i == 0; got != want {
+		if got, want := d.keeps(o, 1), i == 0; got != want {
 			t.Errorf("configuration %d: keeps %v", i, got)
 		}
 	}
-	if !d.keeps(mail.Origin{Maildrop: "nobody"}) {
+	if !d.keeps(mail.Origin{Maildrop: "nobody"}, 1) {
 		t.Error("what nobody has named is let go of")
 	}
 }

@@ -252,7 +252,7 @@ func (x *answers) rest(c *conf.Config, m *conf.Maildrop) (err error) {
 		return usage("--deliver: "+err.Error(), `write host:port, e.g. localhost:25`)
 	}
 	c.Deliver = []conf.Destination{d}
-	if m.After, err = conf.ParseAfter(x.after); err != nil || m.After.Act == conf.Move || m.After.Delay > 0 {
+	if m.After, err = conf.ParseAfter(x.after); err != nil || m.After.Act != conf.Keep && m.After != (conf.After{Act: conf.Delete}) {
 		return usage(fmt.Sprintf("--after: %q is not known", x.after), "write keep or delete")
 	}
 	m.At.Set("after", conf.Pos{}) // who deletes, and when, stands in the file

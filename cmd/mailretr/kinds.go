@@ -83,9 +83,8 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Token: tokenOf(m), Folders: m.Folders,
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe,
 	}
-	if m.After.Act == conf.Delete {
-		o.After = imap.Delete
-	}
+	o.After = map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}[m.After.Act]
+	o.Target, o.Flag = m.After.Folder, m.After.Flag
 	return remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
 }
 

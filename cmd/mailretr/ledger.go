@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 
+	"mailretr/cmd/mailretr/term"
+	"mailretr/conf"
 	"mailretr/fetch"
 	"mailretr/store"
 	"mailretr/store/mail"
@@ -12,21 +16,43 @@ import (
 
 // policy is what the ledger wants to know of a maildrop.
 type policy struct {
-	lets     bool // what was collected is let go of upstream
+	after    conf.After
 	folders  []string
 	settings string // hash of what aside notes depend on
 }
 
 // ledger is the queue's marks as the poller wants them.
-type ledger struct{ q *store.Queue }
+type ledger struct {
+	q       *store.Queue
+	observe mail.Observer
+	said    *sync.Map // by name of a maildrop: what was remarked last
+}
 
 var _ fetch.Ledger = ledger{}
+
+// topicConfirm is the topic of what waits for somebody's word.
+const topicConfirm = "confirm"
+
+// remark says, once, how much waits for somebody's word before it is let go of.
+func (l ledger) remark(d *fetch.Drop, n int) {
+	text := ""
+	if n > 0 {
+		text = fmt.Sprintf("%s from the time when this maildrop kept its mail will stay, unless you say: "+
+			"mailretr seen accept --kept %s", term.Count(n, "message"), d.Name)
+	}
+	if was, told := l.said.Swap(d.Name, text); told && was == text {
+		return
+	}
+	l.observe.Observe(mail.Event{At: time.Now(), Op: mail.OpRemark, Topic: topicConfirm, Text: text,
+		Origin: mail.Origin{Maildrop: d.Name, Account: d.Account}})
+}
 
 func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mail.Choice, error) {
 	p := d.Policy.(policy)
 	ask := store.Listing{
 		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete, Folders: p.folders,
-		Lets: p.lets, Settings: p.settings, Size: x.Size,
+		Lets: p.after.Act != conf.Keep, Stays: p.after.Act == conf.Mark, Days: p.after.Days(), Above: p.after.Above,
+		Settings: p.settings, Size: x.Size,
 	}
 	if x.Old != nil {
 		ask.First, ask.Old = store.FirstSome, x.Old
@@ -34,6 +60,8 @@ func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mai
 	c, err := l.q.Choose(ctx, ask)
 	if err == nil && c.Pause != "" {
 		err = &mail.Trouble{Op: mail.OpList, Kind: mail.Local, Server: d.Server, Err: errors.New(c.Pause), Hint: c.Pause}
+	} else if err == nil && x.Complete {
+		l.remark(d, c.Confirm)
 	}
 	return c.Choice, err
 }
@@ -45,6 +73,9 @@ func (l ledger) Known(ctx context.Context, _ *fetch.Drop, all []*mail.Message) (
 func (l ledger) Confirm(ctx context.Context) error { return l.q.Confirm(ctx) }
 
 func (l ledger) Gone(ctx context.Context, d *fetch.Drop, uids []mail.UID) error {
+	if d.Policy.(policy).after.Act == conf.Mark {
+		return l.q.Stay(ctx, d.Account, uids)
+	}
 	return l.q.Gone(ctx, d.Account, uids)
 }
 

@@ -90,15 +90,15 @@ func newAccept(a *app) *cobra.Command {
 		Use:   "accept MAILDROP",
 		Short: "Collect again after the database was rebuilt",
 		Long: "Says that what has no mark may be collected, after the database had to be rebuilt.\n" +
-			"With --kept: what was collected while the configuration said keep may be deleted from the maildrop,\n" +
-			"now that it says delete.",
+			"With --kept: what was collected while the configuration kept it may be let go of, now that it says delete\n" +
+			"or move. That holds until the configuration keeps mail again.",
 		Args:              wants(1, "a maildrop", 1),
 		ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.seen(c, control.Accept, args[0], q, "accepted")
 		},
 	}
-	c.Flags().BoolVar(&q.Kept, "kept", false, "what was collected and kept may be deleted there")
+	c.Flags().BoolVar(&q.Kept, "kept", false, "what was collected and kept may be let go of there")
 	dryRun(c, &q)
 	return c
 }

@@ -203,6 +203,8 @@ func (v *statusView) note(s *status.Status) string {
 		note = s.Cause
 	}
 	switch {
+	case note == "" && len(s.Remarks) > 0:
+		return s.Remarks[0].Text
 	case note == "" && s.Waiting > 0:
 		return fmt.Sprintf("%s to be collected, %s", term.Count(s.Waiting, "message"), term.Size(s.WaitingOctets))
 	case note == "":
@@ -224,6 +226,9 @@ func (v *statusView) details(s *status.Status) {
 	below("the server said: ", s.Said)
 	below("cause: ", s.Cause)
 	below("", v.counted(s))
+	for _, r := range s.Remarks {
+		below("", r.Text)
+	}
 	for _, x := range s.Asides {
 		text := fmt.Sprintf("left in the maildrop: UID %s: %s", x.UID, x.Why)
 		if !x.Next.IsZero() {

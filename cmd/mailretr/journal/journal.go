@@ -43,7 +43,8 @@ func levelOf(e mail.Event) slog.Level {
 		return slog.LevelError
 	case e.Err != nil, e.Op == mail.OpDeliver && e.Outcome != mail.Delivered:
 		return slog.LevelWarn
-	case (e.Op == mail.OpPoll || e.Op == mail.OpList) && e.Messages == 0 && e.Text == "", e.Op == mail.OpProbe:
+	case (e.Op == mail.OpPoll || e.Op == mail.OpList) && e.Messages == 0 && e.Text == "", e.Op == mail.OpProbe,
+		e.Op == mail.OpRemark && e.Text == "":
 		return slog.LevelDebug
 	}
 	return slog.LevelInfo

@@ -41,6 +41,8 @@ var sentences = map[mail.Op]pair{
 	mail.OpDSN:    {"a report was queued", "a report was not queued"},
 	mail.OpExpire: {"given up: its time is over", "given up: its time is over"},
 	mail.OpHold:   {"held", "held"},
+
+	mail.OpRemark: {"nothing is to be remarked any more", "nothing is to be remarked any more"},
 }
 
 // sentence is the message of a line: what has happened, as far as the keys do not say it.
