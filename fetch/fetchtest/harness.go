@@ -37,4 +37,5 @@ type Can struct {
 	Release bool // sessions are mail.Releaser
 	Gone    bool // sessions are mail.Confirmed
 	Glance  bool // sessions are mail.Glancer
+	Resume  bool // contents are mail.Resumer
 }

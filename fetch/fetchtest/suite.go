@@ -38,6 +38,8 @@ func Run(t *testing.T, fresh func(*testing.T) Harness) {
 		{"AheadHeaders", aheadHeaders, func(c Can) bool { return c.Ahead }},
 		{"Release", release, func(c Can) bool { return c.Release && c.List }},
 		{"Glance", glance, func(c Can) bool { return c.Glance && c.List && c.Again }},
+		{"Resume", resume, func(c Can) bool { return c.Resume && c.Again }},
+		{"ResumeCut", resumeCut, func(c Can) bool { return c.Resume && c.Again && c.Line }},
 		{"Cut", cut, func(c Can) bool { return c.Line }},
 		{"CutAhead", cutAhead, func(c Can) bool { return c.Line && c.Ahead }},
 		{"Cancel", cancelled, func(c Can) bool { return c.Line }},

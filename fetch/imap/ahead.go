@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -28,9 +29,12 @@ const (
 type part struct {
 	c       *content
 	section goimap.PartSpecifier // "" (whole), HEADER or TEXT
+	from    int64                // first octet; whole for all of it
 	size    int64                // octets it is taken for
 	index   int                  // in session.order; -1: not announced
+	follows bool                 // what was before it came just now
 	single  bool                 // was asked for alone
+	wanted  bool                 // its reader waits, or said from which octet on
 	ask     *ask                 // that is to bring it; nil: not sent
 
 	state     state
@@ -40,7 +44,11 @@ type part struct {
 	lit       *literal
 	free      chan struct{} // closed when lit was read, or given up
 	said      string        // the server's words, when missing
+	wrong     bool          // something else came in its place
 }
+
+// whole is the first octet of a part that is asked for without one.
+const whole = -1
 
 type state uint8
 
@@ -58,9 +66,12 @@ const (
 type key struct {
 	uid     goimap.UID
 	section goimap.PartSpecifier
+	from    int64
 }
 
-// An ask is one UID FETCH.
+func (p *part) key() key { return key{p.c.uid, p.section, p.from} }
+
+// An ask is one UID FETCH. Where it asks for the rest of a message, it asks for one only.
 type ask struct {
 	f       *folder
 	section goimap.PartSpecifier
@@ -131,12 +142,13 @@ func (c *content) plan(which mail.Part) *part {
 		section = goimap.PartSpecifierText
 	}
 	if p := c.part; p != nil && !p.dropped && p.state <= kept {
-		if p.section == section || which == mail.Header && p.section == goimap.PartSpecifierNone {
+		if p.from == whole &&
+			(p.section == section || which == mail.Header && p.section == goimap.PartSpecifierNone) {
 			return p
 		}
 		c.s.drop(p)
 	}
-	c.part = &part{c: c, section: section, size: c.expect(section), index: -1}
+	c.part = &part{c: c, section: section, from: whole, size: c.expect(section), index: -1}
 	return c.part
 }
 
@@ -253,6 +265,9 @@ func (s *session) fill() {
 		if s.out > 0 && s.out+p.size > s.window || s.overtakes(p) {
 			break
 		}
+		if s.out == 0 && p.size > small && !p.wanted {
+			break // its beginning may be here already: Open or OpenAt, which comes now, says so
+		}
 		if n == 0 {
 			s.measure()
 		}
@@ -287,7 +302,7 @@ func (s *session) add(p *part) {
 		if p.size > small {                           // one command is answered by UID, ascending
 			fits = i == len(s.asks)-1 && last.size > small && last.c.uid < p.c.uid
 		}
-		if fits && a.f == p.c.f && a.section == p.section {
+		if fits && a.f == p.c.f && a.section == p.section && p.from == whole && a.parts[0].from == whole {
 			a.parts = append(a.parts, p)
 			return
 		}
@@ -310,14 +325,17 @@ func (s *session) send(a *ask) {
 	var set goimap.UIDSet
 	for _, p := range a.parts {
 		set.AddNum(p.c.uid)
-		s.asked[key{p.c.uid, p.section}] = p
+		s.asked[p.key()] = p
 		p.ask, p.single = a, len(a.parts) == 1
 	}
 	s.inflight++
 	s.mu.Unlock()
 	done := s.line.begin(int64(len(a.parts))<<10 + chatter)
-	cmd := s.c.Fetch(set, &goimap.FetchOptions{UID: true,
-		BodySection: []*goimap.FetchItemBodySection{{Specifier: a.section, Peek: true}}})
+	item := &goimap.FetchItemBodySection{Specifier: a.section, Peek: true}
+	if p := a.parts[0]; p.from != whole {
+		item.Partial = &goimap.SectionPartial{Offset: p.from, Size: p.count()}
+	}
+	cmd := s.c.Fetch(set, &goimap.FetchOptions{UID: true, BodySection: []*goimap.FetchItemBodySection{item}})
 	s.wg.Go(func() {
 		defer done()
 		s.collect(a, cmd)
@@ -348,7 +366,7 @@ func (s *session) collect(a *ask, cmd *imapclient.FetchCommand) {
 			continue
 		}
 		if p.state == asked {
-			delete(s.asked, key{p.c.uid, p.section})
+			delete(s.asked, p.key())
 		}
 		switch {
 		case p.state == asked && p.dropped:
@@ -358,6 +376,7 @@ func (s *session) collect(a *ask, cmd *imapclient.FetchCommand) {
 			p.state = missing
 			if err != nil {
 				p.said = s.trouble(mail.OpFetch, err).Reply
+				s.unfit = s.unfit || p.from != whole && strings.HasPrefix(p.said, "BAD")
 			}
 		case err == nil || status(err): // it came before the end of its command
 			p.confirmed = true
@@ -377,7 +396,7 @@ func (s *session) need(p *part) error {
 		s.mu.Lock()
 	}
 	s.pass(p)
-	s.waiting = p
+	s.waiting, p.wanted = p, true
 	s.cond.Broadcast() // what stands on the line has to know
 	defer func() { s.waiting = nil }()
 	for {
@@ -386,6 +405,8 @@ func (s *session) need(p *part) error {
 			return s.err
 		case p.state == kept || p.state == offered:
 			return nil
+		case p.wrong:
+			return s.alone(mail.Protocol, p.said, errPart.Error())
 		case p.state == missing && !p.single:
 			// The others of its set may be why, or a flag update took its place: alone, once.
 			p.state, p.single = queued, true

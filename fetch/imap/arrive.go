@@ -63,16 +63,23 @@ func (s *session) learn(uid goimap.UID, i info) {
 func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := key{uid, item.Section.Specifier}
+	k := key{uid, item.Section.Specifier, whole}
+	if item.Section.Partial != nil {
+		k.from = item.Section.Partial.Offset
+	}
 	p := s.asked[k]
-	plain := len(item.Section.Part) == 0 && item.Section.Partial == nil &&
-		len(item.Section.HeaderFields) == 0 && len(item.Section.HeaderFieldsNot) == 0
+	plain := len(item.Section.Part) == 0 && len(item.Section.HeaderFields) == 0 &&
+		len(item.Section.HeaderFieldsNot) == 0
 	var lit *literal
 	if item.Literal != nil {
 		lit = &literal{r: item.Literal, left: item.Literal.Size()}
 	}
-	if p == nil || !plain || uid == 0 {
-		return s.unasked(lit)
+	if p == nil || !plain || uid == 0 || lit != nil && p.from != whole && lit.left > p.count() {
+		cause := errUnasked
+		if s.astray(uid) {
+			cause = errPart
+		}
+		return s.unasked(lit, cause)
 	}
 	delete(s.asked, k) // a second answer is unasked
 	if s.last != nil { // the library came as far as this, so what was before had its end
@@ -80,6 +87,11 @@ func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection)
 	}
 	s.last, p.state = p, arriving
 	s.cond.Broadcast()
+	if lit == nil && p.from != whole { // NIL for an empty string
+		p.state = kept
+		s.cond.Broadcast()
+		return true
+	}
 	if lit == nil { // NIL
 		s.out -= p.size
 		p.state, p.ask = missing, nil
@@ -88,7 +100,7 @@ func (s *session) body(uid goimap.UID, item imapclient.FetchItemDataBodySection)
 	}
 	size := lit.left
 	s.line.allow.Add(min(size, 1<<40))
-	if max := s.limits.Message; max > 0 && size > max {
+	if limit := s.limits.Message; limit > 0 && size > limit-max(p.from, 0) {
 		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.server(),
 			Err: errLarge})
 	}
@@ -166,13 +178,13 @@ func (s *session) give(p *part, lit *literal, size int64) {
 }
 
 // unasked throws away what nobody asked for, up to a bound for the whole session.
-func (s *session) unasked(lit *literal) bool {
+func (s *session) unasked(lit *literal, cause error) bool {
 	if lit == nil {
 		return true
 	}
 	size := lit.left
 	if s.waste += min(size, 1<<40); s.waste > abandon {
-		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.server(), Err: errUnasked})
+		s.failed(&mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.server(), Err: cause})
 	} else {
 		s.line.allow.Add(size)
 	}

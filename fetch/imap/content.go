@@ -17,6 +17,8 @@ var (
 	errUnasked   = errors.New("the server sends messages that were not asked for")
 	errHeader    = errors.New("the header section is longer than 1 MiB")
 	errTwice     = errors.New("the message was read already")
+	errPart      = errors.New("the server sent another part of the message than was asked for")
+	errEnd       = errors.New("the rest of the message does not end where the server said it would")
 )
 
 // A content is one message. Not announced, Header costs HEADER and Open after it TEXT, so that together
@@ -85,25 +87,22 @@ func (c *content) again() {
 
 // begin waits until there is something to read: the header by itself, which it takes, or a reader.
 func (c *content) begin(ctx context.Context, which mail.Part) error {
+	return c.beginWith(ctx, func() *part { return c.plan(which) })
+}
+
+func (c *content) beginWith(ctx context.Context, plan func() *part) error {
 	s := c.s
 	if err := s.ready(ctx, mail.OpFetch); err != nil {
 		return err
 	}
 	defer s.watch(ctx, mail.OpFetch)()
 	s.mu.Lock()
-	p := c.plan(which)
+	p := plan()
 	s.mu.Unlock()
-	if err := s.need(p); err != nil {
+	r := &reader{c: c, stop: func() {}}
+	if err := r.take(p); err != nil {
 		return err
 	}
-	r := &reader{c: c, p: p, stop: func() {}}
-	s.mu.Lock()
-	s.current, c.part = r, nil
-	r.data, r.size = p.data, int64(len(p.data))
-	if p.state == offered {
-		r.lit, r.size = p.lit, p.lit.left
-	}
-	s.mu.Unlock()
 	switch p.section {
 	case goimap.PartSpecifierHeader:
 		return c.takeHeader(r)
@@ -147,6 +146,23 @@ type reader struct {
 	done bool  // the part was given back
 }
 
+// take waits until a part is there, and reads it from now on.
+func (r *reader) take(p *part) error {
+	s := r.c.s
+	if err := s.need(p); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, r.c.part = r, nil
+	r.p, r.n, r.told, r.done = p, 0, 0, false
+	r.data, r.lit, r.size = p.data, nil, int64(len(p.data))
+	if p.state == offered {
+		r.lit, r.size = p.lit, p.lit.left
+	}
+	return nil
+}
+
 // Read waits at the end until what came behind the message has proved it whole.
 func (r *reader) Read(b []byte) (int, error) {
 	if len(b) == 0 {
@@ -170,13 +186,24 @@ func (r *reader) Read(b []byte) (int, error) {
 	if r.n == r.size {
 		r.finish()
 		if n == 0 {
-			r.err = r.c.s.whole(r.p)
-			return 0, r.err
+			return r.end(b)
 		}
 	} else if r.n-r.told >= 64<<10 {
 		r.progress()
 	}
 	return n, nil
+}
+
+// end is called behind the last octet of a part.
+func (r *reader) end(b []byte) (int, error) {
+	if r.p.from == whole || r.c.ends(r.p, r.size) {
+		r.err = r.c.s.whole(r.p)
+		return 0, r.err
+	}
+	if r.err = r.more(); r.err != nil {
+		return 0, r.err
+	}
+	return r.Read(b)
 }
 
 // next reads from memory or from the line; at the end it gives nothing.

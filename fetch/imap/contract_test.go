@@ -12,7 +12,7 @@ func harness(t *testing.T, change func(*server, *Retriever)) fetchtest.Harness {
 	s := newServer(t)
 	return fetchtest.Harness{
 		Can: fetchtest.Can{Line: true, List: true, Again: true, Deletes: true, Raw: true, Ahead: true,
-			Release: true, Gone: true, Glance: true},
+			Release: true, Gone: true, Glance: true, Resume: true},
 		Put:   func(octets ...[]byte) { s.put("INBOX", octets...) },
 		Clear: func() { s.mu.Lock(); s.folders["INBOX"].letters = nil; s.mu.Unlock() },
 		Left:  func() [][]byte { return s.left("INBOX") },

@@ -13,9 +13,9 @@
 // is paid for even if the session breaks. Small messages wait in memory, a large one waits on the line
 // until it is read.
 //
-// An empty visit is cheap: the state of each folder (STATUS) leaves together with the login, and no folder is
-// opened or listed whose UIDNEXT is what it was. Where the last visit found mail, the newest messages are asked
-// about together with the login too.
+// An empty visit is cheap: the state of each folder (STATUS) leaves together with the login, and no folder
+// is opened or listed whose UIDNEXT is what it was. Where the last visit found mail, the newest messages are
+// asked about together with the login too. A body that was cut is gone on with at its octet.
 //
 // It leaves to the caller which messages to fetch and when, to relay/wire the connection, its deadlines and
 // its security, and to emersion/go-imap the grammar. UIDs are those of RFC 9051, 2.3.1.1, with the folder

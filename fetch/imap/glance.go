@@ -13,8 +13,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A glance is the state of each folder, separated by blanks: a digest of its name, UIDVALIDITY and UIDNEXT with
-// colons between them, the numbers to base 36. UIDNEXT grows with each message that is added (RFC 9051,
+// A glance is the state of each folder, separated by blanks: a digest of its name, UIDVALIDITY and UIDNEXT
+// with colons between them, the numbers to base 36. UIDNEXT grows with each message that is added (RFC 9051,
 // 2.3.1.1). A folder that was left out is not in it.
 type glance map[string]seen
 

@@ -18,8 +18,8 @@ type Retriever struct{ Options }
 
 // Open dials, secures the connection, logs in, and learns the state of each folder: that is the snapshot, by
 // which [session.Glance] tells whether anything is new. With Memory all questions leave together with the
-// login. A folder that cannot be opened is told to Observe and left out; that none can is an error. Errors are
-// *mail.Trouble.
+// login. A folder that cannot be opened is told to Observe and left out; that none can is an error. Errors
+// are *mail.Trouble.
 func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	o := r.Options
 	if err := o.check(); err != nil {

@@ -65,7 +65,11 @@ type Limits struct {
 type Memory struct {
 	Caps    []string // capabilities after login, sorted
 	Folders map[string]State
-	Busy    bool // there was something to fetch: the newest messages are asked about with the login
+
+	// Busy: there was something to fetch, so the newest messages are asked about with the login.
+	Busy bool
+	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.
+	Unfit bool
 }
 
 // State is a folder as it was last seen.

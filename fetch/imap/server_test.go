@@ -356,9 +356,17 @@ func (c *client) fetch(args string) {
 				i+1, l.uid, strings.Join(l.flags, " "), size)
 			return
 		}
-		section := between(items, "[", "]")
-		c.say("* %d FETCH (UID %d BODY[%s] ", i+1, l.uid, section)
-		c.literal(l.part(section))
+		section, partial := between(items, "[", "]"), between(items, "<", ">")
+		b, origin := l.part(section), ""
+		if partial != "" {
+			n, m, _ := strings.Cut(partial, ".")
+			from, _ := strconv.ParseInt(n, 10, 64)
+			count, _ := strconv.ParseInt(m, 10, 64)
+			b = b[min(from, int64(len(b))):]
+			b, origin = b[:min(count, int64(len(b)))], "<"+n+">"
+		}
+		c.say("* %d FETCH (UID %d BODY[%s]%s ", i+1, l.uid, section, origin)
+		c.literal(b)
 		c.say(")\r\n")
 	})
 }

@@ -48,6 +48,7 @@ type session struct {
 	window   int64
 	filled   time.Time // when the window was filled last
 	waste    int64     // octets that nobody asked for
+	unfit    bool      // the server gave another part of a message than was asked for
 	current  *reader
 	gone     []mail.UID
 	result   error // of Close
@@ -59,6 +60,7 @@ var (
 	_ mail.Releaser  = (*session)(nil)
 	_ mail.Confirmed = (*session)(nil)
 	_ mail.Glancer   = (*session)(nil)
+	_ mail.Resumer   = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
 )
 
@@ -66,6 +68,7 @@ func newSession(o *Options) *session {
 	s := &session{o: o, limits: o.limits(), asked: map[key]*part{}}
 	s.cond = sync.NewCond(&s.mu)
 	s.window = min(firstWindow, s.limits.Window)
+	s.unfit = o.Memory != nil && o.Memory.Unfit
 	for _, name := range o.Folders {
 		f := &folder{name: name}
 		f.forget()
@@ -122,6 +125,9 @@ func (s *session) end() {
 	if s.c != nil {
 		s.wg.Wait()
 		s.c.Close()
+	}
+	if m := s.o.Memory; m != nil {
+		m.Unfit = s.unfit // also after a bad end, which may be due to just that
 	}
 }
 

@@ -265,6 +265,9 @@ func (s *session) remember() {
 		caps = append(caps, string(c))
 	}
 	slices.Sort(caps)
+	if len(m.Caps) > 0 && !slices.Equal(m.Caps, caps) {
+		m.Unfit = false // another version of it, perhaps
+	}
 	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
 		if !f.left {
