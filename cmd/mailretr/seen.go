@@ -71,7 +71,8 @@ func newForget(a *app) *cobra.Command {
 		Use:   "forget MAILDROP [UID…]",
 		Short: "Forget messages: what is still in the maildrop is collected again",
 		Long: "Forgets marks, and notes about messages that were left in the maildrop. What is still there is\n" +
-			"collected again, and delivered again.",
+			"collected again, and delivered again. UIDs are named as seen list shows them: the server's own, or\n" +
+			"#… where only a hash is kept.",
 		Args:              wants(1, "a maildrop", 0),
 		ValidArgsFunction: a.completeFirst,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -5,6 +5,7 @@ package badger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,18 +65,24 @@ func checkDir(path string) error {
 	case !fi.IsDir():
 		return fmt.Errorf("%s is not a directory", path)
 	case fi.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s may be entered by others (mode %04o); say: chmod 0700 %[1]s", path, fi.Mode().Perm())
+		return denied{fmt.Sprintf("%s may be entered by others (mode %04o); say: chmod 0700 %[1]s", path, fi.Mode().Perm())}
 	}
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
 		return err
 	}
 	if me := os.Geteuid(); int(st.Uid) != me {
-		return fmt.Errorf("%s belongs to user %d, and this process runs as user %d; say: chown %[3]d %[1]s",
-			path, st.Uid, me)
+		return denied{fmt.Sprintf("%s belongs to user %d, and this process runs as user %d; say: chown -R %[3]d %[1]s",
+			path, st.Uid, me)}
 	}
 	return nil
 }
+
+// denied is an error that says what to do about it, and is fs.ErrPermission.
+type denied struct{ text string }
+
+func (d denied) Error() string { return d.text }
+func (d denied) Unwrap() error { return fs.ErrPermission }
 
 // fewFiles is the number of files below which an admin is warned: Badger needs two for each table and ends
 // the process when a memory table cannot be made, and every connection needs one.
