@@ -321,7 +321,7 @@ func (p *Poller) requeue(e *entry, s *session) {
 		return
 	}
 	if when, ok := s.due(now); ok {
-		e.due = when
+		e.due = p.watched(e, s, when)
 	}
 	if e.changed && e.state.Failures > 0 {
 		e.due = now

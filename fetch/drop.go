@@ -36,6 +36,7 @@ type Drop struct {
 	// BounceFrom is the other reverse-path for which they are asked. "": they are not asked.
 	BounceFrom mail.Path
 
+	Watch     bool          // From is a mail.Watcher, and is to be one: the server says when mail has come
 	Every     time.Duration // between two visits; 0: 5 minutes
 	LargeFrom int64         // octets; such bodies need a large slot. 0: 1 MiB
 	First     First         // what to do with mail that is there at first contact

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,7 +142,7 @@ func TestGlanceLeavesNothingOpen(t *testing.T) {
 				}
 				return nil
 			})
-			return func() { b.refuses(nil) }
+			return func() { b.refuse = nil }
 		}, 2 << 20, 10 * time.Minute},
 		{"cut", func(w *world, b *box) func() {
 			b.msgs[0].breaks = &mail.Trouble{Op: mail.OpFetch, Err: errors.New("cut")}
@@ -154,21 +155,27 @@ func TestGlanceLeavesNothingOpen(t *testing.T) {
 		{"set aside", func(w *world, b *box) func() {
 			resolve := b.config().Resolve
 			no := &mail.Trouble{Kind: mail.NoEnvelope, Err: errors.New("nobody")}
-			mended := false
+			var mended atomic.Bool
 			b.change = func(d *Drop) {
 				d.Resolve = func(ctx context.Context, m *mail.Message) error {
-					if mended {
+					if mended.Load() {
 						return resolve(ctx, m)
 					}
 					return no
 				}
 			}
-			return func() { mended = true }
+			return func() { mended.Store(true) }
 		}, 500, 25 * time.Hour},
 		{"deferred", func(w *world, b *box) func() {
-			a := &asker{say: func(mail.Path, mail.Path) mail.Result { return mail.Result{Reply: "450 later"} }}
+			var mended atomic.Bool
+			a := &asker{say: func(mail.Path, mail.Path) mail.Result {
+				if mended.Load() {
+					return yes
+				}
+				return mail.Result{Reply: "450 later"}
+			}}
 			b.change = func(d *Drop) { d.Ask, d.Above = a, 1<<10 }
-			return func() { a.say = func(mail.Path, mail.Path) mail.Result { return yes } }
+			return func() { mended.Store(true) }
 		}, 10 << 10, 5 * time.Minute},
 		{"a large one, alone", func(w *world, b *box) func() {
 			b.put("small", 100)
@@ -187,7 +194,11 @@ func TestGlanceLeavesNothingOpen(t *testing.T) {
 				if w.queue.has("1") || !slices.Contains(b.uids(), "1") {
 					t.Fatal("it was collected: nothing is tested")
 				}
+				w.queue.mu.Lock()
+				b.mu.Lock()
 				mend()
+				b.mu.Unlock()
+				w.queue.mu.Unlock()
 				after(c.within)
 				if !w.queue.has("1") {
 					t.Errorf("not collected within %s; looked: %s", c.within, b.looked())

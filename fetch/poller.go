@@ -47,6 +47,7 @@ type Poller struct {
 	server  map[string]int // sessions by server
 	large   int            // large slots taken
 	run     context.Context
+	watches sync.WaitGroup
 	poke    chan struct{} // something ended, or changed
 }
 
@@ -61,7 +62,8 @@ type entry struct {
 	ready  bool       // in Poller.ready
 	more   bool       // in Poller.after
 
-	session *session   // that runs
+	session *session // that runs
+	watch   watching
 	told    int        // messages that were told last to wait; -1: none were
 	later   []part     // what the visit under way has left for sessions of their own
 	relook  bool       // somebody changed marks while a session runs
@@ -151,6 +153,9 @@ func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 		p.schedule(e)
 		return
 	}
+	if d.Watch != e.drop.Watch || d.Lists != e.drop.Lists {
+		e.watch.end()
+	}
 	e.drop, e.gone, e.changed = d, false, e.session != nil
 	if latest := now.Add(d.every()); e.due.After(latest) || e.state.Failures > 0 {
 		e.due = latest
@@ -175,6 +180,7 @@ func (p *Poller) schedule(e *entry) {
 // remove takes a maildrop out, once its session has ended.
 func (p *Poller) remove(e *entry) {
 	e.gone, e.later = true, nil
+	e.watch.end()
 	p.due.take(e)
 	p.answer(e.waiting, Visit{Name: e.drop.Name, Err: ErrUnknown})
 	e.waiting = nil
@@ -211,6 +217,7 @@ func (p *Poller) pause(ctx context.Context, name string, paused bool) error {
 	text := Paused
 	if paused {
 		e.later = nil
+		e.watch.end()
 		if e.session != nil {
 			e.session.stop()
 		}
@@ -288,6 +295,9 @@ func (p *Poller) stopped() {
 			e.served = nil
 		}
 	}
+	p.mu.Unlock()
+	p.watches.Wait()
+	p.mu.Lock()
 	for p.running > 0 {
 		p.mu.Unlock()
 		<-p.poke

@@ -49,6 +49,7 @@ const (
 	OpHold    // held, or released
 
 	OpRemark // something about a maildrop that stands until it is said otherwise: Topic, Text
+	OpWatch  // waiting for the server to say that mail has come
 )
 
 var ops = [...]struct{ word, doing string }{
@@ -87,6 +88,7 @@ var ops = [...]struct{ word, doing string }{
 	OpExpire:   {"expire", "giving up"},
 	OpHold:     {"hold", "holding"},
 	OpRemark:   {"remark", "looking at the maildrop"},
+	OpWatch:    {"watch", "waiting for news"},
 }
 
 // String returns the short word, as logs have it.

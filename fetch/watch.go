@@ -1,0 +1,142 @@
+package fetch
+
+import (
+	"context"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// Where the server says by itself that mail has come, a watch waits for it beside the visits, and what it says makes
+// the maildrop due. A watch begins after a visit that went well, so it never tries a login that may be refused, and
+// visits go on beside it, rarely, since a line can be dead without anybody noticing.
+
+const (
+	// watchedEvery is the least interval of visits of a maildrop that is watched.
+	watchedEvery = 30 * time.Minute
+	// lasting is how long a watch has to hold to be taken for one that works.
+	lasting = 10 * time.Minute
+	// hasty is the wait after a watch that ended at once; it doubles.
+	hasty = 10 * time.Second
+	// calm is the wait after news that were none; it doubles too, since a server may cry wolf.
+	calm = time.Second
+)
+
+// A watching is what the poller knows of the watch of one maildrop. Guarded by Poller.mu.
+type watching struct {
+	cancel   context.CancelFunc // nil: there is none
+	holds    bool               // the server waits with us
+	news     bool               // something has come while a session runs
+	called   bool               // the next visit is for news
+	wolf     int                // visits in a row for news that were none
+	failures int                // watches in a row that ended soon
+	next     time.Time          // none begins before
+}
+
+// end ends a watch; another begins after the next visit.
+func (w *watching) end() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+	*w = watching{}
+}
+
+// watched is called at the end of each session. It begins a watch if there is to be one, and says when the maildrop is
+// visited next.
+func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
+	w, now := &e.watch, p.now()
+	if s.err != nil || s.only != "" || !e.drop.Watch {
+		return due
+	}
+	if w.cancel == nil && p.live() && !now.Before(w.next) {
+		if to, ok := e.drop.From.(mail.Watcher); ok {
+			p.begins(e, to)
+		}
+	}
+	switch {
+	case !s.same:
+		w.wolf = 0
+	case w.called:
+		w.wolf++
+	}
+	w.called = false
+	switch {
+	case w.news:
+		w.news, w.called = false, true
+		return now.Add(w.patience(e.drop.every()))
+	case w.holds && due.Before(now.Add(watchedEvery)):
+		return now.Add(watchedEvery + p.jitter(watchedEvery))
+	case w.cancel == nil && w.next.After(now) && w.next.Before(due):
+		return w.next // the visit after which it is tried again
+	}
+	return due
+}
+
+// patience is how long news wait for their visit.
+func (w *watching) patience(most time.Duration) time.Duration {
+	if w.wolf <= 1 { // the first look after a wait has begun finds nothing, mostly
+		return 0
+	}
+	return min(calm<<min(w.wolf, 20), most)
+}
+
+// begins starts a watch, which ends with the Run.
+func (p *Poller) begins(e *entry, to mail.Watcher) {
+	ctx, cancel := context.WithCancel(p.run)
+	e.watch.cancel = cancel
+	began := p.now()
+	p.watches.Go(func() {
+		defer cancel()
+		err := to.Watch(ctx, func() { p.news(ctx, e) })
+		if ctx.Err() == nil {
+			p.unwatched(e, mail.TroubleOf(mail.OpWatch, e.drop.Server, err), began)
+		}
+	})
+}
+
+// news makes a maildrop due. Where its last visit failed the back-off holds: who says that mail has come need not be
+// able to hand it over.
+func (p *Poller) news(ctx context.Context, e *entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := &e.watch
+	if ctx.Err() != nil {
+		return
+	}
+	w.holds = true
+	switch {
+	case e.session != nil:
+		w.news = true
+	case !e.ready && !e.gone && !e.state.Paused && e.state.Failures == 0:
+		if at := p.now().Add(w.patience(e.drop.every())); at.Before(e.due) {
+			e.due, w.called = at, true
+			p.due.put(e)
+			p.wake()
+		}
+	}
+}
+
+// unwatched notes that a watch has ended by itself. Servers end them now and then, so that alone is no trouble of the
+// maildrop: the next visit finds out whether there is one.
+func (p *Poller) unwatched(e *entry, t *mail.Trouble, began time.Time) {
+	p.mu.Lock()
+	w, now := &e.watch, p.now()
+	if w.failures++; now.Sub(began) >= lasting {
+		w.failures = 0
+	}
+	wait := min(hasty<<min(w.failures, 20), mostWait)
+	if t != nil && t.Kind == mail.Auth {
+		wait = breaker[min(max(w.failures, 1), len(breaker))-1]
+	}
+	w.cancel, w.holds, w.news, w.next = nil, false, false, now.Add(wait)
+	if e.session == nil && !e.ready && !e.gone && !e.state.Paused && w.next.Before(e.due) {
+		e.due = w.next
+		p.due.put(e)
+		p.wake()
+	}
+	next, o := w.next, mail.Origin{Maildrop: e.drop.Name, Account: e.drop.Account}
+	p.mu.Unlock()
+	if t != nil {
+		p.observe(mail.Event{Op: mail.OpWatch, Origin: o, Err: t, Reply: t.Reply, Next: next, Text: "the server no longer says when mail comes; it is asked as before"})
+	}
+}

@@ -1,0 +1,182 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// watchable is a box whose server says when mail has come.
+type watchable struct {
+	*box
+	begun []time.Time
+	ended int
+	ends  func(n int) (time.Duration, error) // when and why the nth watch ends by itself; nil: never
+	say   func()                             // of the watch under way; nil: there is none
+}
+
+func (x *watchable) Watch(ctx context.Context, news func()) error {
+	x.mu.Lock()
+	x.begun, x.say = append(x.begun, time.Now()), news
+	n := len(x.begun)
+	x.mu.Unlock()
+	news() // a wait has begun
+	defer func() {
+		x.mu.Lock()
+		x.say, x.ended = nil, x.ended+1
+		x.mu.Unlock()
+	}()
+	var over <-chan time.Time
+	var why error
+	if x.ends != nil {
+		d, err := x.ends(n)
+		over, why = time.After(d), err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-over:
+		return why
+	}
+}
+
+func (x *watchable) news() { x.mu.Lock(); defer x.mu.Unlock(); x.say() }
+
+func (x *watchable) watches() int { x.mu.Lock(); defer x.mu.Unlock(); return len(x.begun) }
+
+func watchableBox(w *world) *watchable {
+	x := &watchable{box: glancingBox(w)}
+	x.change = func(d *Drop) { d.From, d.Watch = x, true }
+	return x
+}
+
+func TestWatch(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(time.Minute)
+		wantLooks(t, x.box, "a visit before, and one since mail may have come between", "glance, list, glance")
+		after(28 * time.Minute)
+		wantLooks(t, x.box, "nobody asks while the server will say", "")
+		x.put("1", 500)
+		x.news()
+		after(time.Second)
+		if !w.queue.has("1") {
+			t.Fatal("not in the queue within a second")
+		}
+		x.looked()
+		after(40 * time.Minute)
+		if n := strings.Count(x.looked(), "glance"); n < 1 || n > 2 {
+			t.Errorf("%d visits in 40 minutes: a line can be dead without anybody noticing", n)
+		}
+		w.p.Set(t.Context(), w.drops("jaco"))
+		after(time.Minute)
+		if x.watches() != 1 {
+			t.Errorf("%d watches: a reload that changes nothing disturbs nobody", x.watches())
+		}
+		if err := w.p.Pause(t.Context(), "jaco"); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if x.ended != 1 {
+			t.Error("a paused maildrop is watched")
+		}
+		if err := w.p.Resume(t.Context(), "jaco"); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		if x.watches() != 2 {
+			t.Errorf("%d watches after it was resumed", x.watches())
+		}
+		stop()
+		if x.ended != 2 {
+			t.Error("a watch is left behind")
+		}
+	})
+}
+
+// News that come while a session runs are not lost; news that are none cost less and less.
+func TestWatchNews(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(time.Minute)
+		x.mu.Lock()
+		x.last = 10 * time.Second // what a login takes
+		x.mu.Unlock()
+		x.news()
+		after(5 * time.Second)
+		x.put("1", 500)
+		x.news()
+		after(25 * time.Second)
+		if !w.queue.has("1") {
+			t.Error("what came while a session ran waits for the next visit")
+		}
+		x.mu.Lock()
+		x.last = 0
+		x.mu.Unlock()
+		before := x.logins()
+		for range 3600 {
+			x.news()
+			after(time.Second)
+		}
+		if n := x.logins() - before; n > 30 {
+			t.Errorf("a server that cries wolf each second is visited %d times an hour", n)
+		}
+	})
+}
+
+// A watch that ends is begun again after a visit that went well, later and later where it ends at once; a refused login
+// is no reason to try one more often.
+func TestWatchEnds(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		ends        func(int) (time.Duration, error)
+		least, most int // watches in a day
+	}{
+		{"at once", func(int) (time.Duration, error) { return 0, errors.New("cut") }, 10, 60},
+		{"twice an hour", func(int) (time.Duration, error) { return 29 * time.Minute, errors.New("BYE") }, 45, 50},
+		{"login refused", func(int) (time.Duration, error) {
+			return 0, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "NO"}
+		}, 2, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				x := watchableBox(w)
+				x.ends = c.ends
+				w.p.Set(t.Context(), w.drops("jaco"))
+				defer w.run()()
+				after(24 * time.Hour)
+				if n := x.watches(); n < c.least || n > c.most {
+					t.Errorf("%d watches in a day", n)
+				}
+				if n := x.logins(); n < 150 && c.name != "twice an hour" {
+					t.Errorf("%d visits in a day: they are to go on beside", n)
+				}
+				if w.state("jaco").Failures != 0 {
+					t.Error("the end of a watch is taken for a failure of the maildrop")
+				}
+			})
+		})
+	}
+}
+
+// While the login is refused nobody watches, so one wrong password costs no more than it did.
+func TestR23_WatchTriesNoLogin(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		x.refuses(func(int) error { return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "-ERR"} })
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(24 * time.Hour)
+		if x.watches() > 0 || x.logins() > 4 {
+			t.Errorf("%d logins and %d watches in a day", x.logins(), x.watches())
+		}
+	})
+}
