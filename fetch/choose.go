@@ -22,8 +22,15 @@ func (o opening) Open(ctx context.Context) (mail.Maildrop, error) {
 		return nil, err
 	}
 	o.s.open = &listing{Maildrop: drop, s: o.s}
+	if d, ok := drop.(delayer); ok {
+		o.s.state.Apart = min(max(d.LoginDelay(), 0), longest)
+	}
 	return o.s.open, nil
 }
+
+// A delayer (optional on a mail.Maildrop) knows how long the server wants to be left alone between two logins (POP3:
+// LOGIN-DELAY); 0: it does not say. Then everything is collected in one session, and no visit is planned sooner.
+type delayer interface{ LoginDelay() time.Duration }
 
 // listing is a session of the kind whose Messages yields what this visit's session shall have. What the
 // kind offers beside is passed on; where it offers nothing, the answers are those of a kind that has
@@ -251,7 +258,7 @@ func (s *session) marks(ctx context.Context, l Listing) (mail.Choice, error) {
 // is the first time is the ledger's to say: what we remember may have been lost.
 func (s *session) meet(ctx context.Context, l *Listing) error {
 	if s.state.Account != s.drop.Account {
-		s.state = State{Account: s.drop.Account, Paused: s.state.Paused}
+		s.state = State{Account: s.drop.Account, Paused: s.state.Paused, Apart: s.state.Apart}
 	}
 	if !s.state.Met.IsZero() {
 		return nil
@@ -312,7 +319,7 @@ func (s *session) plan(all []found) []found {
 		return all
 	}
 	s.cost(all)
-	if s.state.OneLogin {
+	if s.state.oneLogin() {
 		return all
 	}
 	doubted := make(map[mail.UID]bool, len(s.doubted))

@@ -209,7 +209,7 @@ func (p *Poller) takeLarge() bool {
 // of its own is this one.
 func (p *Poller) begin(e *entry) {
 	one := part{}
-	if e.state.OneLogin && len(e.later) > 0 && len(e.waiting) == 0 {
+	if e.state.oneLogin() && len(e.later) > 0 && len(e.waiting) == 0 {
 		one, e.later = e.later[0], e.later[1:]
 	} else {
 		e.later = nil
@@ -284,7 +284,7 @@ func (p *Poller) account(e *entry, s *session) {
 		e.later = nil
 	}
 	v.Next = e.state.Next
-	if len(e.later) > 0 && !e.state.OneLogin {
+	if len(e.later) > 0 && !e.state.oneLogin() {
 		return
 	}
 	p.answer(e.served, *v)
@@ -328,7 +328,7 @@ func (p *Poller) requeue(e *entry, s *session) {
 	}
 	e.changed = false
 	p.due.put(e)
-	if len(e.later) > 0 && !e.state.OneLogin && !e.more {
+	if len(e.later) > 0 && !e.state.oneLogin() && !e.more {
 		e.more = true
 		p.after = append(p.after, e)
 	}

@@ -42,7 +42,7 @@ func (s *session) judge(ctx context.Context, err error) {
 	s.mu.Unlock()
 	if t != nil && s.stopped() {
 		s.err = ErrStopped
-		s.state.Next = now.Add(s.drop.every())
+		s.state.Next = now.Add(s.every())
 		s.tell(nil, "stopped")
 		return
 	}
@@ -58,7 +58,7 @@ func (s *session) judge(ctx context.Context, err error) {
 	struck := s.broke(ctx, t)
 	switch {
 	case struck && s.only == "":
-		s.state = Next(s.state, Ending{At: now, Every: s.drop.every()}) // the message's fault, not the maildrop's
+		s.state = Next(s.state, Ending{At: now, Every: s.every()}) // the message's fault, not the maildrop's
 	case struck, s.only != "" && t == nil:
 	default:
 		s.next(ctx, t, now)
@@ -67,7 +67,7 @@ func (s *session) judge(ctx context.Context, err error) {
 }
 
 func (s *session) next(ctx context.Context, t *mail.Trouble, now time.Time) {
-	e := Ending{At: now, Trouble: t, Progress: s.tally.Progress || s.kept, Every: s.drop.every()}
+	e := Ending{At: now, Trouble: t, Progress: s.tally.Progress || s.kept, Every: s.every()}
 	if t != nil {
 		e.Settings = s.drop.settings(ctx)
 		if t.Kind == mail.Busy && s.only != "" {
@@ -217,6 +217,9 @@ func (s *session) tell(t *mail.Trouble, text string) {
 	s.p.observe(e)
 }
 
+// every is the interval between two visits: the configured one, or longer where the server wants that.
+func (s *session) every() time.Duration { return max(s.drop.every(), s.state.Apart) }
+
 // due says when the maildrop is visited, or looked at, next; not ok: as it was planned before.
 func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	if s.only != "" && s.err == nil {
@@ -226,7 +229,7 @@ func (s *session) due(now time.Time) (at time.Time, ok bool) {
 		return now, true
 	}
 	looks := s.looked || s.state.Kind == mail.Auth // whether the settings have changed, at each interval
-	if soon := now.Add(s.drop.every()); at.Before(now) || at.After(soon) && looks {
+	if soon := now.Add(s.every()); at.Before(now) || at.After(soon) && looks {
 		at = soon
 	}
 	return at.Add(s.p.jitter(at.Sub(now))), true

@@ -21,6 +21,8 @@ type State struct {
 	Settings string    `json:"settings,omitempty"` // hash at the last failure
 	Reply    string    `json:"reply,omitempty"`    // what the server said then
 
+	// Apart is how long the server wants to be left alone between two logins; no visit is planned sooner.
+	Apart time.Duration `json:"apart,omitempty"`
 	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in
 	// the same session.
 	OneLogin bool `json:"one_login,omitempty"`
@@ -119,6 +121,9 @@ func (s State) plausible(now time.Time, every time.Duration) State {
 	}
 	return s
 }
+
+// oneLogin says whether a visit is to have one session.
+func (s *State) oneLogin() bool { return s.OneLogin || s.Apart > 0 }
 
 // open says whether the breaker, or the back-off, still holds.
 func (s *State) open(now time.Time) bool { return s.Failures > 0 && now.Before(s.Next) }

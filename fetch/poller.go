@@ -157,7 +157,7 @@ func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 		e.watch.end()
 	}
 	e.drop, e.gone, e.changed = d, false, e.session != nil
-	if latest := now.Add(d.every()); e.due.After(latest) || e.state.Failures > 0 {
+	if latest := now.Add(max(d.every(), e.state.Apart)); e.due.After(latest) || e.state.Failures > 0 {
 		e.due = latest
 		if e.state.Failures > 0 {
 			e.due = now

@@ -85,3 +85,36 @@ func TestPOP3WithoutTOP(t *testing.T) {
 		}
 	})
 }
+
+// A server that announces how long it wants to be left alone is: everything comes in one session, small before large,
+// and no visit is planned sooner.
+func TestR23_LoginDelayAnnounced(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := fetchtest.NewPOP3(t)
+		s.Caps = append(s.Caps, "LOGIN-DELAY 900 USER")
+		var last time.Time
+		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"PASS": func(c *fetchtest.POP3Conn, _ string) bool {
+			early := time.Since(last) < 15*time.Minute
+			if last = time.Now(); early {
+				c.Say("-ERR [LOGIN-DELAY] wait")
+			}
+			return early
+		}}
+		now := time.Now()
+		s.Put(letterOf(2<<20, now), letterOf(5000, now), letterOf(3<<20, now))
+		w.provider(s, nil)
+		stop := w.run()
+		after(time.Minute)
+		if n := w.queue.count(); n != 3 || s.Count("PASS") != 1 {
+			t.Errorf("%d collected in %d sessions", n, s.Count("PASS"))
+		}
+		after(3 * time.Hour)
+		stop()
+		if n := s.Count("PASS"); n < 10 || n > 13 {
+			t.Errorf("%d logins in three hours", n)
+		}
+		if len(w.events.of(mail.OpPoll)) == 0 || w.state("jaco").Failures > 0 {
+			t.Errorf("a login was refused: %+v", w.state("jaco"))
+		}
+	})
+}

@@ -70,6 +70,7 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	o := pop3.Options{
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, pop3.UserPass),
 		Token: tokenOf(m), Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
+		Observe: s.observe,
 	}
 	if m.After.Act == conf.Delete {
 		o.After = pop3.Delete

@@ -144,13 +144,13 @@ func (c *POP3Conn) transaction(verb, arg string) {
 		}
 		c.Say(fmt.Sprintf("+OK %d %d", n, sum))
 	case "LIST":
-		c.listing(func(m *Mail) string { return strconv.FormatInt(m.size(), 10) })
+		c.listing(arg, func(m *Mail) string { return strconv.FormatInt(m.size(), 10) })
 	case "UIDL":
 		if c.Server.NoUIDL {
 			c.Say("-ERR unknown command")
 			return
 		}
-		c.listing(func(m *Mail) string { return m.UID })
+		c.listing(arg, func(m *Mail) string { return m.UID })
 	case "RETR", "TOP", "DELE":
 		c.one(verb, arg)
 	case "RSET":
@@ -168,7 +168,17 @@ func (m *Mail) size() int64 {
 	return int64(len(m.Octets))
 }
 
-func (c *POP3Conn) listing(what func(*Mail) string) {
+// listing answers LIST and UIDL, for all messages or for one.
+func (c *POP3Conn) listing(arg string, what func(*Mail) string) {
+	if arg != "" {
+		n, err := strconv.Atoi(arg)
+		if err != nil || n < 1 || n > len(c.mails) || c.deleted[n-1] {
+			c.Say("-ERR no such message")
+			return
+		}
+		c.Say(fmt.Sprintf("+OK %d %s", n, what(c.mails[n-1])))
+		return
+	}
 	var b strings.Builder
 	b.WriteString("+OK\r\n")
 	for i, m := range c.mails {

@@ -40,6 +40,7 @@ func Run(t *testing.T, fresh func(*testing.T) Harness) {
 		{"Glance", glance, func(c Can) bool { return c.Glance && c.List && c.Again }},
 		{"Resume", resume, func(c Can) bool { return c.Resume && c.Again }},
 		{"ResumeCut", resumeCut, func(c Can) bool { return c.Resume && c.Again && c.Line }},
+		{"GlanceAfterDeletion", glanceAfterDeletion, func(c Can) bool { return c.Glance && c.Release && c.Deletes }},
 		{"Cut", cut, func(c Can) bool { return c.Line }},
 		{"CutAhead", cutAhead, func(c Can) bool { return c.Line && c.Ahead }},
 		{"Cancel", cancelled, func(c Can) bool { return c.Line }},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,14 +29,25 @@ func (c caps) has(name, arg string) bool {
 	return false
 }
 
-// delay returns the LOGIN-DELAY that is announced.
-func (c caps) delay() time.Duration {
+// delay returns the LOGIN-DELAY that is announced (RFC 2449, 6.5). Behind it may stand USER: others have another one.
+func (c caps) delay() time.Duration { return seconds(c.argument("LOGIN-DELAY")) }
+
+// expire returns how many days mail is kept (RFC 2449, 6.7). ok is false where it is kept for good, or nothing is
+// said.
+func (c caps) expire() (days int, ok bool) {
+	word, _, _ := strings.Cut(c.argument("EXPIRE"), " ")
+	n, err := strconv.ParseUint(word, 10, 16)
+	return int(n), err == nil
+}
+
+// argument is what stands behind a capability.
+func (c caps) argument(name string) string {
 	for _, l := range c {
-		if name, arg, _ := strings.Cut(l, " "); name == "LOGIN-DELAY" {
-			return seconds(arg)
+		if n, arg, _ := strings.Cut(strings.TrimSpace(l), " "); n == name {
+			return strings.TrimSpace(arg)
 		}
 	}
-	return 0
+	return ""
 }
 
 // readCaps reads what follows +OK to CAPA. A list that is too long is nonsense.
@@ -63,7 +75,11 @@ type known struct {
 	Secure bool  // it was learned under TLS
 	Before caps  // at the login
 	After  caps  // once logged in
-	NoTop  bool  // it says -ERR to TOP
+
+	NoTop    bool   // TOP is of no use
+	Why      string `json:",omitempty"` // what it does instead, for people: "does not know TOP"
+	TopWell  bool   `json:",omitempty"` // TOP was tried, and is good
+	TopLines int    `json:",omitempty"` // how many lines of a body have to be asked for
 }
 
 const believed = 7 * 24 * time.Hour

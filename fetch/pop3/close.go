@@ -23,46 +23,55 @@ func (s *session) Close() error {
 		return s.end
 	}
 	s.closed = true
-	s.end = s.quit()
+	quit, err := s.quit()
+	s.end = err
+	s.remark()
+	s.leave(quit)
 	if err := s.conn.Close(); s.end == nil && err != nil && s.broken == nil {
 		s.end = mail.TroubleOf(mail.OpQuit, s.server, err)
 	}
 	return s.end
 }
 
-func (s *session) quit() error {
+// quit ends the session; ok says that the server has confirmed it.
+func (s *session) quit() (ok bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), closing)
 	defer cancel()
 	defer s.link.watch(ctx)()
 	s.plan = nil
 	switch {
 	case s.broken != nil:
-		return s.unknown(s.broken)
+		return false, s.unknown(s.broken)
 	case len(s.letGo) == 0 && (s.cur != nil || len(s.flight.all) > 0):
-		return nil // nothing counts on QUIT, and reading what is on the line would cost it
+		return false, nil // nothing counts on QUIT, and reading what is on the line would cost it
 	case s.flight.octets > firstAhead:
-		return s.unknown(errors.New("the session was given up in the middle of a message"))
+		return false, s.unknown(errors.New("the session was given up in the middle of a message"))
+	case s.wary() && s.atRisk():
+		return false, s.unknown(errors.New("the server might hide what it has sent and is not ours yet"))
 	}
-	if err := s.silence(); err != nil {
-		return s.unknown(s.fail(mail.OpQuit, err))
+	if err = s.quiet(); err == nil {
+		err = s.conn.Alive() // DELE to a server that is out of step could mean any message
+	}
+	if err != nil {
+		return false, s.unknown(s.fail(mail.OpQuit, err))
 	}
 	gone, refusal, err := s.deletions()
 	if err != nil {
-		return s.unknown(s.fail(mail.OpQuit, err))
+		return false, s.unknown(s.fail(mail.OpQuit, err))
 	}
 	st, err := s.link.status()
 	if err != nil {
-		return s.unknown(s.fail(mail.OpQuit, err))
+		return false, s.unknown(s.fail(mail.OpQuit, err))
 	}
 	if !st.ok {
-		return s.unknown(refused(mail.OpQuit, s.server, st, nil))
+		return false, s.unknown(refused(mail.OpQuit, s.server, st, nil))
 	}
 	s.gone = gone
 	if len(gone) == 0 && refusal != nil {
 		refusal.Hint = "The server lets nothing be deleted; set after: keep, or ask the provider."
-		return refusal
+		return false, refusal
 	}
-	return nil
+	return len(gone) == len(s.letGo), nil
 }
 
 // unknown is the error of Close where something was to be let go of: nobody can tell.
@@ -73,9 +82,8 @@ func (s *session) unknown(err error) error {
 	return mail.TroubleOf(mail.OpQuit, s.server, err)
 }
 
-// silence brings the connection to where nothing is on the line, and looks whether the server speaks out of
-// turn: DELE to a server that is out of step could mean any message.
-func (s *session) silence() error {
+// quiet brings the connection to where nothing is on the line.
+func (s *session) quiet() error {
 	if err := s.finishCurrent(); err != nil {
 		return err
 	}
@@ -84,7 +92,7 @@ func (s *session) silence() error {
 			return err
 		}
 	}
-	return s.conn.Alive()
+	return nil
 }
 
 // deletions sends DELE for all that was let go of, and QUIT behind the last one; the reply to QUIT is not

@@ -30,9 +30,13 @@ func (c *content) Header(ctx context.Context) ([]byte, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
+	if c.head = s.heads[c.item]; c.head != nil {
+		return c.head, nil
+	}
 	if !s.known.NoTop && !s.announced(c.item) {
-		head, err := c.top(ctx)
-		if err == nil || !s.known.NoTop {
+		head, line, err := s.top(ctx, c.item)
+		c.msg.Line += line
+		if c.head = head; err == nil || !s.known.NoTop {
 			return head, err
 		}
 		// TOP was refused by a server that never said it had it.
@@ -95,73 +99,19 @@ func (c *content) begin(ctx context.Context) (*stream, error) {
 
 // missing is the answer to RETR or TOP that is none: the others flow.
 func (c *content) missing(op mail.Op, reply status) error {
-	if reply.more {
-		return c.s.fail(op, &nonsense{"a continuation that was not asked for"})
-	}
-	c.s.flight.landed()
-	if err := c.s.fill(); err != nil {
-		return c.s.fail(op, err)
-	}
-	return alone(refused(op, c.s.server, reply, nil))
+	c.item.asked = false
+	return c.s.missing(op, reply)
 }
 
-// top asks for the header alone.
-func (c *content) top(ctx context.Context) ([]byte, error) {
-	s := c.s
-	defer s.link.watch(ctx)()
-	if err := s.want(c.item, true); err != nil {
-		return nil, s.fail(mail.OpHeader, err)
+func (s *session) missing(op mail.Op, reply status) error {
+	if reply.more {
+		return s.fail(op, &nonsense{"a continuation that was not asked for"})
 	}
-	reply, err := s.link.status()
-	if err != nil {
-		return nil, s.fail(mail.OpHeader, err)
-	}
-	c.msg.Line += int64(reply.size)
-	if !reply.ok {
-		if !s.known.After.has("TOP", "") {
-			s.learnNoTop()
-		}
-		return nil, c.missing(mail.OpHeader, reply)
-	}
-	m := s.link.multi()
-	head, tooLong, err := readHeader(m)
-	if err != nil {
-		return nil, s.fail(mail.OpHeader, err)
-	}
-	c.msg.Line += m.raw
 	s.flight.landed()
 	if err := s.fill(); err != nil {
-		return nil, s.fail(mail.OpHeader, err)
+		return s.fail(op, err)
 	}
-	if tooLong {
-		return nil, s.longHeader()
-	}
-	c.head = head
-	return head, nil
-}
-
-// readHeader reads an answer to TOP to its end and returns the header section.
-func readHeader(m *multi) (head []byte, tooLong bool, err error) {
-	scan, done := scanner{}, false
-	for {
-		b, err := m.next()
-		if err == io.EOF {
-			return head, tooLong, nil
-		}
-		if err == nil && m.raw > 4*mail.MaxHeader {
-			err = &nonsense{"the answer to TOP is too long"}
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		if done || tooLong {
-			continue
-		}
-		if tooLong = len(head)+len(b) > mail.MaxHeader; !tooLong {
-			head = append(head, b...)
-			done = scan.end(b)
-		}
-	}
+	return alone(refused(op, s.server, reply, nil))
 }
 
 func (s *session) longHeader() error {

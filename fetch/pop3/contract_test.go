@@ -25,15 +25,15 @@ func password(s string) func(context.Context) (string, error) {
 
 func harness(t *testing.T, change func(*fetchtest.POP3, *Options)) fetchtest.Harness {
 	s := fetchtest.NewPOP3(t)
-	var changed Options // once, before anybody dials: a server of an earlier session may still be reading its settings
+	changed := Options{After: Delete} // once, before anybody dials: a server of an earlier session may still be reading its settings
 	change(s, &changed)
 	return fetchtest.Harness{
-		Can: fetchtest.Can{Line: true, List: true, Again: true, Deletes: true, Raw: true, Ahead: true,
-			Release: true, Gone: true},
+		Can: fetchtest.Can{Line: true, List: true, Again: true, Deletes: changed.After == Delete, Raw: true, Ahead: true,
+			Release: true, Gone: true, Glance: !s.NoUIDL || !s.NoTOP},
 		Put: s.Put, Clear: s.Clear, Left: s.Left, Lie: s.Lie,
 		Retriever: func(l *fetchtest.Line) mail.Retriever {
 			o := options(s, l)
-			o.Memory, o.Dial.TLS = changed.Memory, changed.Dial.TLS
+			o.Memory, o.Dial.TLS, o.After = changed.Memory, changed.Dial.TLS, changed.After
 			if changed.Dial.TLS.Roots == nil {
 				o.Dial.TLS = wire.TLS{Mode: wire.Plain}
 			}
@@ -45,19 +45,25 @@ func harness(t *testing.T, change func(*fetchtest.POP3, *Options)) fetchtest.Har
 
 // TestContract is the suite, for servers of all sorts.
 func TestContract(t *testing.T) {
-	memory := &memory{}
 	ca := fetchtest.NewCA(t)
 	for name, change := range map[string]func(*fetchtest.POP3, *Options){
 		"pipelining": func(*fetchtest.POP3, *Options) {},
-		"remembered": func(_ *fetchtest.POP3, o *Options) { o.Memory = memory },
-		"lockstep":   func(s *fetchtest.POP3, _ *Options) { s.Caps = []string{"TOP", "UIDL", "USER"} },
-		"noCAPA":     func(s *fetchtest.POP3, _ *Options) { s.Caps = nil },
-		"noUIDL":     func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoUIDL = nil, true },
-		"noTOP":      func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP = []string{"UIDL", "USER"}, true },
-		"silentTOP":  func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP = nil, true },
-		"nothing":    func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP, s.NoUIDL = nil, true, true },
-		"small":      func(s *fetchtest.POP3, _ *Options) { s.Buffer = 1 << 10 },
-		"plain":      func(_ *fetchtest.POP3, o *Options) { o.Auth = Plain },
+		"remembered": func(s *fetchtest.POP3, o *Options) {
+			o.Memory = &memory{}
+			first := options(s, nil)
+			first.Memory = o.Memory
+			if err := open(t, first).Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"lockstep":  func(s *fetchtest.POP3, _ *Options) { s.Caps = []string{"TOP", "UIDL", "USER"} },
+		"noCAPA":    func(s *fetchtest.POP3, _ *Options) { s.Caps = nil },
+		"noUIDL":    func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoUIDL = nil, true },
+		"noTOP":     func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP = []string{"UIDL", "USER"}, true },
+		"silentTOP": func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP = nil, true },
+		"nothing":   func(s *fetchtest.POP3, _ *Options) { s.Caps, s.NoTOP, s.NoUIDL = nil, true, true },
+		"small":     func(s *fetchtest.POP3, _ *Options) { s.Buffer = 1 << 10 },
+		"plain":     func(_ *fetchtest.POP3, o *Options) { o.Auth = Plain },
 		"STLS": func(s *fetchtest.POP3, o *Options) {
 			if s.TLS == nil {
 				s.TLS = ca.Server("pop.test", nil)

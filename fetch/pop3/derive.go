@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 
 	"mailretr/store/mail"
 )
@@ -28,9 +30,9 @@ func (s *session) identify(ctx context.Context) error {
 		s.byUID = make(map[mail.UID]*item)
 	}
 	var odd []*item
-	for i := range s.items {
-		if s.items[i].uid == "" {
-			odd = append(odd, &s.items[i])
+	for _, x := range s.items {
+		if x.uid == "" || s.late(x) {
+			odd = append(odd, x)
 		}
 	}
 	if len(odd) > 0 {
@@ -43,10 +45,16 @@ func (s *session) identify(ctx context.Context) error {
 	return nil
 }
 
+// late says whether a message has a unique-id that it may not have had before: one of this size was known by its
+// content. There are servers that give a unique-id only to what was retrieved once.
+func (s *session) late(x *item) bool {
+	return !s.known.NoTop && slices.ContainsFunc(s.past.Odd, func(o odd) bool { return o.Size == x.size })
+}
+
 func (s *session) derive(odd []*item) error {
 	for asked, i := 0, 0; i < len(odd); i++ {
 		for asked < len(odd) && !s.known.NoTop && (asked <= i || s.pipelining && asked-i < topAhead) {
-			if err := s.link.send("TOP " + strconv.Itoa(odd[asked].num) + " 0"); err != nil {
+			if err := s.link.send(s.topOf(odd[asked])); err != nil {
 				return s.fail(mail.OpList, err)
 			}
 			asked++
@@ -57,6 +65,10 @@ func (s *session) derive(odd []*item) error {
 			if key, err = s.topKey(odd[i]); err != nil {
 				return s.fail(mail.OpList, err)
 			}
+		}
+		if odd[i].uid != "" {
+			s.rename(odd[i], key)
+			continue
 		}
 		if key == "" {
 			if err := s.nameless(); err != nil {
@@ -69,6 +81,16 @@ func (s *session) derive(odd []*item) error {
 	return nil
 }
 
+// rename gives a message its former identity back, if it had another one.
+func (s *session) rename(x *item, key string) {
+	had := func(o odd) bool { return key != "" && o.Size == x.size && strings.HasPrefix(string(o.UID), "="+key) }
+	if slices.ContainsFunc(s.past.Odd, had) {
+		s.past.void(x.uid)
+		delete(s.byUID, x.uid)
+		s.name(x, key)
+	}
+}
+
 // topKey reads the answer to TOP and makes a key of it; "" where there is no header to be had.
 func (s *session) topKey(x *item) (string, error) {
 	st, err := s.link.status()
@@ -77,7 +99,7 @@ func (s *session) topKey(x *item) (string, error) {
 	}
 	if !st.ok {
 		if !s.known.After.has("TOP", "") {
-			s.learnNoTop()
+			s.learnNoTop("does not know TOP")
 		}
 		return "", nil
 	}
@@ -101,11 +123,6 @@ func (s *session) topKey(x *item) (string, error) {
 			done = scan.end(b)
 		}
 	}
-}
-
-func (s *session) learnNoTop() {
-	s.known.NoTop = true
-	s.opts.remember(s.known)
 }
 
 // nameless refuses what can only go wrong: a message without any identity that stays upstream would be

@@ -7,6 +7,16 @@
 // server broke the protocol, and that nothing the server sends makes it wait or grow without bound.
 // Commands are pipelined where the server says it can.
 //
+// Nobody pays for what has not changed: Open ends with STAT; what was added is found out message by message (glance.go),
+// and only where that cannot be is everything listed. What a server can, and what it gets wrong, is remembered: no CAPA
+// in later sessions, no TOP where it brings bodies, no unique-id that was no identity before (past.go). The owner is told
+// of it (mail.OpRemark).
+//
+// A server may hide what was retrieved though nobody deletes it (Gmail does, and announces EXPIRE 0). There one message
+// is asked for at a time, and QUIT is left out as long as one of them is not ours: so what was asked for is listed again
+// unless the server hides it at RETR. Then the user name recent:NAME lists it; what became ours is known by its mark and
+// is not collected again. What is not listed any more is told by name.
+//
 // It leaves deadlines, TLS, octet counts and the trace to relay/wire, which messages to fetch and whether
 // they may go to its caller, and line ends to the queue: octets pass as they are.
 //

@@ -3,6 +3,10 @@ package pop3
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"strconv"
 
@@ -11,33 +15,82 @@ import (
 
 // An item is a message of the snapshot.
 type item struct {
-	num  int
-	size int64    // as announced
-	uid  mail.UID // "" until it is known, or derived
-	seen bool     // UIDL named it
-	gone bool     // to be deleted, or deleted
+	num   int
+	size  int64    // as announced; -1: nobody has asked
+	uid   mail.UID // "" until it is known, or derived
+	seen  bool     // UIDL named it
+	gone  bool     // to be deleted, or deleted
+	asked bool     // RETR was sent, and nobody has taken it yet
 }
 
-// maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70; a longer one than this is
-// none.
+// maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70.
 const maxUID = 128
 
-// listing returns the turns of the snapshot. In an empty maildrop only STAT is asked, unless all leave
-// together, which costs less than finding out.
-func (s *session) listing(k *known) []turn {
-	empty := func() bool { return s.count == 0 }
+// opening returns the turns that leave together with the login: STAT, and the unique-id of the message that was the
+// last one when the maildrop was left. Of a maildrop in which nothing has changed nothing else needs to be asked.
+func (s *session) opening(k *known) []turn {
 	var turns []turn
 	if k.After == nil && len(k.Before) > 0 {
 		turns = append(turns, s.capa(&k.After))
 	}
-	turns = append(turns, turn{"STAT", false, s.stat, nil}, turn{"LIST", false, s.list, empty})
-	if len(k.After) == 0 || k.After.has("UIDL", "") {
-		turns = append(turns, turn{"UIDL", false, s.uidl, empty})
+	turns = append(turns, turn{"STAT", false, s.stat, nil})
+	if e := s.past.End; e != nil && !s.past.Multi && s.hasUIDL(k) {
+		x := s.one(e.Count)
+		turns = append(turns, turn{s.uidlOf(x), false, func() error { return s.readUID(x) },
+			func() bool { return s.count < x.num }})
 	}
 	return turns
 }
 
-// stat reads the count; the sum of the sizes is not used.
+// hasUIDL says whether it is worth asking for unique-ids.
+func (s *session) hasUIDL(k *known) bool { return len(k.After) == 0 || k.After.has("UIDL", "") }
+
+// all takes the listing, and gives each message an identity. In an empty maildrop nothing is asked.
+func (s *session) all(ctx context.Context) error {
+	switch {
+	case s.broken != nil:
+		return s.broken
+	case s.listed:
+		return s.identify(ctx)
+	}
+	defer s.link.watch(ctx)()
+	if s.count > 0 {
+		turns := []turn{{"LIST", false, s.list, nil}}
+		if s.hasUIDL(s.known) {
+			turns = append(turns, turn{"UIDL", false, s.uidl, nil})
+		}
+		if err := s.talk(turns); err != nil {
+			return err
+		}
+	}
+	s.listed = true
+	if err := s.identify(ctx); err != nil {
+		return err
+	}
+	s.vanished()
+	return nil
+}
+
+// talk makes turns in the middle of a session, where nothing else may be under way.
+func (s *session) talk(turns []turn) error {
+	s.op, s.plan = mail.OpList, nil
+	err := s.quiet()
+	if err == nil {
+		err = s.take(s.pipelining, turns...)
+	}
+	switch t := (*mail.Trouble)(nil); {
+	case err == nil:
+		return nil
+	case errors.As(err, &t):
+		return s.fail(s.op, err)
+	}
+	if s.broken == nil {
+		s.disbelieve(err)
+	}
+	return s.fail(s.op, err)
+}
+
+// stat reads the count, and the sum of the sizes, without which a server can be lived with.
 func (s *session) stat() error {
 	s.op = mail.OpList
 	st, err := s.link.status()
@@ -58,6 +111,9 @@ func (s *session) stat() error {
 			if s.count > s.opts.maxMessages() {
 				return nonsensef("STAT counts %d messages, more than the %d that are allowed", s.count,
 					s.opts.maxMessages())
+			}
+			if s.sum, err = strconv.ParseInt(fields[1], 10, 64); err != nil || s.sum < 0 {
+				s.sum = -1
 			}
 			return nil
 		}
@@ -83,11 +139,9 @@ func (s *session) list() error {
 		return err
 	}
 	if !st.ok {
-		if s.count == 0 {
-			return nil // there are servers that say so of nothing
-		}
 		return refused(mail.OpList, s.server, st, nil)
 	}
+	var block []item // one allocation for many
 	err = s.whole(func(l []byte) error {
 		n, size, err := parseList(l)
 		if err != nil {
@@ -99,13 +153,21 @@ func (s *session) list() error {
 		if len(s.items) >= s.count { // more lines than messages: some number twice
 			return &nonsense{"LIST has more lines than STAT counts"}
 		}
-		s.items = append(s.items, item{num: n, size: size})
+		x := s.single[n]
+		if x == nil {
+			if len(block) == 0 {
+				block = make([]item, min(256, s.count-len(s.items)))
+			}
+			x, block = &block[0], block[1:]
+		}
+		x.num, x.size, x.seen = n, size, false
+		s.items = append(s.items, x)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	byNum := func(a, b item) int { return cmp.Compare(a.num, b.num) }
+	byNum := func(a, b *item) int { return cmp.Compare(a.num, b.num) }
 	if !slices.IsSortedFunc(s.items, byNum) {
 		slices.SortFunc(s.items, byNum)
 	}
@@ -154,19 +216,20 @@ func (s *session) uidl() error {
 			return err
 		}
 		if next >= len(s.items) || s.items[next].num != n {
-			byNum := func(x item, n int) int { return cmp.Compare(x.num, n) }
+			byNum := func(x *item, n int) int { return cmp.Compare(x.num, n) }
 			i, found := slices.BinarySearchFunc(s.items, n, byNum)
 			if !found {
 				return nonsensef("UIDL names message %d, which LIST does not", n)
 			}
 			next = i
 		}
-		x := &s.items[next]
+		x := s.items[next]
 		next++
 		return s.identity(x, uid)
 	})
-	for i := range s.items {
-		if x := &s.items[i]; x.uid != "" && s.byUID[x.uid] == nil {
+	for _, x := range s.items {
+		if x.uid != "" && s.byUID[x.uid] == nil {
+			s.past.void(x.uid)
 			x.uid = "" // the first of several with this one
 		}
 	}
@@ -178,8 +241,8 @@ func (s *session) identity(x *item, uid mail.UID) error {
 	if x.seen {
 		return nonsensef("UIDL names message %d twice", x.num)
 	}
-	x.seen = true
-	if uid == "" {
+	x.seen, x.uid = true, ""
+	if uid == "" || s.past.voided(uid) {
 		return nil
 	}
 	if _, twice := s.byUID[uid]; twice {
@@ -190,21 +253,22 @@ func (s *session) identity(x *item, uid mail.UID) error {
 	return nil
 }
 
-// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where it is none that can be used. One that
-// begins like ours (see mail.UID) is not used either.
+// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where the server gives none. One that is not as the
+// RFC wants it (too long, with blanks or other odd octets), or begins like ours, is an identity all the same: what
+// stands for it is a hash.
 func parseUIDL(l []byte) (n int, uid mail.UID, err error) {
 	num, rest, _ := bytes.Cut(l, []byte(" "))
 	if n, err = number(string(num)); err != nil || n == 0 {
 		return 0, "", malformed("UIDL", l)
 	}
-	rest = bytes.TrimRight(rest, " ")
-	if len(rest) == 0 || len(rest) > maxUID || rest[0] == '=' {
-		return n, "", nil
+	rest = bytes.Trim(rest, " \t")
+	odd := len(rest) > maxUID
+	for i, c := range rest {
+		odd = odd || c <= ' ' || c >= 0x7f || i == 0 && (c == '=' || c == '%')
 	}
-	for _, c := range rest {
-		if c <= ' ' || c >= 0x7f {
-			return n, "", nil
-		}
+	if odd {
+		h := sha256.Sum256(rest)
+		return n, mail.UID("%" + hex.EncodeToString(h[:20])), nil
 	}
 	return n, mail.UID(rest), nil
 }

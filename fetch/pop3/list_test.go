@@ -93,23 +93,26 @@ func open(t *testing.T, o Options) mail.Maildrop {
 }
 
 func TestR12_UIDs(t *testing.T) {
+	const usual, hashed, derived = 0, 1, 2
 	for name, x := range map[string]struct {
-		uid     string
-		derived bool
+		uid string
+		how int
 	}{
-		"usual":      {"whqtswO00WBw418f9t5JxYwZ", false},
-		"70":         {strings.Repeat("u", 70), false},
-		"path":       {"../../etc/passwd", false}, // text to us; nobody makes a path of it
-		"colon":      {"a:b/c|d", false},
-		"empty":      {"", true},
-		"long":       {strings.Repeat("u", 1000), true},
-		"8-bit":      {"\xe4\xff", true},
-		"NUL":        {"a\x00b", true},
-		"blank":      {"a b", true},
-		"tab":        {"a\tb", true},
-		"DEL":        {"a\x7f", true},
-		"like ours":  {"=abc", true},
-		"blank ends": {"abc ", false},
+		"usual":      {"whqtswO00WBw418f9t5JxYwZ", usual},
+		"70":         {strings.Repeat("u", 70), usual},
+		"path":       {"../../etc/passwd", usual}, // text to us; nobody makes a path of it
+		"colon":      {"a:b/c|d", usual},
+		"empty":      {"", derived},
+		"blanks":     {"   ", derived},
+		"long":       {strings.Repeat("u", 1000), hashed},
+		"8-bit":      {"\xe4\xff", hashed},
+		"NUL":        {"a\x00b", hashed},
+		"blank":      {"a b", hashed},
+		"tab":        {"a\tb", hashed},
+		"DEL":        {"a\x7f", hashed},
+		"like ours":  {"=abc", hashed},
+		"a hash":     {"%501946cfb9bcf01fdf59c55fb014b8e609885d16", hashed},
+		"blank ends": {"abc ", usual},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := fetchtest.NewPOP3(t)
@@ -122,10 +125,12 @@ func TestR12_UIDs(t *testing.T) {
 			if err != nil || !complete || len(uids) != 3 {
 				t.Fatalf("%q, %v, %v", uids, complete, err)
 			}
-			if u := uids[1]; u.Derived() != x.derived || !x.derived && string(u) != strings.TrimSpace(x.uid) {
+			u := string(uids[1])
+			if uids[1].Derived() != (x.how == derived) || (x.how == hashed) != (u[0] == '%' && u != x.uid) ||
+				x.how == usual && u != strings.TrimSpace(x.uid) {
 				t.Errorf("UID %q became %q", x.uid, u)
 			}
-			if n := s.Count("TOP"); (n == 1) != x.derived || n > 1 {
+			if n := s.Count("TOP"); (n == 1) != (x.how == derived) || n > 1 {
 				t.Errorf("%d headers were asked for", n)
 			}
 			again, _, err := open(t, o).List(t.Context())

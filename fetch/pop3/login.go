@@ -52,8 +52,8 @@ func (s *session) take(pipe bool, turns ...turn) error {
 	return nil
 }
 
-// login authenticates and takes the listing. What the server can is remembered from an earlier session, or
-// asked first; then login, STAT, LIST and UIDL leave in one write if it pipelines.
+// login authenticates and counts. What the server can is remembered from an earlier session, or asked first; then
+// login and STAT leave in one write if it pipelines.
 func (s *session) login(greeting []byte, password string) error {
 	k := s.opts.recall(s.conn.Secure())
 	fresh := k == nil
@@ -64,15 +64,16 @@ func (s *session) login(greeting []byte, password string) error {
 		}
 	}
 	s.op, s.known = mail.OpLogin, k
+	s.recollect()
 	auth, err := s.auth(k, greeting, password)
 	if err != nil {
 		return err
 	}
 	pipe := k.Before.has("PIPELINING", "")
-	turns := append(auth, s.listing(k)...)
+	turns := append(auth, s.opening(k)...)
 	if err := s.take(pipe, turns...); err != nil {
 		if t := (*mail.Trouble)(nil); !errors.As(err, &t) {
-			s.opts.remember(nil) // no refusal: perhaps what was believed of the server is why
+			s.disbelieve(err) // no refusal: perhaps what was believed of the server is why
 		}
 		return mail.TroubleOf(s.op, s.server, err)
 	}
@@ -83,7 +84,7 @@ func (s *session) login(greeting []byte, password string) error {
 	return nil
 }
 
-// learned takes over what is known once the listing is here.
+// learned takes over what is known once we are in.
 func (s *session) learned(k *known) {
 	if k.After == nil {
 		k.After = k.Before

@@ -24,6 +24,8 @@ type Options struct {
 	Account  mail.Account // identity of its contents, for Origin
 	Memory   Memory       // what the server could last time; nil: each session asks again
 
+	Observe mail.Observer // is told what is odd about the server (mail.OpRemark); may be nil
+
 	MaxMessages int   // most messages in a listing, 1,000,000
 	MaxListing  int64 // most octets of one listing, 96 MiB
 	MaxOctets   int64 // most octets of one message, 1 GiB: a bigger one stays where it is

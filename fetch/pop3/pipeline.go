@@ -96,21 +96,21 @@ func (f *flight) index(x *item, top bool) int {
 	return -1
 }
 
-// Ahead takes note of what will be read next. It sends nothing itself. Without TOP, headers are refused
-// with ErrNoTop.
-func (s *session) Ahead(_ context.Context, part mail.Part, ms []*mail.Message) error {
+// Ahead takes note of what will be read next. It sends nothing itself, but for the trial of TOP the first time that
+// headers are wanted. Without TOP, headers are refused with ErrNoTop.
+func (s *session) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message) error {
 	top := part == mail.Header
 	if s.broken != nil {
 		return s.broken
-	}
-	if top && s.known.NoTop {
-		return &mail.Trouble{Op: mail.OpHeader, Kind: mail.Protocol, Server: s.server, Alone: true, Err: ErrNoTop}
 	}
 	plan := make([]*item, len(ms))
 	for i, m := range ms {
 		if plan[i] = s.byUID[m.Origin.UID]; plan[i] == nil {
 			return s.stranger(mail.OpFetch, m.Origin.UID)
 		}
+	}
+	if err := s.tryTop(ctx, top, plan); err != nil {
+		return err
 	}
 	for _, r := range s.flight.all { // what is on the line already is not asked for again
 		if len(plan) > 0 && r.item == plan[0] && r.top == top && !s.begun(r) {
@@ -174,8 +174,8 @@ func (s *session) want(x *item, top bool) error {
 func (s *session) ask(x *item, top bool) error {
 	r := request{item: x, top: top, expect: min(x.size, 1<<40)} // a liar's sizes must not overflow a sum
 	command := "RETR " + strconv.Itoa(x.num)
-	if top {
-		command = "TOP " + strconv.Itoa(x.num) + " 0"
+	if x.asked = x.asked || !top; top {
+		command = s.topOf(x)
 		r.expect = min(r.expect, headerGuess)
 	}
 	r.command = len(command) + 2
@@ -192,7 +192,7 @@ func (s *session) ask(x *item, top bool) error {
 // fill asks ahead, in portions of at least a quarter of the window, so that commands share segments.
 func (s *session) fill() error {
 	f, window := &s.flight, s.window()
-	if !s.pipelining || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > window*3/4 {
+	if !s.pipelining || s.wary() && !s.planTop || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > window*3/4 {
 		return nil
 	}
 	if s.cur != nil { // these are commands in the middle of message octets

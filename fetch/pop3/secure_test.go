@@ -15,13 +15,16 @@ import (
 	"mailretr/store/mail"
 )
 
-// trouble opens a session that has to fail, and returns why.
+// trouble opens a session that has to fail, with the listing at the latest, and returns why.
 func trouble(t *testing.T, o Options) *mail.Trouble {
 	t.Helper()
 	d, err := (&Retriever{o}).Open(t.Context())
 	if err == nil {
+		_, _, err = d.List(t.Context())
 		d.Close()
-		t.Fatal("Open went well")
+	}
+	if err == nil {
+		t.Fatal("Open and List went well")
 	}
 	var tr *mail.Trouble
 	if !errors.As(err, &tr) {

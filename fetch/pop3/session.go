@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A session is one login: a snapshot, and what was settled so far. It is a mail.Maildrop, Aheader, Releaser
-// and Confirmed.
+// A session is one login: a snapshot, and what was settled so far. It is a mail.Maildrop, Aheader, Releaser,
+// Confirmed and Glancer. Open ends with STAT; the listing is asked for when somebody wants it.
 type session struct {
 	opts   *Options
 	server string
@@ -19,12 +19,23 @@ type session struct {
 	known  *known
 	op     mail.Op // the step of Open that is under way
 
-	count      int // of STAT
-	items      []item
+	count      int   // of STAT
+	sum        int64 // of STAT, in octets; -1: no number
+	items      []*item
 	complete   bool
 	byUID      map[mail.UID]*item // a nil value: several had it
-	identified bool
+	listed     bool               // all were listed
+	identified bool               // each has an identity
 	pipelining bool
+
+	past   past             // what earlier sessions have left
+	was    string           // past, as it was loaded
+	single map[int]*item    // messages that were asked about one by one, by number; see glance.go
+	fresh  []*item          // of these: what Since has named
+	glance string           // what Glance has said
+	proven int              // how many messages Since has found where an earlier session left them
+	proof  mail.UID         // the unique-id of the last of these
+	heads  map[*item][]byte // headers that the trial of TOP has brought
 
 	plan    []*item // what will be asked for next, in order
 	planTop bool    // by TOP; else by RETR
@@ -42,6 +53,9 @@ type session struct {
 // fail ends the session: what the server meant, or would have said, is not known any more.
 func (s *session) fail(op mail.Op, err error) error {
 	if s.broken == nil {
+		if len(s.single) > 0 && !s.listed && s.known != nil {
+			s.disbelieve(err)
+		}
 		s.broken = mail.TroubleOf(op, s.server, err)
 		s.conn.Abort(err)
 	}
@@ -50,12 +64,12 @@ func (s *session) fail(op mail.Op, err error) error {
 
 // List returns the unique-ids; those that are none are made from the headers first.
 func (s *session) List(ctx context.Context) ([]mail.UID, bool, error) {
-	if err := s.identify(ctx); err != nil {
+	if err := s.all(ctx); err != nil {
 		return nil, false, err
 	}
 	uids := make([]mail.UID, len(s.items))
-	for i := range s.items {
-		uids[i] = s.items[i].uid
+	for i, x := range s.items {
+		uids[i] = x.uid
 	}
 	return uids, s.complete || s.count == 0, nil
 }
@@ -64,9 +78,11 @@ func (s *session) List(ctx context.Context) ([]mail.UID, bool, error) {
 // error.
 func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
-		if err := s.identify(ctx); err != nil {
-			yield(nil, err)
-			return
+		if s.broken != nil || !s.named(want) {
+			if err := s.all(ctx); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 		var wanted map[mail.UID]bool
 		if want != nil {
@@ -75,8 +91,7 @@ func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 				wanted[u] = true
 			}
 		}
-		for i := range s.items {
-			x := &s.items[i]
+		for _, x := range s.each() {
 			if x.gone || wanted != nil && !wanted[x.uid] {
 				continue
 			}
@@ -85,6 +100,27 @@ func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			}
 		}
 	}
+}
+
+// named says whether all of these are known without a listing.
+func (s *session) named(want []mail.UID) bool {
+	if s.listed || want == nil || len(s.fresh) == 0 {
+		return false
+	}
+	for _, u := range want {
+		if s.byUID[u] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// each returns the messages of the listing; where there is none, those that Since has named.
+func (s *session) each() []*item {
+	if s.listed {
+		return s.items
+	}
+	return s.fresh
 }
 
 func (s *session) message(x *item) *mail.Message {
@@ -105,20 +141,22 @@ func (s *session) tooBig(x *item) error {
 
 // Settle gathers what is Done for Close, where the configuration says delete.
 func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) error {
-	if s.opts.After != Delete || !r.Done(len(m.Envelope.Recipients)) {
+	if !r.Done(len(m.Envelope.Recipients)) {
 		return nil
 	}
 	x := s.byUID[m.Origin.UID]
 	if x == nil {
 		return s.stranger(mail.OpSettle, m.Origin.UID)
 	}
-	s.gather(x)
+	if x.asked = false; s.opts.After == Delete {
+		s.gather(x)
+	}
 	return nil
 }
 
 // Release gathers what earlier sessions took. UIDs that this listing does not name are passed over.
 func (s *session) Release(ctx context.Context, uids []mail.UID) error {
-	if err := s.identify(ctx); err != nil {
+	if err := s.all(ctx); err != nil {
 		return err
 	}
 	for _, u := range uids {

@@ -135,15 +135,7 @@ func (s *pop3Session) transaction(verb, arg string) {
 		}
 		s.say("+OK %d %d", len(s.mail), total)
 	case "LIST", "UIDL":
-		s.say("+OK")
-		for i, m := range s.mail {
-			if verb == "LIST" {
-				s.say("%d %d", i+1, len(m.octets))
-			} else {
-				s.say("%d %s", i+1, m.uid)
-			}
-		}
-		s.say(".")
+		s.listing(verb, arg)
 	case "RETR", "TOP", "DELE":
 		s.message(verb, arg)
 	case "NOOP", "RSET":
@@ -151,6 +143,28 @@ func (s *pop3Session) transaction(verb, arg string) {
 	default:
 		s.say("-ERR unknown command")
 	}
+}
+
+func (s *pop3Session) listing(verb, arg string) {
+	line := func(i int) string {
+		if m := s.mail[i]; verb == "UIDL" {
+			return fmt.Sprintf("%d %s", i+1, m.uid)
+		}
+		return fmt.Sprintf("%d %d", i+1, len(s.mail[i].octets))
+	}
+	if arg != "" {
+		if n, err := strconv.Atoi(arg); err == nil && n > 0 && n <= len(s.mail) && !s.dele[n] {
+			s.say("+OK %s", line(n-1))
+		} else {
+			s.say("-ERR no such message")
+		}
+		return
+	}
+	s.say("+OK")
+	for i := range s.mail {
+		s.say("%s", line(i))
+	}
+	s.say(".")
 }
 
 func (s *pop3Session) message(verb, arg string) {
