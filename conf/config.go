@@ -16,6 +16,7 @@ type Config struct {
 	Bounce  Bounce
 	Queue   Queue
 	Poll    time.Duration // between two sessions of a maildrop
+	Line    Line
 	Limits  Limits
 	Log     Log
 
@@ -67,7 +68,18 @@ type TLS struct {
 	Name      string   // expected in the certificate; "": the host
 	Cert, Key string   // PEM files of a client certificate
 	Insecure  bool     // accept any certificate
+
+	PostQuantum Switch // the key share of 1.2 KB; Auto: on connections that stay
 }
+
+// A Switch is on, off, or left to us.
+type Switch string
+
+const (
+	Auto Switch = ""
+	On   Switch = "on"
+	Off  Switch = "off"
+)
 
 // Bounce says who speaks in a DSN and who hears what nobody else may.
 type Bounce struct {
@@ -124,6 +136,12 @@ type Maildrop struct {
 	TLS      TLS
 	Password Secret
 	Auth     string // auto, password, plain, login, apop
+
+	Proxy      Proxy    // Line.Proxy by default
+	Source     string   // local address; Line.Source by default
+	Preconnect []string // argv, run before each connection
+	Dial       []string // argv, whose standard input and output are the connection
+	Rate       int64    // octets per second; 0: as the line
 
 	To        []string   // single-drop
 	Multidrop *Multidrop // nil: single-drop

@@ -51,6 +51,8 @@ func (c *Config) Complete(p Paths) {
 	c.Bounce.At.inherit(c.At, "bounce")
 	c.Queue.At.inherit(c.At, "queue")
 	c.Limits.At.inherit(c.At, "limits")
+	c.Line.At.inherit(c.At, "line")
+	c.Line.Proxy.At.inherit(c.Line.At, "proxy")
 	c.Log.At.inherit(c.At, "log")
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
@@ -84,6 +86,8 @@ func (d *Destination) defaultMode() Mode {
 
 func (c *Config) completeMaildrop(m *Maildrop) {
 	m.TLS.At.inherit(m.At, "tls")
+	m.Proxy.At.inherit(m.At, "proxy")
+	m.inherit(&c.Line)
 	if m.Poll == 0 {
 		m.Poll = c.Poll
 	}

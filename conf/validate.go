@@ -14,6 +14,7 @@ func (c *Config) Validate() []Problem {
 	v.bounce()
 	v.queue()
 	v.limits()
+	v.line()
 	v.log()
 	v.destinations()
 	v.sources()

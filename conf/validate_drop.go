@@ -40,7 +40,8 @@ func (v *validator) server(m *Maildrop) {
 		v.fail(m.At.Of("tls"), "write pop3s:// or imaps:// for TLS from the first octet, pop3:// or imap:// else",
 			"tls: %s contradicts the url", m.TLS.Mode)
 	}
-	if m.TLS.Mode == ModeNone && m.Host != "" && !Loopback(m.Host) {
+	v.way(m)
+	if m.TLS.Mode == ModeNone && m.Host != "" && !Loopback(m.Host) && len(m.Dial) == 0 {
 		v.warn(m.At.Of("tls"), "remove tls: none if the server can do better",
 			"the password and the mail cross the line in clear text")
 	}

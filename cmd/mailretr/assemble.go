@@ -64,7 +64,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h := &house{hub: &control.Hub{}, now: time.Now, started: time.Now()}
 	h.config.Store(c)
 	h.status = &status.Folder{}
-	h.around = surroundings{observe: append(n.observe, h.hub, h.status), log: n.log}
+	h.around = surroundings{observe: append(n.observe, h.hub, h.status), log: n.log, line: lineOf(c)}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -365,7 +365,7 @@ func (h *house) drops() (all []fetch.Drop) {
 
 func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	meter := &wire.Meter{}
-	dial := dialOf(m, meter, h.around.log)
+	dial := h.around.dial(m, meter)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
 	p := policy{after: m.After, settings: fingerprint(m)}
 	if m.Protocol == "imap" {

@@ -56,9 +56,10 @@ func connectEverywhere(ctx context.Context, c *conf.Config) iter.Seq[connection]
 
 // places are the questions, one per maildrop and destination.
 func places(c *conf.Config) (all []func(context.Context) connection) {
+	line := lineOf(c)
 	for i := range c.Maildrops {
 		m := &c.Maildrops[i]
-		all = append(all, func(ctx context.Context) connection { return connectMaildrop(ctx, m) })
+		all = append(all, func(ctx context.Context) connection { return connectMaildrop(ctx, m, line) })
 	}
 	for i := range c.Deliver {
 		d := &c.Deliver[i]
@@ -67,11 +68,12 @@ func places(c *conf.Config) (all []func(context.Context) connection) {
 	return all
 }
 
-func connectMaildrop(ctx context.Context, m *conf.Maildrop) connection {
+func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) connection {
 	meter := &wire.Meter{}
-	dial := dialOf(m, meter, slog.New(slog.DiscardHandler))
-	x := connection{Kind: "maildrop", Name: m.Name, Server: dial.Address}
-	nobody := surroundings{observe: mail.ObserverFunc(func(mail.Event) {}), log: slog.New(slog.DiscardHandler)}
+	x := connection{Kind: "maildrop", Name: m.Name}
+	nobody := surroundings{observe: mail.ObserverFunc(func(mail.Event) {}), log: slog.New(slog.DiscardHandler), line: line}
+	dial := nobody.dial(m, meter)
+	x.Server = dial.Address
 	drop, err := retrievers[m.Protocol](nobody, m, dial, mail.AccountOf(m.Protocol, m.Host, m.User)).Open(ctx)
 	if err != nil {
 		x.Err = err

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
 	"strings"
 
 	"mailretr/conf"
@@ -24,6 +21,7 @@ import (
 type surroundings struct {
 	observe mail.Observer
 	log     *slog.Logger // for the trace
+	line    *wire.Shaper // that all maildrops share
 	memory  memory       // what servers could last time
 }
 
@@ -111,6 +109,7 @@ func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay
 	dial := wire.Options{
 		Network: d.Network, Address: d.Address, TLS: tlsOf(&d.TLS), Trace: s.log,
 	}
+	dial.TLS.Classic = classic(&d.TLS, false)
 	o := smtp.Options{
 		Dial: []wire.Options{dial}, Hello: d.Hello, LMTP: lmtp, User: d.User, PerConnection: d.Messages,
 		Name: l, Observe: s.observe,
@@ -119,21 +118,6 @@ func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay
 		o.Password = d.Password.Resolve
 	}
 	return smtp.New(o)
-}
-
-// dialOf says how the server of a maildrop is reached.
-func dialOf(m *conf.Maildrop, meter *wire.Meter, trace *slog.Logger) wire.Options {
-	o := wire.Options{
-		Network: "tcp", Address: net.JoinHostPort(m.Host, strconv.Itoa(m.Port)), TLS: tlsOf(&m.TLS), Meter: meter,
-	}
-	// Resuming a session saves the certificates, a few thousand octets each time; a maildrop has one session at once.
-	o.TLS.Sessions = tls.NewLRUClientSessionCache(1)
-	// The post-quantum key share costs 1.2 KB up the line at each handshake, more than all else of an empty poll.
-	o.TLS.Classic = true
-	if m.Trace {
-		o.Trace = trace
-	}
-	return o
 }
 
 func tlsOf(t *conf.TLS) wire.TLS {

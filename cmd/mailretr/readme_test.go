@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 3 {
+	if len(found) != 4 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -24,12 +24,15 @@ func TestReadmeConfigurations(t *testing.T) {
 	if found[2][1] = multidrop.ReplaceAllString(found[1][1], found[2][1]); found[2][1] == found[1][1] {
 		t.Fatal("the section of multi-drop has no place")
 	}
+	// The fourth has the same beginning.
+	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
+	found[3][1] = begin + found[3][1]
 	for _, x := range found {
 		dir := t.TempDir()
 		config := filepath.Join(dir, "mailretr.yaml")
 		write(t, filepath.Join(dir, "pass"), canary+"\n")
 		text := regexp.MustCompile(`/etc/mailretr/\w+\.pass`).ReplaceAllString(x[1], filepath.Join(dir, "pass"))
-		if n := strings.Count(x[1], "\n"); n > 20 {
+		if n := strings.Count(x[1], "\n"); n > 30 {
 			t.Errorf("an example of %d lines", n)
 		}
 		write(t, config, text)

@@ -266,6 +266,7 @@ func (d *serving) reload(ctx context.Context) error {
 	}
 	ctx = context.WithoutCancel(ctx) // half of what follows is worse than late
 	d.house.config.Store(&c)
+	d.around.line.Set(c.Line.Rate, c.Line.Burst)
 	d.ask.Renew()
 	d.runner.Renew()
 	d.configured()

@@ -55,6 +55,7 @@ func Load(ctx context.Context, p conf.Paths) (conf.Config, []conf.Problem, error
 	}
 	l.secrets()
 	l.certificates()
+	l.commands()
 	l.sort()
 	l.cfg.LeaveOut(l.problems)
 	var err error

@@ -20,7 +20,12 @@ func (l *loader) secrets() {
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
 		l.secret(m.Password, m.At.Of("password"), m.Name, m.At.Self)
+		if m.At.Has("proxy") {
+			l.secret(m.Proxy.Password, m.Proxy.At.Of("password"), m.Name, m.At.Self)
+		}
 	}
+	p := &l.cfg.Line.Proxy
+	l.secret(p.Password, p.At.Of("password"), "", conf.Pos{})
 }
 
 func (l *loader) secret(s conf.Secret, at conf.Pos, drop string, entry conf.Pos) {

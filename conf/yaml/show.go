@@ -31,7 +31,7 @@ func Tree(c *conf.Config) (tree any, err error) {
 // configuration itself is refused: it belongs into a file of its own.
 func Write(w io.Writer, c *conf.Config) error {
 	for i := range c.Maildrops {
-		if c.Maildrops[i].Password.Plain() {
+		if m := &c.Maildrops[i]; m.Password.Plain() || m.Proxy.Password.Plain() {
 			return errors.New("a password is not written into the configuration")
 		}
 	}
@@ -39,6 +39,9 @@ func Write(w io.Writer, c *conf.Config) error {
 		if c.Deliver[i].Password.Plain() {
 			return errors.New("a password is not written into the configuration")
 		}
+	}
+	if c.Line.Proxy.Password.Plain() {
+		return errors.New("a password is not written into the configuration")
 	}
 	base := conf.Default()
 	return write(w, mapping(shower{brief: true}, top, c, &base, c.At))

@@ -1,13 +1,14 @@
 package yaml
 
 import (
+	"slices"
 	"time"
 
 	"mailretr/conf"
 )
 
 // maildrop is the table of one maildrop.
-var maildrop = []option[conf.Maildrop]{
+var maildrop = slices.Concat([]option[conf.Maildrop]{
 	text("name", "A name for logs, status and commands.", "jaco",
 		func(m *conf.Maildrop) *string { return &m.Name }),
 	{
@@ -25,6 +26,7 @@ var maildrop = []option[conf.Maildrop]{
 		"oauthbearer or xoauth2 (the password is an access token then), apop (POP3; never chosen by auto).", "auto",
 		func(m *conf.Maildrop) *string { return &m.Auth }).rare(),
 	security(func(m *conf.Maildrop) *conf.TLS { return &m.TLS }),
+}, ways(), []option[conf.Maildrop]{
 	list("to", "Who gets the mail: one address or a list.", "jaco@example.org",
 		func(m *conf.Maildrop) *[]string { return &m.To }),
 	{
@@ -63,7 +65,7 @@ var maildrop = []option[conf.Maildrop]{
 		func(m *conf.Maildrop) *string { return &m.Deliver }).rare(),
 	truth("trace", "Log the protocol of this maildrop, passwords masked.", "false",
 		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
-}
+})
 
 // destination is the table of one destination.
 var destination = []option[conf.Destination]{
@@ -107,6 +109,7 @@ var tls = []option[conf.TLS]{
 		func(t *conf.TLS) *string { return &t.Cert }).rare(),
 	path("key", "PEM file of its key.", "/etc/mailretr/client.key",
 		func(t *conf.TLS) *string { return &t.Key }).rare(),
+	quantum,
 	truth("insecure", "Accept any certificate. Anybody on the line can read along then.", "false",
 		func(t *conf.TLS) *bool { return &t.Insecure }).rare(),
 }
