@@ -108,6 +108,11 @@ type place struct {
 	port      int // of the maildrop, behind the line
 	mta       int
 	row       row
+	tls       bool   // the port wants TLS at once
+	ca        string // file of the certificate
+	keep      bool   // nothing is deleted upstream
+	maildir   bool   // peers that can deliver to a Maildir instead of the MTA
+	top, drop string // more settings of mailretr: of the daemon, as YAML; of the maildrop, as ", key: value"
 }
 
 // measure fills a maildrop, starts a program and waits for the last message at the MTA.

@@ -1,6 +1,10 @@
-// Command bench measures mailretr beside fetchmail in one run: the same Dovecot, the same line, the same MTA, from the
-// start of the program to the last message at the MTA. mailretr makes every message durable before it deletes it upstream;
-// fetchmail writes nothing to disk. test/bench/run builds what it needs and starts it.
+// Command bench measures mailretr beside its peers in one run: the same Dovecot, the same line, the same MTA. mailretr makes
+// every message durable before it deletes it upstream; fetchmail writes nothing to disk. test/bench/run builds what it
+// needs and starts it.
+//
+// The first rows are rates beside fetchmail, from the start of the program to the last message at the MTA (bench.go). Then
+// come what crosses the line (octets.go) and what round trips cost (trips.go), beside all peers and a client that keeps
+// nothing (bare.go).
 //
 // Times without latency hold as ratios only; octets and memory are exact.
 package main
@@ -16,15 +20,16 @@ import (
 
 func main() {
 	program := flag.String("mailretr", "", "path of the built program")
-	only := flag.String("only", "", "run only the rows whose name contains this")
+	only := flag.String("only", "", "run only the rows whose name contains this, in any case")
 	rounds := flag.Int("rounds", 3, "rounds; the median counts")
 	flag.Parse()
+	chosen := func(name string) bool { return strings.Contains(strings.ToLower(name), strings.ToLower(*only)) }
 	b := &bench{program: *program}
 	defer b.end()
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "row\tfetchmail\tmailretr\tratio\tto reach\treached\tCPU fetchmail\tCPU mailretr\tpeak RSS")
 	for _, r := range rows {
-		if !strings.Contains(r.name, *only) {
+		if !chosen(r.name) {
 			continue
 		}
 		var results []result
@@ -39,7 +44,12 @@ func main() {
 		fmt.Fprintln(w, m.line(r))
 		w.Flush()
 	}
-	if strings.Contains("idle with 100 maildrops", *only) {
+	for _, s := range slices.Concat(octetRows, tripRows) {
+		if chosen(s.name) {
+			fmt.Printf("%s\n%v", s.name, s.run(b))
+		}
+	}
+	if chosen("idle with 100 maildrops") {
 		fmt.Printf("idle with 100 maildrops: %.1f MB resident (to reach: 30)\n", float64(b.idle())/(1<<20))
 	}
 }

@@ -1,9 +1,11 @@
 package real
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -13,10 +15,15 @@ import (
 	"time"
 )
 
-// certificate writes a self-signed certificate for localhost and 127.0.0.1, valid for a day, and its key.
-func certificate(t TB, dir string) (cert, key string) {
+// certificate writes a self-signed certificate for localhost and 127.0.0.1, valid for a day, and its key: of an
+// elliptic curve, or of RSA.
+func certificate(t TB, dir string, old bool) (cert, key string) {
 	t.Helper()
+	var k crypto.Signer
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if old {
+		k, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -27,7 +34,7 @@ func certificate(t TB, dir string) (cert, key string) {
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

@@ -82,8 +82,20 @@ service imap-login {
 }
 `
 
+// A Setup says how a Dovecot differs from the usual one.
+type Setup struct {
+	RSA   bool   // its certificate is one of RSA, 2048 bits, as most are
+	Extra string // at the end of its configuration
+}
+
 // StartDovecot starts one in a directory of its own. It needs root, because Dovecot does.
 func StartDovecot(t TB) *Dovecot {
+	t.Helper()
+	return StartDovecotAs(t, Setup{})
+}
+
+// StartDovecotAs starts one that differs.
+func StartDovecotAs(t TB, s Setup) *Dovecot {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "dovecot")
 	if err != nil {
@@ -92,10 +104,10 @@ func StartDovecot(t TB) *Dovecot {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	d := &Dovecot{Dir: dir, t: t, POP3: Port(t), POP3S: Port(t), IMAP: Port(t), IMAPS: Port(t)}
 	os.Chmod(dir, 0o755)
-	cert, key := certificate(t, dir)
+	cert, key := certificate(t, dir, s.RSA)
 	d.CAFile = cert
 	uid, gid := owner()
-	conf := fmt.Sprintf(dovecotConf, dir, cert, key, d.POP3, d.POP3S, d.IMAP, d.IMAPS, uid, gid)
+	conf := fmt.Sprintf(dovecotConf, dir, cert, key, d.POP3, d.POP3S, d.IMAP, d.IMAPS, uid, gid) + s.Extra
 	write(t, filepath.Join(dir, "dovecot.conf"), conf, 0o644)
 	write(t, filepath.Join(dir, "users"), "", 0o644)
 	if err := os.MkdirAll(filepath.Join(dir, "mail"), 0o777); err != nil {

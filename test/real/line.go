@@ -17,6 +17,8 @@ type Line struct {
 
 	delay time.Duration // one way
 	cut   atomic.Int64  // octets down until the connection is cut; 0: never
+	rate  atomic.Int64  // octets per second of a connection, each way; 0: as fast as it goes
+	watch atomic.Pointer[func(up bool, octets []byte)]
 	to    string
 	l     net.Listener
 	mu    sync.Mutex
@@ -47,6 +49,26 @@ func StartLine(t TB, port int, roundTrip time.Duration) *Line {
 
 // CutAfter cuts each connection that has carried this many octets down from now on; 0: never.
 func (x *Line) CutAfter(n int64) { x.cut.Store(n) }
+
+// Limit gives each connection from now on this many octets per second, each way; 0: as many as it takes.
+func (x *Line) Limit(perSecond int64) { x.rate.Store(perSecond) }
+
+// Watch has f called with whatever leaves a client (up) or reaches it, at that moment. f must not keep the octets.
+func (x *Line) Watch(f func(up bool, octets []byte)) { x.watch.Store(&f) }
+
+// Sessions returns how many connections there were.
+func (x *Line) Sessions() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.starts)
+}
+
+// Idle says whether no connection is open.
+func (x *Line) Idle() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.conns) == 0
+}
 
 // CutNow cuts all connections.
 func (x *Line) CutNow() {
@@ -101,12 +123,21 @@ func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) 
 		octets []byte
 		at     time.Time
 	}
-	pieces := make(chan piece, 4096)
+	rate := x.rate.Load()
+	size, room := 32<<10, 4096
+	if rate > 0 { // a slow line holds little
+		size, room = 4<<10, 16
+	}
+	pieces := make(chan piece, room)
+	up := cut == nil
 	go func() {
 		defer close(pieces)
 		for {
-			b := make([]byte, 32<<10)
+			b := make([]byte, size)
 			n, err := from.Read(b)
+			if n > 0 && up {
+				x.seen(true, b[:n])
+			}
 			if n > 0 {
 				pieces <- piece{b[:n], time.Now().Add(x.delay)}
 			}
@@ -116,9 +147,17 @@ func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) 
 		}
 	}()
 	var carried int64
+	var free time.Time // when the line has carried what it was given
 	for p := range pieces {
 		if x.delay > 0 {
 			time.Sleep(time.Until(p.at)) // the delay is what this line is for
+		}
+		if rate > 0 {
+			if now := time.Now(); free.Before(now) {
+				free = now
+			}
+			free = free.Add(time.Duration(len(p.octets)) * time.Second / time.Duration(rate))
+			time.Sleep(time.Until(free))
 		}
 		if cut != nil {
 			if limit := cut.Load(); limit > 0 && carried+int64(len(p.octets)) >= limit {
@@ -134,6 +173,9 @@ func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) 
 		}
 		carried += int64(len(p.octets))
 		count.Add(int64(len(p.octets)))
+		if !up {
+			x.seen(false, p.octets)
+		}
 		if _, err := to.Write(p.octets); err != nil {
 			from.Close()
 			for range pieces {
@@ -143,5 +185,11 @@ func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) 
 	}
 	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
+	}
+}
+
+func (x *Line) seen(up bool, octets []byte) {
+	if f := x.watch.Load(); f != nil {
+		(*f)(up, octets)
 	}
 }

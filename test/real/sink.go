@@ -20,6 +20,7 @@ type Sink struct {
 
 	quick bool
 	take  func(Taken) string
+	from  atomic.Pointer[string] // whose mail is refused
 	l     net.Listener
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -60,6 +61,9 @@ func StartSink(t TB, quick bool, take func(Taken) string) *Sink {
 	}()
 	return s
 }
+
+// Refuse has each recipient of this sender refused with 550 from now on.
+func (s *Sink) Refuse(sender string) { s.from.Store(&sender) }
 
 // Drop cuts all connections.
 func (s *Sink) Drop() {
@@ -142,9 +146,17 @@ func (d *sinkDialogue) command(line string) (done bool) {
 		d.from, d.to = address(line), nil
 		d.say("250 2.1.0 ok")
 	case strings.HasPrefix(upper, "RCPT"):
+		if bad := d.s.from.Load(); bad != nil && *bad == d.from {
+			d.say("550 5.7.1 not from you")
+			return false
+		}
 		d.to = append(d.to, address(line))
 		d.say("250 2.1.5 ok")
 	case upper == "DATA":
+		if len(d.to) == 0 {
+			d.say("503 5.5.1 nobody to send it to")
+			return false
+		}
 		d.say("354 go on")
 		return d.w.Flush() != nil || !d.data()
 	case upper == "QUIT":

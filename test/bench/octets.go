@@ -1,0 +1,262 @@
+package main
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"mailretr/test/real"
+)
+
+// What crosses the line, TLS and commands included. The figures are exact, so one round is enough.
+
+const once = time.Minute // for a program that runs once
+
+// An empty poll: nothing is new, in a maildrop that was collected before.
+func (b *bench) emptyPoll(kept int, imap bool, most float64) chart {
+	c := chart{lowest: true, most: most, unit: "octets"}
+	for _, p := range peers {
+		if !p.speaks(imap) {
+			continue
+		}
+		g := b.ground(plot{imap: imap, tls: true, keep: kept > 0})
+		g.fill(kept)
+		g.maildir = true
+		if p.name == "getmail6" && kept > 0 { // a process for each message of the MTA's, and it can be told that all is old
+			g.adoptOld()
+		} else {
+			g.once(5*time.Minute, p.start)
+		}
+		n, _ := g.once(once, p.start)
+		c.add(p.name, float64(n))
+		b.end()
+	}
+	c.add("mailretr", b.emptyDaemon(kept, imap))
+	c.add("mailretr poll", b.emptyOnce(kept, imap))
+	return c
+}
+
+// emptyDaemon is the mean of three polls of a daemon, after some.
+func (b *bench) emptyDaemon(kept int, imap bool) float64 {
+	defer b.end()
+	g := b.ground(plot{imap: imap, tls: true, keep: kept > 0})
+	g.fill(kept)
+	g.top = "poll: 1s"
+	cmd := b.mailretr(g.place)
+	g.sink.Until(b, int64(kept), 5*time.Minute)
+	base := g.line.Sessions() + 4
+	var from, to int64
+	real.Wait(b, time.Minute, "polls: "+g.said("mailretr"), func() (ok bool) { to, ok = g.line.OfSessions(base + 3); return ok })
+	from, _ = g.line.OfSessions(base)
+	g.stop(cmd)
+	return float64(to-from) / 3
+}
+
+// emptyOnce is the third run of `mailretr poll` without a daemon.
+func (b *bench) emptyOnce(kept int, imap bool) float64 {
+	defer b.end()
+	g := b.ground(plot{imap: imap, tls: true, keep: kept > 0})
+	g.fill(kept)
+	var n int64
+	for range 4 {
+		n, _ = g.once(5*time.Minute, (*bench).mailretrOnce)
+	}
+	return float64(n)
+}
+
+// fill puts so many small messages into the maildrop.
+func (g *ground) fill(n int) {
+	for i := range n {
+		g.d.Put(g.user, message(i, 300))
+	}
+}
+
+// adoptOld has getmail6 take what is there for old.
+func (g *ground) adoptOld() {
+	cmd := g.getmail(g.place)
+	cmd.Process.Kill()
+	cmd.Wait()
+	rc := filepath.Join(g.dir, "getmailrc")
+	text, _ := os.ReadFile(rc)
+	g.write(g.place, "getmailrc.old", string(text)+"only_oldmail_file = true\n")
+	old := g.launch(g.place, "getmail-old", g.find("getmail"), "--getmaildir="+g.dir, "--rcfile="+rc+".old")
+	old.Wait()
+	state, _ := filepath.Glob(filepath.Join(g.dir, "oldmail-*"))
+	if len(state) == 0 {
+		g.Logf("getmail6 has not adopted anything: %s", g.said("getmail-old"))
+	}
+}
+
+// collecting collects everything once, by each program, and counts; as a multiple of the messages' own octets.
+func (b *bench) collecting(x plot, text func(i int) []byte, n int, most float64) chart {
+	c := chart{lowest: true, most: most, unit: "x"}
+	fill := func(g *ground) (sum float64) {
+		for i := range n {
+			m := text(i)
+			sum += float64(len(m))
+			g.d.Put(g.user, m)
+		}
+		return sum
+	}
+	for _, p := range peers {
+		if !p.speaks(x.imap) {
+			continue
+		}
+		g := b.ground(x)
+		sum := fill(g)
+		octets, _ := g.once(5*time.Minute, p.start)
+		c.add(p.name, float64(octets)/sum)
+		b.end()
+	}
+	g := b.ground(x)
+	defer b.end()
+	sum := fill(g)
+	cmd := b.mailretr(g.place)
+	real.Wait(b, 5*time.Minute, "an empty maildrop: "+g.said("mailretr"), func() bool { return g.d.Count(g.user) == 0 })
+	g.stop(cmd)
+	c.add("mailretr", float64(g.line.Octets())/sum)
+	return c
+}
+
+// mixed is one of 300 messages as people have them: most are short, one in fifteen has something attached.
+func mixed(i int) []byte {
+	r := rand.New(rand.NewPCG(uint64(i), 1))
+	switch {
+	case i%15 == 0:
+		return noise(i, 100_000+r.IntN(200_000))
+	case i%4 == 0:
+		return prose(i, 10_000+r.IntN(40_000))
+	}
+	return prose(i, 1_500+r.IntN(5_000))
+}
+
+// noise is a message of base64, which hardly compresses.
+func noise(i, size int) []byte {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	r := rand.New(rand.NewPCG(uint64(i), 2))
+	m := message(i, 0)
+	for len(m) < size {
+		var line [76]byte
+		for k := range line {
+			line[k] = alphabet[r.IntN(64)]
+		}
+		m = append(append(m, line[:]...), "\r\n"...)
+	}
+	return m
+}
+
+// licences is English prose that every Debian has.
+var licences = func() (all []string) {
+	list, _ := filepath.Glob("/usr/share/common-licenses/*")
+	for _, path := range list {
+		if i, err := os.Lstat(path); err == nil && i.Mode().IsRegular() {
+			b, _ := os.ReadFile(path)
+			all = append(all, strings.Split(string(b), "\n")...)
+		}
+	}
+	return all
+}()
+
+// prose is a message of text, cut out of the licences somewhere.
+func prose(i, size int) []byte {
+	r := rand.New(rand.NewPCG(uint64(i), 3))
+	m := message(i, 0)
+	for at := r.IntN(len(licences)); len(m) < size; at++ {
+		m = append(append(m, licences[at%len(licences)]...), "\r\n"...)
+	}
+	return m
+}
+
+// refused: the MTA refuses the sender of a 5 MB message at RCPT.
+func (b *bench) refused(imap bool) chart {
+	c := chart{lowest: true, most: 0.002, unit: "x"}
+	m := noise(1, 5_000_000)
+	lay := func() *ground {
+		g := b.ground(plot{imap: imap})
+		g.sink.Refuse("sender@example.org")
+		g.d.Put(g.user, m)
+		return g
+	}
+	for _, p := range peers {
+		if !p.speaks(imap) || p.name == "mbsync" { // which delivers to no MTA
+			continue
+		}
+		g := lay()
+		n, _ := g.once(once, p.start)
+		c.add(p.name, float64(n)/float64(len(m)))
+		b.end()
+	}
+	g := lay()
+	defer b.end()
+	cmd := b.mailretr(g.place)
+	g.sink.Until(b, 1, time.Minute) // the bounce
+	real.Wait(b, time.Minute, "an empty maildrop", func() bool { return g.d.Count(g.user) == 0 })
+	g.stop(cmd)
+	c.add("mailretr", float64(g.line.Octets())/float64(len(m)))
+	return c
+}
+
+// deferred: the MTA says 451 to a 4 MB message five times, then takes it. Six polls together.
+func (b *bench) deferred(imap, tls bool, most float64) chart {
+	c := chart{lowest: true, most: most, unit: "x"}
+	m := noise(1, 4_000_000)
+	lay := func() *ground {
+		var tries atomic.Int64
+		g := b.ground(plot{imap: imap, tls: tls, take: func(real.Taken) string {
+			if tries.Add(1) <= 5 {
+				return "451 4.3.0 Zip module failure"
+			}
+			return ""
+		}})
+		g.d.Put(g.user, m)
+		return g
+	}
+	for _, p := range peers {
+		if !p.speaks(imap) || p.name == "mbsync" {
+			continue
+		}
+		g := lay()
+		for range 6 {
+			g.once(once, p.start)
+		}
+		arrived := ""
+		if g.sink.Sum.Messages.Load() == 0 {
+			arrived = " (never arrived)"
+		}
+		c.add(p.name+arrived, float64(g.line.Octets())/float64(len(m)))
+		b.end()
+	}
+	g := lay()
+	defer b.end()
+	g.top = "poll: 1s\nqueue: {retry: [1s]}"
+	cmd := b.mailretr(g.place)
+	g.sink.Until(b, 1, time.Minute)
+	real.Wait(b, time.Minute, "six sessions", func() bool { return g.line.Sessions() >= 6 && g.line.Idle() })
+	g.stop(cmd)
+	c.add("mailretr", float64(g.line.Octets())/float64(len(m)))
+	return c
+}
+
+// compress is what Dovecot needs to offer COMPRESS=DEFLATE.
+const compress = "protocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"
+
+var octetRows = []section{
+	{"octets: an empty poll by TLS, POP3, empty maildrop", func(b *bench) chart { return b.emptyPoll(0, false, 1420) }},
+	{"octets: an empty poll by TLS, IMAP, empty maildrop", func(b *bench) chart { return b.emptyPoll(0, true, 2500) }},
+	{"octets: an empty poll by TLS, POP3, 10,000 kept", func(b *bench) chart { return b.emptyPoll(10_000, false, 2000) }},
+	{"octets: an empty poll by TLS, IMAP, 10,000 kept", func(b *bench) chart { return b.emptyPoll(10_000, true, 2500) }},
+	{"octets: 300 mixed messages, POP3", func(b *bench) chart { return b.collecting(plot{}, mixed, 300, 0) }},
+	{"octets: 300 mixed messages, IMAP", func(b *bench) chart { return b.collecting(plot{imap: true}, mixed, 300, 0) }},
+	{"octets: 5 MB refused at RCPT, POP3", func(b *bench) chart { return b.refused(false) }},
+	{"octets: 5 MB refused at RCPT, IMAP", func(b *bench) chart { return b.refused(true) }},
+	{"octets: 4 MB deferred five times, POP3", func(b *bench) chart { return b.deferred(false, false, 1.001) }},
+	{"octets: 4 MB deferred five times, IMAP", func(b *bench) chart { return b.deferred(true, false, 1.001) }},
+	{"octets: 4 MB deferred five times, POP3 by TLS", func(b *bench) chart { return b.deferred(false, true, 1.006) }},
+	{"octets: 4 MB deferred five times, IMAP by TLS", func(b *bench) chart { return b.deferred(true, true, 1.006) }},
+	{"octets: 300 texts of 8 KB, IMAP with COMPRESS", func(b *bench) chart {
+		return b.collecting(plot{imap: true, extra: compress}, func(i int) []byte { return prose(i, 8000) }, 300, 0.34)
+	}},
+}
