@@ -105,6 +105,16 @@ func (p *probed) refuse(ctx context.Context, m *mail.Message, report mail.Report
 	return Leave, nil
 }
 
+// Copy passes a message whose body is here already on to the queue, if that can take one.
+func (p *probed) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipient) error {
+	if c, ok := p.Batch.(mail.Copier); ok {
+		return c.Copy(ctx, m, of, to)
+	}
+	return errNoCopies
+}
+
+var errNoCopies = errors.New("this queue takes no copies")
+
 func untold(err error) bool {
 	var u interface{ Aside() bool }
 	return errors.As(err, &u) && u.Aside()

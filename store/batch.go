@@ -38,9 +38,10 @@ type entry struct {
 	n       int // recipients
 	parts   []part
 	mark    Seen
-	again   bool // the mark replaces another: a new message under an old UID
-	hit     bool // was taken already by another session; what we staged is discarded
-	second  bool // a second name of a message that has a mark: nothing is queued
+	again   bool   // the mark replaces another: a new message under an old UID
+	hit     bool   // was taken already by another session; what we staged is discarded
+	second  bool   // a second name of a message that has a mark: nothing is queued
+	of      *entry // whose body it shares; it is taken only together with it. nil: it has one of its own
 	mended  mended
 	before  Partial // what an earlier session had brought; zero: nothing
 	partial Partial // whose note ends when the message is taken; zero: there is none

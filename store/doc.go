@@ -83,6 +83,10 @@
 // apart by marks: the UID, where the server gives one that holds, the announced size, and the content key,
 // a keyed hash of the header section and the size.
 //
+// Several messages of a maildrop may be one mail, stored for each recipient; who brings them says so
+// ([mail.Copier]). Each has a record and a body of its own, or, where it adds no recipient, a mark only, and
+// is taken in the commit of the first or after it, never without it.
+//
 // # Failures that are not believed
 //
 // A refusal ends a recipient only when somebody may be told and the refusal is believed: suspect.go says

@@ -25,6 +25,7 @@ func (q *Queue) take(ctx context.Context, in []*entry) {
 	}
 	q.mark(live)
 	live, err := q.forewarned(ctx, live)
+	live = widowed(live)
 	for round := 0; err == nil && len(live) > 0; round++ {
 		err = q.commit(ctx, takeBatch(q, live))
 		var seen *ErrSeen
@@ -32,6 +33,7 @@ func (q *Queue) take(ctx context.Context, in []*entry) {
 			break
 		}
 		live, err = q.without(ctx, live, seen.UIDs)
+		live = widowed(live)
 	}
 	q.taken(live, err)
 	q.hits(ctx, in, err == nil && len(live) > 0)

@@ -50,6 +50,19 @@ type Batch interface {
 	Commit(context.Context) []Report
 }
 
+// A Copier (optional on a Batch) takes a message whose body is here already under another name: a maildrop of many may
+// hold the same mail once for each recipient.
+type Copier interface {
+	Batch
+
+	// Copy adds m with its own header and the body of the message of, which was added to this batch, or committed by an
+	// earlier one of the same queue (then its ID is set). Of m's content only header and size are asked for; they have
+	// to agree with that body. to are those of m's recipients to whom it is sent; with none, nothing is queued, and m is
+	// taken as one that was queued before. Commit returns a Report for all recipients of m, in the order of Add and Copy;
+	// it is Delivered only if the message of is ours too. After an error m is not part of the batch.
+	Copy(ctx context.Context, m, of *Message, to []Recipient) error
+}
+
 // A Retriever opens maildrops of one configuration. Safe for concurrent use only if the implementation says so.
 type Retriever interface {
 	// Open dials, secures the connection, logs in, and takes the snapshot. An error is a *Trouble; nothing is
