@@ -281,10 +281,9 @@ func (s *session) meet(ctx context.Context, l *Listing) error {
 // sessions of their own; or one of these, if nothing else is there.
 func (s *session) mine(fetch []mail.UID) []mail.UID {
 	if s.only != "" {
-		if slices.Contains(fetch, s.only) {
-			return []mail.UID{s.only}
-		}
-		return nil
+		return slices.DeleteFunc(append([]mail.UID{s.only}, s.with...), func(uid mail.UID) bool {
+			return !slices.Contains(fetch, uid)
+		})
 	}
 	var plain, suspects []mail.UID
 	for _, uid := range fetch {
@@ -338,11 +337,14 @@ func (s *session) plan(all []found) []found {
 		return cmp.Compare(a.m.Content.Size(), b.m.Content.Size())
 	})
 	if len(now) == 0 && len(large) > 0 && s.p.lendLarge() {
-		s.largeSlot = true
-		now, large = large[:1], large[1:]
+		s.largeSlot, s.alone = true, true
+		n := s.together(large)
+		now, large = large[:n], large[n:]
 	}
-	for _, x := range large {
-		s.left = append(s.left, part{uid: x.m.Origin.UID, large: true})
+	for len(large) > 0 {
+		n := s.together(large)
+		s.left = append(s.left, part{uid: large[0].m.Origin.UID, large: true, with: uids(large[:n])})
+		large = large[n:]
 	}
 	return now
 }

@@ -16,11 +16,12 @@ import (
 // goroutine, but for those under mu.
 type session struct {
 	p      *Poller
-	drop   Drop     // as it was when the session began
-	state  State    // a copy, taken over when the session has ended
-	only   mail.UID // asked for alone; "": the maildrop's mail
-	polled bool     // somebody asked for the visit
-	named  bool     // and named the maildrop
+	drop   Drop       // as it was when the session began
+	state  State      // a copy, taken over when the session has ended
+	only   mail.UID   // asked for alone; "": the maildrop's mail
+	with   []mail.UID // beside it, what may be copies of it
+	polled bool       // somebody asked for the visit
+	named  bool       // and named the maildrop
 
 	first     bool       // contact
 	largeSlot bool       // it has a large slot, given back at its end
@@ -41,6 +42,12 @@ type session struct {
 	doubted   []mail.UID // their headers say whether they are new
 	left      []part     // for sessions of their own
 
+	alone    bool // one mail is fetched, with its copies
+	went     bool // and is found
+	kin      map[Identity]*kin
+	withheld int         // messages that need no fetching, or not in this session
+	spared   relay.Tally // copies
+
 	sessions int  // logins tried: 0 or 1
 	looked   bool // nobody was dialled
 	again    bool // the next session is due at once
@@ -48,14 +55,15 @@ type session struct {
 	up, down int64
 	err      error // how it ended: nil, a *mail.Trouble, or ErrStopped
 
-	mu     sync.Mutex
-	cancel context.CancelFunc
-	halted bool        // stop was called
-	under  bool        // a body is being read
-	timer  *time.Timer // ends its grace
-	wasted int64
-	done   []mail.UID // taken by the queue
-	local  error      // the queue takes nothing
+	mu      sync.Mutex
+	cancel  context.CancelFunc
+	halted  bool        // stop was called
+	under   bool        // a body is being read
+	timer   *time.Timer // ends its grace
+	wasted  int64
+	done    []mail.UID // taken by the queue
+	settles []settled  // copies that are ours
+	local   error      // the queue takes nothing
 }
 
 // stop ends the session in an orderly way: after the message that is being read, which has a grace; at
@@ -178,6 +186,10 @@ func (s *session) transfer(ctx context.Context) (err error) {
 		t.Known = nil
 	}
 	s.tally, err = t.Run(ctx)
+	s.tally.Messages += s.spared.Messages
+	s.tally.Octets += s.spared.Octets
+	s.tally.Saved += s.spared.Saved
+	s.tally.Left -= s.withheld
 	return err
 }
 

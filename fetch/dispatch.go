@@ -23,7 +23,9 @@ type Visit struct {
 // A part is what a visit has left for a session of its own.
 type part struct {
 	uid   mail.UID
-	large bool // needs a large slot
+	large bool       // needs a large slot
+	with  []mail.UID // what may be copies of it
+	id    Identity   // of it and all of these; zero: not known yet
 }
 
 // A request is one Poll call. Its channel holds an answer for each of its names.
@@ -228,7 +230,8 @@ func (p *Poller) start(e *entry, one part) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	s := &session{
-		p: p, waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, largeSlot: one.large,
+		p: p, waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, with: one.with,
+		largeSlot: one.large, alone: one.large,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
 	}
@@ -278,8 +281,9 @@ func (p *Poller) account(e *entry, s *session) {
 	v := &e.visit
 	v.add(s)
 	if s.only == "" {
-		e.later = s.left
+		e.later = nil
 	}
+	e.later = append(e.later, s.left...)
 	if s.err != nil || e.gone || e.state.Paused {
 		e.later = nil
 	}

@@ -10,8 +10,9 @@
 //
 // It leaves the octets to the kinds (fetch/pop3, fetch/imap), the moving to relay.Transfer, and the
 // marks, which say what is ours already, to the [Ledger]: the queue. Who a message is for is said by
-// [Single] and [Multi], by the configuration or one header field, never by a guess (RFC 5321, 3.6 and
-// 4.4 on Return-Path; RFC 5322, 2.2 and 3.4 on fields and addresses).
+// [Single] and [Multi], by the configuration or header fields that the provider writes, never by a guess
+// (RFC 5321, 3.6 and 4.4 on Return-Path and Received; RFC 5322, 2.2 and 3.4 on fields and addresses). One
+// mail that is stored once for each recipient crosses the line once ([Multi.Identity]).
 //
 // Read first: [Next], then [Poller], then session.run in collect.go.
 package fetch

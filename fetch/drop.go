@@ -24,6 +24,9 @@ type Drop struct {
 	From    mail.Retriever
 	Queue   relay.Refuser
 	Resolve func(context.Context, *mail.Message) error // of Single or Multi
+	// Identity tells copies of one mail, whose body is fetched once, by header and announced size: of Multi.
+	// nil: each message is another mail.
+	Identity func(header []byte, size int64) (id Identity, ok bool)
 
 	// Ask is asked about envelopes before large bodies are fetched, and about Check. nil: nobody is
 	// asked.

@@ -24,15 +24,25 @@ func (g gauge) Batch() mail.Batch { return &gauged{Batch: g.HeadersFirst.Batch()
 type gauged struct {
 	mail.Batch
 	s  *session
-	in []*mail.Message
+	in []added
 }
 
-// Sift passes the question on.
+// added is a message of a batch.
+type added struct {
+	m     *mail.Message
+	kin   *kin  // its copies; nil: nothing is known of any
+	own   bool  // a copy that the transfer knows nothing of
+	saved int64 // of a copy: octets that need not be sent
+}
+
+// Sift passes the question on. What is wanted may be here already, under another name.
 func (b *gauged) Sift(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
 	if x, ok := b.Batch.(relay.Sifter); ok {
-		return x.Sift(ctx, m)
+		if verdict, report := x.Sift(ctx, m); verdict != relay.Fetch {
+			return verdict, report
+		}
 	}
-	return relay.Fetch, nil
+	return b.sift(ctx, m), nil
 }
 
 // Add reads one message. An error that the content has not caused is ours, and ends the session: the
@@ -45,15 +55,24 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 	c := &counted{Content: m.Content}
 	m.Content = c
 	s.reading, s.octets = m.Origin.UID, 0
+	k, _ := s.kinOf(ctx, m)
 	s.read(true)
-	err := b.Batch.Add(ctx, m)
+	again := b.again(ctx, k, m)
+	var err error
+	if !again {
+		err = b.Batch.Add(ctx, m)
+	}
 	s.read(false)
 	m.Content, s.octets = c.Content, c.at+c.n
 	if err == nil {
 		s.reading = ""
-		b.in = append(b.in, m)
+		if !again {
+			b.in = append(b.in, added{m: m, kin: k})
+			b.follow(ctx, k, m)
+		}
 		return nil
 	}
+	s.lose(k, m)
 	kept := kept(err)
 	s.waste(c.n - kept)
 	s.kept = s.kept || kept > 0
@@ -76,17 +95,28 @@ func kept(err error) int64 {
 // Commit makes the batch durable. Where nothing of it was taken the queue is unwell: the session ends
 // at the next message. That a message is known, and stays, is no ailment.
 func (b *gauged) Commit(ctx context.Context) []mail.Report {
-	reports := b.Batch.Commit(ctx)
+	all := b.Batch.Commit(ctx)
+	reports := all[:0:0]
 	well := 0
 	var lost int64
 	var cause error
-	for i, m := range b.in {
+	for i, x := range b.in {
 		var r mail.Report
-		if i < len(reports) {
-			r = reports[i]
+		if i < len(all) {
+			r = all[i]
 		}
-		if r.Done(len(m.Envelope.Recipients)) {
+		m := x.m
+		done := r.Done(len(m.Envelope.Recipients))
+		if done {
 			b.s.take(m.Origin.UID)
+		}
+		if b.s.took(x.kin, m, done); x.own {
+			if done {
+				b.s.copied(x, r)
+			}
+			continue
+		}
+		if reports = append(reports, r); done {
 			well++
 			continue
 		}
@@ -100,7 +130,7 @@ func (b *gauged) Commit(ctx context.Context) []mail.Report {
 			cause = cmpOr(cause, x.Err)
 		}
 	}
-	if b.s.waste(lost); well == 0 && len(b.in) > 0 {
+	if b.s.waste(lost); well == 0 && len(reports) > 0 {
 		b.s.refuse(cmpOr(cause, errors.New("the queue did not take it")))
 	}
 	b.in = b.in[:0]

@@ -20,6 +20,10 @@ type Multi struct {
 	Local []string
 	Map   Aliases // asked for the address without its prefix; what it names is ours, whatever Local says
 
+	// Copies is the Received field by whose id copies of one mail are known (see [Multi.Identity]). No name:
+	// each message is collected by itself.
+	Copies Field
+
 	Otherwise mail.Path // who gets what has no recipient of ours; "": it stays
 	Sender    string    // header field with the reverse-path; "" means Return-Path
 }
