@@ -15,6 +15,7 @@ type Multidrop struct {
 	Domains     []string   // lower case; others are not ours. "*.example.org" is all below example.org
 	Map         []Alias    // who gets the mail of an address instead of it
 	Otherwise   string     // who gets mail without a recipient of ours; "": it stays
+	Copies      Envelope   // the Received field that tells copies of one mail; no Field: each is collected
 }
 
 // An Envelope names a header field that holds the recipient.
@@ -59,6 +60,27 @@ func ParseEnvelope(s string) (e Envelope, err error) {
 	return e, nil
 }
 
+// ParseCopies reads each, or which Received field.
+func ParseCopies(s string) (Envelope, error) {
+	if s == "each" {
+		return Envelope{}, nil
+	}
+	e, err := ParseEnvelope(s)
+	if err != nil || !strings.EqualFold(e.Field, "Received") || e.All {
+		return Envelope{}, fmt.Errorf("%q is not known; write each, Received, Received 2, or "+
+			"Received by mx.isp.example", s)
+	}
+	return e, nil
+}
+
+// Copies writes it as ParseCopies reads it.
+func Copies(e Envelope) string {
+	if e.Field == "" {
+		return "each"
+	}
+	return e.String()
+}
+
 // String writes it as ParseEnvelope reads it.
 func (e Envelope) String() string {
 	switch {
@@ -97,6 +119,10 @@ func (v *validator) multidrop(d *Multidrop) {
 		}
 	}
 	v.aliases(d)
+	if d.Copies.Field != "" && v.clean(d.At, "copies", d.Copies.By) && d.Copies.By != "" && !domainPattern(d.Copies.By) {
+		v.fail(d.At.Of("copies"), "write it as Received by mx.isp.example", "copies: %q is no host", d.Copies.By)
+	}
+	v.number(d.At, "copies", int64(d.Copies.Nth), 0, 100)
 	if d.Otherwise != "" {
 		v.address(d.At, "otherwise", d.Otherwise)
 	}

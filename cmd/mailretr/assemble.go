@@ -382,8 +382,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	if m.First.Mode == conf.FirstSince {
 		d.First.Within = m.First.Within
 	}
-	d.Resolve, d.Check = resolverOf(m)
-	if !m.Check {
+	if resolve(&d, m); !m.Check {
 		d.Check = nil
 	}
 	return d

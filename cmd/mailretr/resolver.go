@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -10,29 +9,39 @@ import (
 	"mailretr/store/mail"
 )
 
-// resolverOf says who mail is for, and which recipients are asked about before anything is collected: those that the
-// configuration itself names. Of a map they may be many, and one wrong one should not stop the others.
-func resolverOf(m *conf.Maildrop) (func(context.Context, *mail.Message) error, []mail.Path) {
-	x := m.Multidrop
-	if x == nil {
-		var to []mail.Path
+// resolve says who the mail of a drop is for, and which recipients are asked about before anything is collected: those
+// that the configuration itself names. Of a map they may be many, and one wrong one should not stop the others.
+func resolve(d *fetch.Drop, m *conf.Maildrop) {
+	if m.Multidrop == nil {
 		for _, a := range m.To {
-			to = append(to, mail.Path(a))
+			d.Check = append(d.Check, mail.Path(a))
 		}
-		return fetch.Single{To: to, Sender: m.Sender}.Resolve, to
+		d.Resolve = fetch.Single{To: d.Check, Sender: m.Sender}.Resolve
+		return
 	}
-	var check []mail.Path
-	if x.Otherwise != "" {
-		check = []mail.Path{mail.Path(x.Otherwise)}
+	if a := m.Multidrop.Otherwise; a != "" {
+		d.Check = []mail.Path{mail.Path(a)}
 	}
+	multi := multiOf(m)
+	if d.Resolve = multi.Resolve; multi.Copies.Name != "" {
+		d.Identity = multi.Identity
+	}
+}
+
+func multiOf(m *conf.Maildrop) fetch.Multi {
+	x := m.Multidrop
 	d := fetch.Multi{
 		Prefixes: x.StripPrefix, Local: x.Domains, Otherwise: mail.Path(x.Otherwise), Sender: m.Sender,
-		Map: fetch.NewAliases(aliasesOf(x)),
+		Map: fetch.NewAliases(aliasesOf(x)), Copies: fieldOf(x.Copies),
 	}
 	for _, e := range x.Envelope {
-		d.Fields = append(d.Fields, fetch.Field{Name: e.Field, Nth: e.Nth, All: e.All, By: e.By})
+		d.Fields = append(d.Fields, fieldOf(e))
 	}
-	return d.Resolve, check
+	return d
+}
+
+func fieldOf(e conf.Envelope) fetch.Field {
+	return fetch.Field{Name: e.Field, Nth: e.Nth, All: e.All, By: e.By}
 }
 
 func aliasesOf(x *conf.Multidrop) []fetch.Alias {

@@ -28,13 +28,18 @@ var multidrop = []option[conf.Multidrop]{
 			"\"user@*\" (that user in each of domains), and that before \"*@example.org\" (everybody else). The " +
 			"address is that without the prefix; what the map names is ours, also in other domains.",
 	},
+	value("copies", "Where the provider stores a mail once for each recipient: the Received field whose id says that "+
+		"two messages are one mail (the topmost; Received 2, Received by mx.isp.example). If it and all below it "+
+		"are equal in both, and the size too, a body above headers_first is collected once. each: collect each.",
+		"Received", func(m *conf.Multidrop) *conf.Envelope { return &m.Copies }, conf.ParseCopies,
+		conf.Copies).rare(),
 	text("otherwise", "Who gets mail in which no recipient of ours is found. Without it, it stays in the "+
 		"maildrop, and the status names it.", "postmaster@example.org",
 		func(m *conf.Multidrop) *string { return &m.Otherwise }),
 }
 
 func readMultidrop(d *decoder, n *yaml.Node, m *conf.Maildrop) {
-	m.Multidrop = &conf.Multidrop{}
+	m.Multidrop = &conf.Multidrop{Copies: conf.Envelope{Field: "Received"}}
 	m.Multidrop.At.Self = d.pos(n)
 	section(d, n, multidrop, m.Multidrop, &m.Multidrop.At)
 	for i, x := range m.Multidrop.Domains {

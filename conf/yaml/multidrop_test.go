@@ -21,6 +21,7 @@ func TestMultidrop(t *testing.T) {
       envelope: [X-Envelope-To, Delivered-To 2, x-original-to all, Received by MX.isp.example, Received 3]
       strip_prefix: [mbox-user-, "kroon-"]
       domains: ["*.Example.org", "@example.net"]
+      copies: Received 2
       map:
         info@example.net: [jaco@example.net, anna@example.net]
         "sales@*": anna@example.net
@@ -33,7 +34,7 @@ func TestMultidrop(t *testing.T) {
 	m := *c.Maildrops[0].Multidrop
 	m.At = conf.Where{}
 	for i := range m.Map {
-		if m.Map[i].At.Line != 13+i {
+		if m.Map[i].At.Line != 14+i {
 			t.Errorf("%s is at %s", m.Map[i].From, m.Map[i].At)
 		}
 		m.Map[i].At = conf.Pos{}
@@ -49,6 +50,7 @@ func TestMultidrop(t *testing.T) {
 			{From: "*@old.example", To: []string{"*@example.net"}},
 			{From: "*@*.old.example", To: []string{"jaco@elsewhere.example"}},
 		},
+		Copies: conf.Envelope{Field: "Received", Nth: 2},
 	}, m); d != "" {
 		t.Error(d)
 	}
@@ -69,6 +71,18 @@ func TestMultidrop(t *testing.T) {
 	}
 }
 
+func TestCopies(t *testing.T) {
+	for text, want := range map[string]conf.Envelope{
+		"": {Field: "Received"}, ", copies: each": {}, ", copies: Received by MX.example": {Field: "Received", By: "mx.example"},
+	} {
+		c, problems, err := load(t, map[string]string{"mailretr.yaml": head + catchall +
+			"    multidrop: {envelope: X-To, domains: [example.org]" + text + "}\n"})
+		if err != nil || len(problems) != 0 || c.Maildrops[0].Multidrop.Copies != want {
+			t.Errorf("%s: %+v, %v, %v", text, c.Maildrops, err, problems)
+		}
+	}
+}
+
 // TestMultidropMistakes has for each mistake its place and what to do.
 func TestMultidropMistakes(t *testing.T) {
 	const ok = "envelope: X-To, domains: [example.org]"
@@ -86,6 +100,10 @@ func TestMultidropMistakes(t *testing.T) {
 		{"envelope: X-To, domains: ['*example.org']", `domains: "*example.org" is no domain; write it as example.org, or *.`},
 		{"envelope: X-To, domains: [*.example.org]", "a value that begins with * or & needs quotes"},
 		{ok + ", strip_prefix: [kroon-, 'a@b']", `strip_prefix: "a@b" cannot stand before the at sign; write what`},
+		{ok + ", copies: once", `copies: "once" is not known; write each, Received, Received 2, or Received by mx.isp`},
+		{ok + ", copies: X-Copy 2", `copies: "X-Copy 2" is not known; write each`},
+		{ok + ", copies: Received by a_!", `copies: "a_!" is no host; write it as Received by mx.isp.example`},
+		{ok + ", copies: Received 101", `copies: 101 is out of range`},
 		{ok + ", nth: 2", `:8:57  error    unknown key "nth"; it belongs into envelope:, as in envelope: Delivered-To 2`},
 		{ok + ", map: jaco@example.org", `map: address: address is wanted, not "jaco@example.org"; write map: {`},
 		{ok + ", map: {info: a@example.org}", `:8:63  error    map: "info" is no address; write user@example.org, user@*`},
