@@ -155,7 +155,7 @@ func TestCopyOfWhatIsNotTaken(t *testing.T) {
 // The same where its content says that it was here before, and is kept.
 func TestR13_CopyOfWhatIsKnownByItsContent(t *testing.T) {
 	w := newWorld(t)
-	w.Keeps = func(mail.Origin) bool { return true }
+	w.Keeps = func(mail.Origin, int64) bool { return true }
 	inbox := func(l *Listing) { l.Folders, l.Lets = []string{"INBOX"}, false }
 	w.choose("INBOX/7/1", inbox)
 	all := twins("x@a.example", "x@a.example", "y@a.example")
