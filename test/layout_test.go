@@ -33,6 +33,7 @@ var mayImport = []struct {
 	{"relay/*", []string{"store/mail", "relay/wire", "relay/sasl"}},
 	{"fetch", []string{"store/mail", "relay"}},
 	{"fetch/fetchtest", []string{"store/mail"}},
+	{"fetch/oauthtest", nil},
 	{"fetch/*", []string{"store/mail", "relay/wire", "relay/sasl"}},
 	{"cmd/mailretr", []string{"**"}},
 	{"cmd/mailretr/*", []string{"**"}},

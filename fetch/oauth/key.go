@@ -1,0 +1,117 @@
+package oauth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A Key encrypts consents (AES-256-GCM). It shows itself in no formatting.
+type Key struct{ aead cipher.AEAD }
+
+const (
+	// KeyFile is the name of the key in the state directory.
+	KeyFile = "oauth.key"
+	// Credential is the name of the systemd credential that is used instead, where there is one.
+	Credential = "mailretr-oauth-key"
+
+	keySize = 32
+)
+
+// LoadKey reads the key: the systemd credential in the directory credentials ("": there is none), else the file in
+// the state directory, which is made with mode 0600 where there is none. A credential may be of any form, with at
+// least 32 octets.
+func LoadKey(state, credentials string) (Key, error) {
+	if credentials != "" {
+		b, err := os.ReadFile(filepath.Join(credentials, Credential))
+		switch {
+		case err == nil && len(b) < keySize:
+			return Key{}, fmt.Errorf("the credential %s has less than %d octets", Credential, keySize)
+		case err == nil:
+			return derive(b)
+		case !errors.Is(err, fs.ErrNotExist):
+			return Key{}, fmt.Errorf("the key of the consents: %w", err)
+		}
+	}
+	path := filepath.Join(state, KeyFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = makeKey(path)
+	}
+	switch {
+	case err != nil:
+		return Key{}, fmt.Errorf("the key of the consents: %w", err)
+	case len(b) != keySize:
+		return Key{}, fmt.Errorf("%s is damaged: it has to have %d octets; bring it back from a backup, or remove it "+
+			"and sign in again everywhere", path, keySize)
+	}
+	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o077 != 0 {
+		return Key{}, fmt.Errorf("others can read %s (mode %04o): chmod 600 it", path, fi.Mode().Perm())
+	}
+	return derive(b)
+}
+
+// makeKey makes a file that is whole, or is not there. Its name is durable before anything is encrypted with it.
+func makeKey(path string) ([]byte, error) {
+	b := make([]byte, keySize)
+	if _, err := rand.Read(b); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return nil, err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	return b, errors.Join(d.Sync(), d.Close())
+}
+
+func derive(material []byte) (Key, error) {
+	b, err := hkdf.Key(sha256.New, material, nil, "mailretr oauth 1", keySize)
+	if err != nil {
+		return Key{}, err
+	}
+	block, err := aes.NewCipher(b)
+	if err != nil {
+		return Key{}, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return Key{aead}, err
+}
+
+// String shows nothing.
+func (Key) String() string { return "***" }
+
+// GoString shows nothing.
+func (Key) GoString() string { return "***" }
+
+// version is the first octet of what is sealed.
+const version = 1
+
+// seal encrypts what is to be kept under a name; it opens under that name alone.
+func (k Key) seal(name string, plain []byte) []byte {
+	return k.aead.Seal([]byte{version}, nil, plain, []byte(name))
+}
+
+func (k Key) open(name string, sealed []byte) ([]byte, error) {
+	if len(sealed) < 1 || sealed[0] != version {
+		return nil, errors.New("it is of another version")
+	}
+	return k.aead.Open(nil, nil, sealed[1:], []byte(name))
+}

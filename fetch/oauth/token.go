@@ -1,0 +1,146 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"mailretr/store/mail"
+)
+
+const (
+	// early is how long before its end an access token is replaced: a login on a slow line takes its time.
+	early = 5 * time.Minute
+	// usable is the least that has to be left of one where it could not be replaced.
+	usable = 30 * time.Second
+	// unknownLife is believed of a token that comes without an end.
+	unknownLife = 30 * time.Minute
+	// grace is how long an answer under way is waited for after the caller has gone: it may bring a refresh token
+	// that replaces the old one.
+	grace = 5 * time.Second
+	// maxToken bounds a token, in octets.
+	maxToken = 32 << 10
+)
+
+// Token returns an access token that is good for some minutes, refreshing it where that is needed. An error is a
+// *mail.Trouble: of kind Auth where the owner has to consent (again), with what to do.
+func (a *Account) Token(ctx context.Context) (string, error) {
+	done, err := a.take(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	if err := a.load(ctx); err != nil {
+		return "", err
+	}
+	switch {
+	case a.grant == nil:
+		return "", a.consent(errors.New("nobody has signed in yet"))
+	case a.unsaved:
+		if err := a.save(ctx); err != nil {
+			return "", err
+		}
+	}
+	left := a.grant.Expiry.Sub(a.keeper.now())
+	if a.grant.Access != "" && !a.doubted && left > margin(a.grant.Life) {
+		return a.grant.Access, nil
+	}
+	err = a.refresh(ctx)
+	if err == nil {
+		return a.grant.Access, nil
+	}
+	var t *mail.Trouble
+	passing := errors.As(err, &t) && (t.Kind == mail.Unreachable || t.Kind == mail.Busy)
+	if passing && a.grant.Access != "" && !a.doubted && left > usable {
+		return a.grant.Access, nil // the provider can wait until the next time
+	}
+	return "", err
+}
+
+// margin is early, or a quarter of a short life.
+func margin(life int64) time.Duration {
+	if quarter := time.Duration(life) * time.Second / 4; life > 0 && quarter < early {
+		return quarter
+	}
+	return early
+}
+
+// Refused says that a server did not take this access token. It returns whether another one may be better: then the
+// next Token gets it. One that is fresh from the provider is as good as they come.
+func (a *Account) Refused(ctx context.Context, token string) (again bool) {
+	done, err := a.take(ctx)
+	if err != nil {
+		return false
+	}
+	defer done()
+	if a.grant == nil || a.grant.Access != token {
+		return true // it has been replaced meanwhile
+	}
+	fresh := a.grant.Expiry.Sub(a.keeper.now()) > time.Duration(a.grant.Life)*time.Second-time.Minute
+	if fresh {
+		return false
+	}
+	a.doubted = true
+	return true
+}
+
+// refresh gets a new access token. It is not broken off at once when ctx ends. The turn is held.
+func (a *Account) refresh(ctx context.Context) error {
+	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience+grace)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	return a.renew(long)
+}
+
+// renew asks, and takes in what is answered.
+func (a *Account) renew(ctx context.Context) error {
+	c, err := a.config(ctx, "")
+	if err != nil {
+		return err
+	}
+	old := a.grant
+	t, err := c.TokenSource(a.keeper.with(ctx), &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	if err != nil {
+		return a.trouble(err, old.Refresh, old.Access, c.ClientSecret)
+	}
+	return a.adopt(ctx, t, old.At)
+}
+
+// adopt makes a token the account's own: only when it is durable the old one is forgotten. The turn is held.
+func (a *Account) adopt(ctx context.Context, t *oauth2.Token, consented time.Time) error {
+	if err := a.judge(t); err != nil {
+		return err
+	}
+	life := time.Duration(t.ExpiresIn) * time.Second
+	if life <= 0 && !t.Expiry.IsZero() {
+		life = time.Until(t.Expiry) // of an answer that is a form
+	}
+	if life <= 0 {
+		life = unknownLife
+	}
+	a.grant = &grant{Refresh: t.RefreshToken, Access: t.AccessToken, Expiry: a.keeper.now().Add(life),
+		Life: int64(life.Seconds()), At: consented}
+	a.loaded, a.unsaved, a.doubted = true, true, false
+	return a.save(ctx)
+}
+
+// judge refuses what is no token that could be shown to a mail server.
+func (a *Account) judge(t *oauth2.Token) error {
+	for _, s := range []string{t.AccessToken, t.RefreshToken} {
+		if len(s) > maxToken || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return a.foreign("the provider's answer holds something that is no token")
+		}
+	}
+	if !strings.EqualFold(t.Type(), "Bearer") {
+		return a.foreign("the provider gives tokens of a kind that mail servers do not take")
+	}
+	if t.RefreshToken == "" {
+		x := a.consent(errors.New("the provider gave no refresh token, so that it would end within the hour"))
+		x.Hint = "Ask for offline access: most providers want the scope offline_access, or consent given anew."
+		return x
+	}
+	return nil
+}
