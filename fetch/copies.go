@@ -317,6 +317,7 @@ func (l *listing) Close() error {
 		s.spared.Octets += max(x.m.Content.Size(), 0)
 		s.spared.Saved += x.saved
 		if err := l.Maildrop.Settle(context.Background(), x.m, x.r); err != nil {
+			s.unsettle()
 			s.p.observe(mail.Event{Op: mail.OpSettle, Origin: x.m.Origin, Err: err,
 				Text: "a copy is let go of in the next session"})
 		}

@@ -1,8 +1,14 @@
 package fetch
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"mailretr/store/mail"
 )
 
 const (
@@ -120,6 +126,86 @@ func FuzzIdentity(f *testing.F) {
 		folded := strings.HasPrefix(header, " ") || strings.HasPrefix(header, "\t")
 		if !folded && (ok != again || id != moved) {
 			t.Fatalf("%q: %v, below another field %v", header, ok, again)
+		}
+	})
+}
+
+// catchallBox is a maildrop with copies of one mail, of this size.
+func catchallBox(w *world, size, copies int) *box {
+	b := glancingBox(w)
+	d := Multi{Fields: []Field{{Name: "Delivered-To"}}, Local: []string{"x"}, Copies: Field{Name: "Received"}}
+	a := &asker{say: func(mail.Path, mail.Path) mail.Result { return yes }}
+	b.change = func(c *Drop) {
+		c.Resolve, c.Identity, c.Ask, c.Above = d.Resolve, d.Identity, a, 1<<10
+	}
+	for i := range copies {
+		l := b.put(mail.UID(fmt.Sprint(i)), 0)
+		l.data = []byte("Delivered-To: u" + fmt.Sprint(i) + "@x\r\n" + hop + own + "\r\n" + strings.Repeat("x", size))
+	}
+	return b
+}
+
+// Whatever goes wrong with a copy, or with the first of them, the others come, at the latest with the next visit.
+func TestCopiesThatFail(t *testing.T) {
+	cut := &mail.Trouble{Op: mail.OpFetch, Err: errors.New("cut")}
+	for name, c := range map[string]struct {
+		spoil, mend func(*world, *box)
+		bodies      string // that were asked for until all is here
+		copies      string
+	}{
+		"nothing": {func(*world, *box) {}, func(*world, *box) {}, "0", "1 2"},
+		"the queue takes no copies": {func(w *world, _ *box) { w.queue.copying = errors.New("no") },
+			func(*world, *box) {}, "0 1 2", ""},
+		"the commit of copies fails": {func(w *world, _ *box) { w.queue.kept = errors.New("no") },
+			func(w *world, _ *box) { w.queue.kept = nil }, "0 1", "2"},
+		"the commit fails": {func(w *world, _ *box) { w.queue.commit = errors.New("no") },
+			func(w *world, _ *box) { w.queue.commit = nil }, "0 0", "1 2"},
+		"the first is cut": {func(_ *world, b *box) { b.msgs[0].breaks = cut },
+			func(_ *world, b *box) { b.msgs[0].breaks = nil }, "0 1 0", "2"},
+		"the first cannot be had": {func(_ *world, b *box) { b.msgs[0].breaks = &mail.Trouble{Op: mail.OpFetch, Alone: true} },
+			func(_ *world, b *box) { b.msgs[0].breaks = nil }, "0 1 2 0", ""},
+		"QUIT is lost": {func(_ *world, b *box) { b.closed = cut }, func(_ *world, b *box) { b.closed = nil }, "0", "1 2"},
+	} {
+		for _, size := range []int{100 << 10, 2 << 20} {
+			t.Run(fmt.Sprintf("%s, %d KiB", name, size>>10), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, w *world) {
+					b := catchallBox(w, size, 3)
+					c.spoil(w, b)
+					w.p.Set(t.Context(), w.drops("jaco"))
+					defer w.run()()
+					after(2 * time.Minute)
+					w.queue.mu.Lock()
+					b.mu.Lock()
+					c.mend(w, b)
+					b.mu.Unlock()
+					w.queue.mu.Unlock()
+					after(3 * time.Hour)
+					if w.queue.count() != 3 || len(w.queue.twice) != 0 || len(b.uids()) != 0 {
+						t.Errorf("%d came, %v twice, %v are left", w.queue.count(), w.queue.twice, b.uids())
+					}
+					slices.Sort(w.queue.copies)
+					bodies, copies := fmt.Sprint(b.bodies()), fmt.Sprint(w.queue.copies)
+					if bodies != "["+c.bodies+"]" || copies != "["+c.copies+"]" {
+						t.Errorf("bodies %s, copies %s; want %s, %s", bodies, copies, c.bodies, c.copies)
+					}
+					if w.slots() != 0 {
+						t.Error("a large slot is not given back")
+					}
+				})
+			})
+		}
+	}
+}
+
+// The visit says what it took, and what it saved.
+func TestCopiesAreCounted(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		catchallBox(w, 100<<10, 3)
+		v := w.visit("jaco")
+		size := int64(100<<10 + len("Delivered-To: u0@x\r\n"+hop+own+"\r\n"))
+		n := v.Tally
+		if n.Messages != 3 || n.Octets != 3*size || n.Saved != 2*100<<10 || n.Left != 0 || v.Wasted != 0 || v.Err != nil {
+			t.Errorf("%+v", v)
 		}
 	})
 }

@@ -1,9 +1,11 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,6 +15,10 @@ import (
 
 // queue is a Refuser in memory.
 type queue struct {
+	copying error // of copies
+	kept    error // of their commit
+	copies  []mail.UID
+
 	mu      sync.Mutex
 	got     map[mail.UID][]byte
 	twice   []mail.UID
@@ -58,6 +64,7 @@ type pending struct {
 	q    *queue
 	in   []*mail.Message
 	data [][]byte
+	own  []bool // it has a body of its own
 }
 
 func (b *pending) Add(ctx context.Context, m *mail.Message) error {
@@ -75,8 +82,21 @@ func (b *pending) Add(ctx context.Context, m *mail.Message) error {
 	if err := r.Close(); err != nil {
 		return err
 	}
-	b.in, b.data = append(b.in, m), append(b.data, data)
+	b.in, b.data, b.own = append(b.in, m), append(b.data, data), append(b.own, true)
 	return nil
+}
+
+// Copy takes what was added to this batch.
+func (b *pending) Copy(ctx context.Context, m, of *mail.Message, _ []mail.Recipient) error {
+	i := slices.Index(b.in, of)
+	if i < 0 || b.q.copying != nil {
+		return cmpOr(b.q.copying, errors.New("it is not here"))
+	}
+	header, err := m.Content.Header(ctx)
+	_, body, _ := bytes.Cut(b.data[i], []byte("\r\n\r\n"))
+	b.in, b.own = append(b.in, m), append(b.own, false)
+	b.data = append(b.data, slices.Concat(header, body))
+	return err
 }
 
 func (b *pending) Commit(context.Context) (all []mail.Report) {
@@ -87,9 +107,16 @@ func (b *pending) Commit(context.Context) (all []mail.Report) {
 			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: errors.New("not this one")}))
 			continue
 		}
-		if b.q.commit != nil {
-			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: b.q.commit}))
+		err := b.q.commit
+		if !b.own[i] {
+			err = cmpOr(err, b.q.kept)
+		}
+		if err != nil {
+			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: err}))
 			continue
+		}
+		if !b.own[i] {
+			b.q.copies = append(b.q.copies, m.Origin.UID)
 		}
 		if _, ok := b.q.got[m.Origin.UID]; ok {
 			b.q.twice = append(b.q.twice, m.Origin.UID)
@@ -97,7 +124,7 @@ func (b *pending) Commit(context.Context) (all []mail.Report) {
 		b.q.got[m.Origin.UID] = b.data[i]
 		all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: mail.Delivered}))
 	}
-	b.in, b.data = nil, nil
+	b.in, b.data, b.own = nil, nil, nil
 	return all
 }
 

@@ -113,6 +113,8 @@ func (b *gauged) Commit(ctx context.Context) []mail.Report {
 		if b.s.took(x.kin, m, done); x.own {
 			if done {
 				b.s.copied(x, r)
+			} else {
+				b.s.unsettle()
 			}
 			continue
 		}
