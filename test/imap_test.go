@@ -5,7 +5,6 @@ package test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"testing"
@@ -25,7 +24,7 @@ func imapAt(t *testing.T, d *real.Dovecot, user string, change func(*imap.Option
 		Dial: wire.Options{
 			Address: fmt.Sprintf("localhost:%d", l.Port),
 			TLS: wire.TLS{Mode: wire.Implicit, CAFile: d.CAFile, Classic: true,
-				Sessions: tls.NewLRUClientSessionCache(1)},
+				Sessions: &wire.Sessions{}},
 		},
 	}
 	if change != nil {

@@ -77,6 +77,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		h.store = n.engine(engine)
 	}
 	h.around.memory = memory{engine: h.store, observe: h.around.observe}
+	h.around.tickets = &tickets{memory: h.around.memory}
 	key, err := contentKey(c.State)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
@@ -174,11 +175,13 @@ func (h *house) configured() {
 		lanes = append(lanes, d.Name)
 	}
 	h.status.Keep(drops, lanes)
+	h.around.tickets.keep(c)
 }
 
 // close ends what has connections, and the store last.
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
+	h.around.tickets.flush()
 	return errors.Join(err, h.ask.Close(), h.store.Close())
 }
 

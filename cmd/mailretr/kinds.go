@@ -22,6 +22,7 @@ type surroundings struct {
 	observe mail.Observer
 	log     *slog.Logger // for the trace
 	line    *wire.Shaper // that all maildrops share
+	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
 }
 

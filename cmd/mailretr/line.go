@@ -1,13 +1,13 @@
 package main
 
 import (
-	"crypto/tls"
 	"net"
 	"net/netip"
 	"strconv"
 
 	"mailretr/conf"
 	"mailretr/relay/wire"
+	"mailretr/store/mail"
 )
 
 // dial says how the server of a maildrop is reached.
@@ -25,8 +25,8 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 	if m.Rate > 0 {
 		o.Shapers = append(o.Shapers, wire.NewShaper(m.Rate, 0))
 	}
-	// Resuming a session saves the certificates, a few thousand octets each time; a maildrop has one session at once.
-	o.TLS.Sessions = tls.NewLRUClientSessionCache(1)
+	// Resuming a session saves the certificates, a few thousand octets each time.
+	o.TLS.Sessions = s.tickets.of(mail.AccountOf(m.Protocol, m.Host, m.User))
 	o.TLS.Classic = classic(&m.TLS, true)
 	if m.Trace {
 		o.Trace = s.log

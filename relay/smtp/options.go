@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,7 +98,7 @@ func New(o Options) (*Client, error) {
 	o.Dial = slices.Clone(o.Dial)
 	for i := range o.Dial {
 		if o.Dial[i].TLS.Sessions == nil {
-			o.Dial[i].TLS.Sessions = tls.NewLRUClientSessionCache(1)
+			o.Dial[i].TLS.Sessions = &wire.Sessions{}
 		}
 	}
 	return &Client{o: o, away: make([]time.Time, len(o.Dial))}, nil

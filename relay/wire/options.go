@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net"
@@ -38,10 +37,9 @@ type TLS struct {
 	// recorded session can be read by whoever has a quantum computer one day.
 	Classic bool
 
-	// Sessions remembers TLS sessions, so that the next connection does without the certificates on the line;
-	// nil: none are kept. Name, roots and pins are asked again all the same. One for each maildrop or next
-	// hop: tls.NewLRUClientSessionCache(n), n being the connections at once.
-	Sessions tls.ClientSessionCache
+	// Sessions remembers the last TLS session, so that the next connection does without the certificates on the
+	// line; nil: none is kept. One for each maildrop or next hop.
+	Sessions *Sessions
 }
 
 // Options describe one connection. The zero values of the durations mean the defaults given here.

@@ -86,16 +86,29 @@ func (t TLS) config(address string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	judge := func(certs []*x509.Certificate) error { return t.judge(certs, name, roots, pins) }
 	config := &tls.Config{
 		ServerName: name,
 		MinVersion: tls.VersionTLS12,
 		// One record for what was gathered, rather than many small ones.
 		DynamicRecordSizingDisabled: true,
-		ClientSessionCache:          t.Sessions,
 		InsecureSkipVerify:          true, // verified below
-		VerifyConnection: func(s tls.ConnectionState) error {
-			return t.judge(s.PeerCertificates, name, roots, pins)
-		},
+		VerifyConnection:            func(s tls.ConnectionState) error { return judge(s.PeerCertificates) },
+	}
+	if t.Sessions != nil {
+		settings, err := t.settings(address, name, pins)
+		if err != nil {
+			return nil, err
+		}
+		cache := &sessionCache{of: t.Sessions, settings: settings, judge: judge}
+		config.ClientSessionCache = cache
+		config.VerifyConnection = func(s tls.ConnectionState) error {
+			err := judge(s.PeerCertificates)
+			if err == nil {
+				cache.certs = s.PeerCertificates
+			}
+			return err
+		}
 	}
 	if t.Classic {
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}

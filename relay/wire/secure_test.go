@@ -31,7 +31,9 @@ type authority struct {
 	pool *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) *authority { return authorityFor(t, time.Hour) }
+
+func authorityFor(t *testing.T, life time.Duration) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -40,7 +42,7 @@ func newAuthority(t *testing.T) *authority {
 	a := &authority{key: key, pool: x509.NewCertPool()}
 	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life)}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -199,45 +201,17 @@ func TestR19_Certificates(t *testing.T) {
 	}
 }
 
-func pemFile(t *testing.T, der []byte) string {
+func pemFile(t *testing.T, all ...[]byte) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "ca.pem")
-	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	var b []byte
+	for _, der := range all {
+		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+	}
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return name
-}
-
-// What is remembered of a session must not stand in for the check.
-func TestR19_ResumedSessionsAreJudgedAgain(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.issue(t, nil)
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		dial, _ := serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: version})
-		o := Options{Address: "mail.test:995", DialContext: dial,
-			TLS: TLS{Mode: Implicit, Insecure: true, Sessions: tls.NewLRUClientSessionCache(1)}}
-		if resumed, err := meet(o); err != nil || resumed {
-			t.Fatalf("first: %v, %v", resumed, err)
-		}
-		o.TLS.Insecure, o.TLS.Roots = false, ca.pool
-		if resumed, err := meet(o); err != nil || !resumed {
-			t.Fatalf("second: resumed %v, %v", resumed, err)
-		}
-		for what, change := range map[string]func(*TLS){
-			"roots": func(o *TLS) { o.Roots = newAuthority(t).pool },
-			"pin":   func(o *TLS) { o.Pins = []string{strings.Repeat("00", 32)} },
-		} {
-			changed := o
-			change(&changed.TLS)
-			if _, err := meet(changed); err == nil {
-				t.Fatalf("other %s, resumed session: accepted", what)
-			}
-			if _, err := meet(o); err != nil { // remembers one again
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 func TestClientCertificate(t *testing.T) {
@@ -327,7 +301,7 @@ func TestAliveUnderTLS(t *testing.T) {
 	ca := newAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil)}}
 	c, server := tcp(t, Options{})
-	c.opts.Address, c.opts.TLS = "mail.test:25", TLS{Roots: ca.pool, Sessions: tls.NewLRUClientSessionCache(1)}
+	c.opts.Address, c.opts.TLS = "mail.test:25", TLS{Roots: ca.pool, Sessions: &Sessions{}}
 	s := tls.Server(server, config)
 	shaken := make(chan error, 1)
 	go func() { shaken <- s.Handshake() }()
