@@ -165,7 +165,7 @@ func TestGlanceLeavesNothingOpen(t *testing.T) {
 				}
 			}
 			return func() { mended.Store(true) }
-		}, 500, 25 * time.Hour},
+		}, 500, 31 * 24 * time.Hour},
 		{"deferred", func(w *world, b *box) func() {
 			var mended atomic.Bool
 			a := &asker{say: func(mail.Path, mail.Path) mail.Result {

@@ -16,6 +16,9 @@ import (
 const (
 	strikes = 3
 	daily   = 24 * time.Hour
+	// What a header says does not change, and a change of the settings ends the note: to look again costs the
+	// line the same message for the same answer.
+	monthly = 30 * daily
 )
 
 // mostSuspects bounds what a hostile server makes us remember.
@@ -139,6 +142,7 @@ func (s *session) fault(ctx context.Context, m *mail.Message, err error) {
 	}
 	switch t.Kind {
 	case mail.NoEnvelope:
+		a.Next = s.p.now().Add(monthly)
 		if t.Err != nil {
 			a.Why = t.Err.Error()
 		}
