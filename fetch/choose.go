@@ -60,7 +60,7 @@ func (l *listing) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message)
 	err := a.Ahead(ctx, part, ms)
 	var bare interface{ NoHeaders() bool }
 	if errors.As(err, &bare) && bare.NoHeaders() {
-		l.s.state.Bare = true
+		l.s.state.Bare = l.s.p.now()
 		return errBare
 	}
 	return err

@@ -179,10 +179,10 @@ func (s *session) transfer(ctx context.Context) (err error) {
 		Confirm: func(ctx context.Context) error { return local(s.p.Ledger.Confirm(ctx)) },
 		Gone:    func(ctx context.Context, u []mail.UID) error { return local(s.p.Ledger.Gone(ctx, d, u)) },
 	}
-	if d.Ask != nil && !s.state.Bare {
+	if d.Ask != nil && !s.state.bare(s.p.now()) {
 		t.Above = d.Above // with nobody to ask, a header before its body costs a round trip for nothing
 	}
-	if s.state.Bare {
+	if s.state.bare(s.p.now()) {
 		t.Known = nil
 	}
 	s.tally, err = t.Run(ctx)

@@ -26,8 +26,9 @@ type State struct {
 	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in
 	// the same session.
 	OneLogin bool `json:"one_login,omitempty"`
-	// Bare: it gives no headers before bodies, so nobody is asked before a body is fetched.
-	Bare     bool                 `json:"bare,omitempty"`
+	// Bare is since when it gives no headers before bodies, so that nobody is asked before a body is fetched. After a
+	// month it is tried again.
+	Bare     time.Time            `json:"bare_since,omitzero"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
 
 	// Glance is how the server described the maildrop when everything in it was dealt with; "" if it never was,
@@ -124,6 +125,12 @@ func (s State) plausible(now time.Time, every time.Duration) State {
 
 // oneLogin says whether a visit is to have one session.
 func (s *State) oneLogin() bool { return s.OneLogin || s.Apart > 0 }
+
+// bare says whether headers cannot be had before bodies.
+func (s *State) bare(now time.Time) bool {
+	age := now.Sub(s.Bare)
+	return !s.Bare.IsZero() && age >= 0 && age < 30*24*time.Hour
+}
 
 // open says whether the breaker, or the back-off, still holds.
 func (s *State) open(now time.Time) bool { return s.Failures > 0 && now.Before(s.Next) }
