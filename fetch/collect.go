@@ -37,6 +37,8 @@ type session struct {
 	waiting   int        // what was told last to wait; -1: nothing was
 	asked     int        // messages that it went for
 	octets    int64      // of the body that was read last
+	size      int64      // of it, as announced
+	lost      int64      // octets of it that crossed the line for nothing
 	kept      bool       // of a body that was cut something was kept: it is gone on with
 	reading   mail.UID   // the message whose body is under way, or broke
 	doubted   []mail.UID // their headers say whether they are new

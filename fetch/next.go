@@ -42,8 +42,15 @@ type State struct {
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.
 type Suspect struct {
-	Strikes int   `json:"strikes"` // how often it broke a session of its own
-	Octets  int64 `json:"octets"`  // how much of it had come the last time
+	Strikes int       `json:"strikes"`       // how often it broke a session of its own
+	Octets  int64     `json:"octets"`        // how much of it had come the last time
+	Next    time.Time `json:"next,omitzero"` // not asked for before
+
+	// Of a body that was cut and cannot be gone on with, see cut.go.
+	Cuts   int    `json:"cuts,omitempty"`
+	Size   int64  `json:"size,omitempty"`   // as announced
+	Wasted int64  `json:"wasted,omitempty"` // by all cuts
+	Losses []Loss `json:"losses,omitempty"` // of the last 24 hours
 }
 
 // An Ending is how a session ended.
@@ -119,6 +126,12 @@ func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
 func (s State) plausible(now time.Time, every time.Duration) State {
 	if s.Next.Sub(now) > max(longest, every) {
 		s.Next = time.Time{}
+	}
+	for uid, x := range s.Suspects {
+		if x.Next.Sub(now) > lastRetry+dayOfLoss {
+			x.Next = now
+			s.Suspects[uid] = x
+		}
 	}
 	return s
 }
