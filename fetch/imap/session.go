@@ -24,6 +24,7 @@ type session struct {
 	caps    goimap.CapSet
 	folders []*folder
 	early   flight // what was asked together with the login
+	told    *told  // of a session that only waits
 	busy    bool   // something was there to be fetched
 
 	password string // of the LOGIN command
@@ -62,6 +63,7 @@ var (
 	_ mail.Glancer   = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
+	_ mail.Watcher   = (*Retriever)(nil)
 )
 
 func newSession(o *Options) *session {
