@@ -110,7 +110,7 @@ func (s *session) idle(ctx context.Context) error {
 		return s.trouble(mail.OpWatch, err)
 	}
 	s.told.news()
-	timer := time.NewTimer(reissue)
+	timer := time.NewTimer(cmp.Or(s.o.Reissue, reissue))
 	defer timer.Stop()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
