@@ -14,6 +14,7 @@ type Multidrop struct {
 	StripPrefix []string   // of the local part; the longest goes
 	Domains     []string   // lower case; others are not ours. "*.example.org" is all below example.org
 	Map         []Alias    // who gets the mail of an address instead of it
+	MapFile     string     // where some of Map are from; their At says which
 	Otherwise   string     // who gets mail without a recipient of ours; "": it stays
 	Copies      Envelope   // the Received field that tells copies of one mail; no Field: each is collected
 }
@@ -118,7 +119,9 @@ func (v *validator) multidrop(d *Multidrop) {
 				"domains: %q is no domain", x)
 		}
 	}
-	v.aliases(d)
+	if v.aliases(d); d.MapFile != "" {
+		v.absolute(d.At, "map", d.MapFile)
+	}
 	if d.Copies.Field != "" && v.clean(d.At, "copies", d.Copies.By) && d.Copies.By != "" && !domainPattern(d.Copies.By) {
 		v.fail(d.At.Of("copies"), "write it as Received by mx.isp.example", "copies: %q is no host", d.Copies.By)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/relay/relaytest"
+	"mailretr/store/mail"
 )
 
 // A parcel is one mail as a provider stores it for one recipient.
@@ -293,5 +295,47 @@ func TestCopiesOneRefused(t *testing.T) {
 	}
 	if n := len(c.mta.Mails()); n != 3 {
 		t.Errorf("%d messages, where two and a DSN are due", n)
+	}
+}
+
+// TestReloadReadsTheMap: who gets mail is what the map's file says now, and a file with a mistake stops its maildrop alone.
+func TestReloadReadsTheMap(t *testing.T) {
+	h := newHome(t)
+	h.to(short(relaytest.New(t, relaytest.Script{})))
+	b, err := os.ReadFile(h.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(b), "to: jaco@kroon.co.za", "multidrop: {envelope: X-To, domains: [kroon.co.za], map: {file: map}}", 1)
+	write(t, h.path, strings.Replace(text, "enabled: false", "poll: 1h", 1))
+	list := filepath.Join(filepath.Dir(h.path), "map")
+	write(t, list, "info@kroon.co.za anna@kroon.co.za\n")
+	d := h.open()
+	defer h.deliver(d)()
+	for _, c := range []struct{ file, want string }{
+		{"", "anna@kroon.co.za"}, {"info@kroon.co.za jaco@kroon.co.za boss@kroon.co.za\n", "jaco@kroon.co.za boss@kroon.co.za"},
+		{"info\n", "no maildrop"}, {"# nobody\n", "info@kroon.co.za"},
+	} {
+		if c.file != "" {
+			write(t, list, c.file)
+			if err := d.reload(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := []string{}
+		if drops := d.drops(); len(drops) == 0 {
+			got = append(got, "no maildrop")
+		} else {
+			m := &mail.Message{Content: file("X-To: info@kroon.co.za\r\n\r\n")}
+			if err := drops[0].Resolve(t.Context(), m); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range m.Envelope.Recipients {
+				got = append(got, string(r.Forward))
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%q: %q, want %s", c.file, got, c.want)
+		}
 	}
 }

@@ -65,12 +65,17 @@ func Load(ctx context.Context, p conf.Paths) (conf.Config, []conf.Problem, error
 	return l.cfg, l.some(), err
 }
 
-// Files returns the paths whose change matters: the file, conf.d, and what the sources of c name.
+// Files returns the paths whose change matters: the file, conf.d, and what the sources and maps of c name.
 func Files(p conf.Paths, c *conf.Config) []string {
 	list := []string{p.Config, confd(p.Config)}
 	for _, s := range c.Sources {
 		if s.Kind == "yaml" {
 			list = append(list, s.Path)
+		}
+	}
+	for i := range c.Maildrops {
+		if x := c.Maildrops[i].Multidrop; x != nil && x.MapFile != "" {
+			list = append(list, x.MapFile)
 		}
 	}
 	return list

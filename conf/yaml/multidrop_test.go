@@ -2,6 +2,8 @@ package yaml
 
 import (
 	"bytes"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,6 +73,47 @@ func TestMultidrop(t *testing.T) {
 	}
 }
 
+// TestMapFile: more of the map stands in a file, which is read with the configuration.
+func TestMapFile(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{
+		"mailretr.yaml": head + catchall + "    multidrop: {envelope: X-To, domains: [example.org], " +
+			"map: {info@example.org: jaco@example.org, file: who/map}}\n",
+		"who/map!": "# a comment\n\nsales@* anna@example.org, jaco@example.org # and more\n\tboss@example.org\n" +
+			"*@old.example:\t*@example.org\r\n#x@example.org y@example.org\na#b@example.org c#d@example.org",
+	}
+	c, problems, err := loadIn(t, dir, files)
+	if err != nil || len(problems) != 0 {
+		t.Fatal(err, problems)
+	}
+	m := c.Maildrops[0].Multidrop
+	file := filepath.Join(dir, "who/map")
+	at := func(line int) conf.Pos { return conf.Pos{File: file, Line: line, Column: 1} }
+	if d := cmp.Diff([]conf.Alias{
+		{At: m.Map[0].At, From: "info@example.org", To: []string{"jaco@example.org"}},
+		{At: at(3), From: "sales@*", To: []string{"anna@example.org", "jaco@example.org", "boss@example.org"}},
+		{At: at(5), From: "*@old.example", To: []string{"*@example.org"}},
+		{At: at(7), From: "a#b@example.org", To: []string{"c#d@example.org"}},
+	}, m.Map); d != "" {
+		t.Error(d)
+	}
+	if list := Files(paths(dir), &c); !slices.Contains(list, file) {
+		t.Errorf("a change of it would not be seen: %v", list)
+	}
+	var shown bytes.Buffer
+	if err := Show(&shown, &c, false); err != nil || strings.Contains(shown.String(), "sales@") ||
+		!strings.Contains(shown.String(), "file: "+file) {
+		t.Errorf("%v\n%s", err, shown.String())
+	}
+	before := c.Maildrops[0].Fingerprint()
+	files["who/map"] = strings.Replace(files["who/map!"], "anna", "anne", 1)
+	delete(files, "who/map!")
+	c, problems, err = loadIn(t, dir, files)
+	if err != nil || len(problems) != 0 || c.Maildrops[0].Fingerprint() == before {
+		t.Errorf("a change is none: %v %v", err, problems)
+	}
+}
+
 func TestCopies(t *testing.T) {
 	for text, want := range map[string]conf.Envelope{
 		"": {Field: "Received"}, ", copies: each": {}, ", copies: Received by MX.example": {Field: "Received", By: "mx.example"},
@@ -100,6 +143,12 @@ func TestMultidropMistakes(t *testing.T) {
 		{"envelope: X-To, domains: ['*example.org']", `domains: "*example.org" is no domain; write it as example.org, or *.`},
 		{"envelope: X-To, domains: [*.example.org]", "a value that begins with * or & needs quotes"},
 		{ok + ", strip_prefix: [kroon-, 'a@b']", `strip_prefix: "a@b" cannot stand before the at sign; write what`},
+		{ok + ", map: {file: none}", `:8:69  error    map: open DIR/none: no such file or directory; name a file that can be read`},
+		{ok + ", map: {file: list}", `DIR/list:3:1  error    map: "anna" is no address; write user@example.org`},
+		{ok + ", map: {file: latin1}", `DIR/latin1:2:3  error    there is a byte that is not UTF-8; save the file as UTF-8`},
+		{ok + ", map: {file: blank}", `DIR/blank:2:2  error    map: this line goes on with one that is not there; begin the line`},
+		{ok + ", map: {file: bare}", `DIR/bare:1:1  error    map: nobody gets the mail of a@b.example; write who gets its mail`},
+		{ok + ", map: {file: twice}", `DIR/twice:2:1  error    map: A@b.example is already at DIR/twice:1:1`},
 		{ok + ", copies: once", `copies: "once" is not known; write each, Received, Received 2, or Received by mx.isp`},
 		{ok + ", copies: X-Copy 2", `copies: "X-Copy 2" is not known; write each`},
 		{ok + ", copies: Received by a_!", `copies: "a_!" is no host; write it as Received by mx.isp.example`},
@@ -118,7 +167,10 @@ func TestMultidropMistakes(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		text := head + catchall + "    multidrop: {" + x.text + "}\n"
-		_, problems, _ := loadIn(t, dir, map[string]string{"mailretr.yaml": text})
+		_, problems, _ := loadIn(t, dir, map[string]string{
+			"mailretr.yaml": text, "list": "# who\na@b.example c@d.example\nanna x@d.example\n", "latin1": "# a\n# \xe9\n",
+			"blank": "#\n a@b.example\n", "bare": "a@b.example\n", "twice": "a@b.example: x@d.example\nA@b.example y@d.example\n",
+		})
 		got := said(dir, problems)
 		if n, _ := conf.Count(problems); n != 1 || !strings.Contains(got, x.want) {
 			t.Errorf("%s:\n%swant %s", x.text, got, x.want)
