@@ -30,6 +30,7 @@ func (s *session) Close() error {
 	if err := s.conn.Close(); s.end == nil && err != nil && s.broken == nil {
 		s.end = mail.TroubleOf(mail.OpQuit, s.server, err)
 	}
+	s.sending.Wait()
 	return s.end
 }
 
@@ -44,7 +45,7 @@ func (s *session) quit() (ok bool, err error) {
 		return false, s.unknown(s.broken)
 	case len(s.letGo) == 0 && (s.cur != nil || len(s.flight.all) > 0):
 		return false, nil // nothing counts on QUIT, and reading what is on the line would cost it
-	case s.flight.octets > firstAhead:
+	case s.flight.octets > drained:
 		return false, s.unknown(errors.New("the session was given up in the middle of a message"))
 	case s.wary() && s.atRisk():
 		return false, s.unknown(errors.New("the server might hide what it has sent and is not ours yet"))
@@ -92,6 +93,7 @@ func (s *session) quiet() error {
 			return err
 		}
 	}
+	s.rejoin()
 	return nil
 }
 

@@ -156,7 +156,7 @@ func (s *session) look(from int) error {
 }
 
 // maxSingle is how many single questions are on the line at once.
-const maxSingle = maxCommands / 16
+const maxSingle = maxAlone / 16
 
 // one returns message n, which is asked about by itself.
 func (s *session) one(n int) *item {

@@ -9,17 +9,19 @@ import (
 	"mailretr/store/mail"
 )
 
-// Limits of what is asked for and not answered. The commands must fit into the smallest socket buffers, or
-// a server that answers before it reads on, and we, would wait for each other: 1 KiB is a fortieth of what
-// went well with buffers of 4 KiB. The octets are what is paid for when the session breaks, and have to
-// fill a round trip: what the line brings in a second, between the two limits.
+// Limits of what is asked for and not answered. More commands than fit into the smallest socket buffers are
+// sent by a goroutine of their own, or a server that answers before it reads on, and we, would wait for each
+// other: 1 KiB is a fortieth of what went well with buffers of 4 KiB. The octets have to fill a round trip: what
+// the line brings in a second, between the two limits. A session that is given up, or a stop, waits for them or
+// loses what is in the network's buffers; a line that breaks loses no more than the message it was carrying.
 const (
-	maxFlight   = 96
-	maxCommands = 1 << 10
-	firstAhead  = 256 << 10
+	maxFlight   = 1200
+	maxAlone    = 1 << 10
+	firstAhead  = 1 << 20
 	leastAhead  = 64 << 10
-	mostAhead   = 1 << 20
-	headerGuess = 4 << 10 // expected octets of an answer to TOP
+	mostAhead   = 8 << 20
+	drained     = 256 << 10 // at the end of a session that much is read rather than given up
+	headerGuess = 4 << 10   // expected octets of an answer to TOP
 )
 
 // A meter measures what the line brings.
@@ -172,6 +174,9 @@ func (s *session) want(x *item, top bool) error {
 
 // ask writes one command.
 func (s *session) ask(x *item, top bool) error {
+	if len(s.flight.all) == 0 {
+		s.rejoin()
+	}
 	r := request{item: x, top: top, expect: min(x.size, 1<<40)} // a liar's sizes must not overflow a sum
 	command := "RETR " + strconv.Itoa(x.num)
 	if x.asked = x.asked || !top; top {
@@ -199,7 +204,7 @@ func (s *session) fill() error {
 		s.conn.Data(false)
 		defer s.conn.Data(true)
 	}
-	for len(s.plan) > 0 && len(f.all) < maxFlight && f.commands <= maxCommands-20 {
+	for len(s.plan) > 0 && len(f.all) < maxFlight {
 		x := s.plan[0]
 		if len(f.all) > 0 && f.octets+x.size > window {
 			break
@@ -211,7 +216,29 @@ func (s *session) fill() error {
 			return err
 		}
 	}
-	return s.conn.Flush()
+	return s.push()
+}
+
+// push sends what was asked. A read sends nothing while the goroutine may be at it: see maxAlone.
+func (s *session) push() error {
+	if s.flight.commands <= maxAlone {
+		s.rejoin()
+		return s.conn.Flush()
+	}
+	s.conn.Apart(true)
+	s.sending.Go(func() {
+		if err := s.conn.Flush(); err != nil {
+			s.conn.Abort(err)
+		}
+	})
+	return nil
+}
+
+// rejoin lets reads send what was written again. So little is unanswered that whatever has not left fits into the
+// buffers.
+func (s *session) rejoin() {
+	s.sending.Wait()
+	s.conn.Apart(false)
 }
 
 // passOver reads an answer that nobody wants.

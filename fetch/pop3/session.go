@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync"
 
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
@@ -41,7 +42,8 @@ type session struct {
 	planTop bool    // by TOP; else by RETR
 	flight  flight
 	meter   meter
-	cur     *stream // being read, or to be read to its end
+	sending sync.WaitGroup // goroutines that send what was asked ahead
+	cur     *stream        // being read, or to be read to its end
 
 	letGo  []*item
 	broken error // why the connection is of no use; no DELE after it
