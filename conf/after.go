@@ -13,7 +13,7 @@ import (
 // and `after AGE`. Where a folder has blanks in its name, or is to wait, it is a mapping: {move: FOLDER, after: 14d}.
 type After struct {
 	Act    Act
-	Folder string        // of Move: its name
+	Folder string        // of Move: a name, or a use such as \Archive
 	Flag   string        // of Mark: \Seen, another flag of RFC 9051, 2.3.2, or a keyword
 	Delay  time.Duration // before Delete or Move, counted in days from the day of collecting; 0: at once
 	Above  int64         // octets; only what has at least so many is deleted or moved, the rest is kept; 0: all
@@ -150,12 +150,14 @@ func (v *validator) moveTo(m *Maildrop, f string) {
 	case len(f) > maxFolder:
 		v.fail(at, "choose a shorter one", "after: the name of the folder is longer than %d octets", maxFolder)
 	case strings.HasPrefix(f, `\`):
-		v.fail(at, "write its name", "after: %s is no name of a folder", f)
+		if !slices.Contains(roles, f) {
+			v.fail(at, "write one of: "+strings.Join(roles, ", "), "after: %s is no use of a folder", f)
+		}
 	case strings.ContainsAny(f, "*%"):
 		v.fail(at, "name one folder", "after: mail cannot be moved to the pattern %q", f)
 	}
 	for _, g := range m.Folders {
-		if sameFolder(f, g) {
+		if !g.Exclude && sameFolder(f, g.Name) {
 			v.fail(at, "choose another one, or take it out of folders:",
 				"after: mail is moved to %q, from which it is collected", f)
 		}
@@ -179,5 +181,3 @@ func (v *validator) flag(m *Maildrop, f string) {
 }
 
 func noAtom(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\]`, r) }
-
-const maxFolder = 1000 // octets; the longest real ones have 255

@@ -49,11 +49,12 @@ func TestAfterMistakes(t *testing.T) {
 		"a day and a half":  {After{Act: Delete, Delay: 36 * time.Hour}, false, "no number of whole days; write e.g. 14d"},
 		"into itself":       {After{Act: Move, Folder: "inbox"}, false, "from which it is collected; choose another"},
 		"into a pattern":    {After{Act: Move, Folder: "Old/*"}, false, "cannot be moved to the pattern"},
-		"no such role":      {After{Act: Move, Folder: `\Spam`}, false, `\Spam is no name`},
+		"no such role":      {After{Act: Move, Folder: `\Spam`}, false, `\Spam is no use of a folder; write one of: \All`},
 		"a long name":       {After{Act: Move, Folder: strings.Repeat("x", 1001)}, false, "longer than 1000"},
 		"deleting by flag":  {After{Act: Mark, Flag: `\deleted`}, false, "write after: delete"},
 		"no flag":           {After{Act: Mark, Flag: "a b"}, false, "is no flag"},
 		"a flag of nobody":  {After{Act: Mark, Flag: `\Read`}, false, "is no flag"},
+		"a use":             {After{Act: Move, Folder: `\Archive`}, false, ""},
 		"days over POP3":    {After{Act: Delete, Delay: 14 * 24 * time.Hour, Above: 1 << 20}, true, ""},
 		"a word of our own": {After{Act: Mark, Flag: "$Collected"}, false, ""},
 	} {

@@ -50,6 +50,7 @@ func TestR20_Controls(t *testing.T) {
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0]).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].TLS).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].After).Elem() },
+			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].Folders[0]).Elem() },
 			func(c *Config) reflect.Value {
 				c.Maildrops[0].To = nil
 				c.Maildrops[0].Multidrop = &Multidrop{Envelope: []Envelope{{Field: "X-To"}}, Domains: []string{"example.org"}}
@@ -146,12 +147,12 @@ func TestConflicts(t *testing.T) {
 		"inbox in another case": {func(c *Config) {
 			mustURL(&c.Maildrops[1], "imaps://a@h.example")
 			c.Maildrops[1].TLS.Mode = ModeImplicit
-			c.Maildrops[1].Folders = []string{"Lists", "inbox"}
+			c.Maildrops[1].Folders = Named("Lists", "inbox")
 		}, `folder INBOX`},
 		"another folder": {func(c *Config) {
 			mustURL(&c.Maildrops[1], "imaps://a@h.example")
 			c.Maildrops[1].TLS.Mode = ModeImplicit
-			c.Maildrops[1].Folders = []string{"Lists"}
+			c.Maildrops[1].Folders = Named("Lists")
 		}, ""},
 		"disabled": {func(c *Config) {
 			mustURL(&c.Maildrops[1], "imaps://a@h.example")

@@ -145,7 +145,7 @@ type Maildrop struct {
 
 	To        []string   // single-drop
 	Multidrop *Multidrop // nil: single-drop
-	Folders   []string   // of IMAP
+	Folders   []Folder   // of IMAP
 	Sender    string     // header field that holds the reverse-path
 	AuthServ  string     // the provider's name in its Authentication-Results; "": they are not asked
 	Deliver   string     // name of a destination
@@ -153,8 +153,7 @@ type Maildrop struct {
 	First   First
 	After   After
 	Poll    time.Duration
-	Idle    time.Duration // of IMAP: the server says when mail comes, and is asked anew so often; 0: it does not
-	Check   bool          // ask the MTA for the recipient before collecting
+	Check   bool // ask the MTA for the recipient before collecting
 	Enabled bool
 	Trace   bool // log the protocol
 }

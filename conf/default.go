@@ -98,7 +98,7 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 		}
 	}
 	if m.Protocol == "imap" && len(m.Folders) == 0 {
-		m.Folders = []string{"INBOX"}
+		m.Folders = Named("INBOX")
 	}
 	if m.Deliver == "" && len(c.Deliver) > 0 {
 		m.Deliver = c.Deliver[0].Name

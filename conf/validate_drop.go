@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,36 +76,12 @@ func (v *validator) access(m *Maildrop) {
 	}
 }
 
-func (v *validator) folders(m *Maildrop) {
-	if m.Protocol == "pop3" && m.Idle > 0 {
-		v.fail(m.At.Of("idle"), "remove it, or use imap", "idle: a POP3 server cannot say when mail comes")
-	}
-	if m.Protocol == "pop3" && len(m.Folders) > 0 {
-		v.fail(m.At.Of("folders"), "remove it, or use imap", "folders: POP3 has none")
-	}
-	for i, f := range m.Folders {
-		if v.need(m.At, "folders", f, "write the name of a folder") && strings.ContainsAny(f, "*%") {
-			v.fail(m.At.Of("folders"), "name each folder", "folders: %q: patterns come with a later version", f)
-		}
-		for _, g := range m.Folders[:i] {
-			if sameFolder(f, g) {
-				v.fail(m.At.Of("folders"), "remove one", "folders: %q is named twice", f)
-			}
-		}
-	}
-}
-
-// sameFolder compares folder names; only INBOX is blind to case (RFC 9051, 5.1).
-func sameFolder(a, b string) bool {
-	return a == b || strings.EqualFold(a, "INBOX") && strings.EqualFold(b, "INBOX")
-}
-
 func (v *validator) recipients(m *Maildrop) {
 	for _, a := range m.To {
 		v.address(m.At, "to", a)
 	}
 	switch d := m.Multidrop; {
-	case d == nil && len(m.To) == 0:
+	case d == nil && len(m.To) == 0 && !m.addressed():
 		v.fail(m.At.Of("to"), "write to: user@example.org, or multidrop:", "nobody is named to get the mail")
 	case d != nil && len(m.To) > 0:
 		v.fail(m.At.Of("multidrop"), "write one of them", "to and multidrop exclude each other")
@@ -140,7 +117,7 @@ func (v *validator) policy(m *Maildrop) {
 
 // conflicts finds entries that would do each other's work. The first one is left in place.
 func (v *validator) conflicts() {
-	names, accounts := make(map[string]Pos), make(map[string]*Maildrop)
+	names, accounts := make(map[string]Pos), make(map[string][]*Maildrop)
 	for i := range v.c.Maildrops {
 		m := &v.c.Maildrops[i]
 		v.drop = m
@@ -149,51 +126,47 @@ func (v *validator) conflicts() {
 		} else {
 			names[m.Name] = m.At.Of("name")
 		}
-		for _, key := range m.accounts() {
-			if first, twice := accounts[key]; twice {
-				v.fail(m.At.Of("url"), "remove one of them",
-					"the same account%s is already collected by %q at %s", folderOf(key), first.Name, first.At.Of("url"))
-			} else {
-				accounts[key] = m
+		key := m.account()
+		if key == "" {
+			continue
+		}
+		for _, first := range accounts[key] {
+			if folder, both := overlap(first, m); both {
+				v.fail(m.At.Of("url"), "remove one of them", "the same account%s is already collected by %q at %s",
+					folder, first.Name, first.At.Of("url"))
+				break
 			}
 		}
+		accounts[key] = append(accounts[key], m)
 	}
 	v.drop = nil
 }
 
-// accounts returns what the entry collects, one key per folder; whoever is not enabled collects nothing.
-func (m *Maildrop) accounts() (keys []string) {
+// account tells accounts apart; whoever is not enabled collects nothing.
+func (m *Maildrop) account() string {
 	if !m.Enabled || m.Host == "" || m.User == "" {
-		return nil
+		return ""
 	}
-	account := m.Protocol + "\x00" + strings.ToLower(m.Host) + "\x00" + m.User + "\x00"
-	if m.Protocol != "imap" {
-		return []string{account}
-	}
-	for i, f := range m.Folders {
-		if strings.EqualFold(f, "INBOX") {
-			f = "INBOX"
-		}
-		if !repeated(m.Folders[:i], f) {
-			keys = append(keys, account+f)
-		}
-	}
-	return keys
+	return m.Protocol + "\x00" + strings.ToLower(m.Host) + "\x00" + m.User
 }
 
-// repeated says whether a folder was named before; that mistake is told elsewhere.
-func repeated(before []string, f string) bool {
-	for _, g := range before {
-		if sameFolder(f, g) {
-			return true
+// overlap says whether two entries for one account collect from the same folder. Of two patterns nobody knows.
+func overlap(first, second *Maildrop) (folder string, both bool) {
+	if first.Protocol != "imap" {
+		return "", true
+	}
+	for _, pair := range [][2]*Maildrop{{first, second}, {second, first}} {
+		for _, f := range pair[1].Folders {
+			same := func(g Folder) bool { return !g.Exclude && g.Name == f.Name }
+			switch {
+			case f.Exclude:
+			case !f.Wide() && pair[0].means(f.Name), f.Wide() && slices.ContainsFunc(pair[0].Folders, same):
+				if strings.EqualFold(f.Name, "INBOX") {
+					f.Name = "INBOX"
+				}
+				return ", folder " + f.Name + ",", true
+			}
 		}
 	}
-	return false
-}
-
-func folderOf(key string) string {
-	if f := key[strings.LastIndexByte(key, 0)+1:]; f != "" {
-		return ", folder " + f + ","
-	}
-	return ""
+	return "", false
 }

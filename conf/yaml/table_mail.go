@@ -35,8 +35,7 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 		doc: "Instead of to: the maildrop holds the mail of many, and the provider names the recipient in a " +
 			"field.",
 	},
-	list("folders", "Folders of an IMAP maildrop.", "[INBOX]",
-		func(m *conf.Maildrop) *[]string { return &m.Folders }).rare(),
+	folders,
 	value("first", "What to do at first contact with the mail that is already there: all (collect it), new "+
 		"(only what comes from now on), or an age such as 30d.", "all",
 		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),
@@ -46,16 +45,12 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 			"default. delete. delete after 14d: so many days after it was collected. delete above 10M: only what " +
 			"is at least so large; the rest is kept. Both may be written: delete above 10M after 14d. Of IMAP " +
 			"also: seen (it is marked as read), flag NAME, and {move: Folder}, with after: 14d and above: 10M " +
-			"in the same braces if it shall wait; the folder is made where it is missing. " +
-			"What was collected under keep, seen or flag stays when this " +
+			"in the same braces if it shall wait; the folder is made where it is missing, and may be a use " +
+			"such as \\Archive or \\Trash. What was collected under keep, seen or flag stays when this " +
 			"changes to delete or move, until you say: mailretr seen accept --kept NAME.",
 	},
 	span("poll", "Time between two looks, if not that of the whole.", "15m",
 		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
-	value("idle", "Of IMAP: true lets the server say when mail comes, on a connection for each folder; it is collected "+
-		"at once then, and looked for every half hour beside. A time such as 9m, which is what true means, says how "+
-		"often the wait is begun anew.", "true",
-		func(m *conf.Maildrop) *time.Duration { return &m.Idle }, conf.ParseIdle, conf.FormatIdle).rare(),
 	truth("enabled", "false: known, but not collected.", "true",
 		func(m *conf.Maildrop) *bool { return &m.Enabled }).rare(),
 	truth("check", "Ask the MTA whether it knows the recipient before anything is collected. off: collect in "+

@@ -89,7 +89,7 @@ func TestDesignExample(t *testing.T) {
 	}
 	m = c.Maildrops[0]
 	if m.First.Mode != conf.FirstNew || m.After.Act != conf.Delete || m.Poll != 5*time.Minute ||
-		!reflect.DeepEqual(m.Folders, []string{"INBOX"}) || m.To[0] != "jaco@kroon.co.za" {
+		!reflect.DeepEqual(m.Folders, conf.Named("INBOX")) || m.To[0] != "jaco@kroon.co.za" {
 		t.Errorf("jaco: %+v", m)
 	}
 	d := c.Deliver[0]
