@@ -165,3 +165,32 @@ func TestOneBodyUnderTwoLabels(t *testing.T) {
 		t.Error(known, release, err)
 	}
 }
+
+// What was let go of, or is to be, and turns up in another folder was put there by somebody: it stays there until
+// somebody says otherwise. Under a new UIDVALIDITY it is ours as before.
+func TestMovedElsewhere(t *testing.T) {
+	in := func(f ...string) func(*Listing) { return func(l *Listing) { l.Folders = f } }
+	for _, gone := range []bool{true, false} {
+		w := newWorld(t)
+		w.choose("INBOX/7/1 INBOX/7/2", in("INBOX"))
+		a, b := message("INBOX/7/1", "", "x@a.example"), message("INBOX/7/2", "", "x@a.example")
+		w.put(a)
+		w.put(b)
+		if gone {
+			if err := w.Gone(t.Context(), "acc", uids("INBOX/7/1 INBOX/7/2")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		moved, renumbered := message("Old/3/1", "", "x@a.example"), message("INBOX/8/9", "", "x@a.example")
+		moved.Content, renumbered.Content = a.Content, b.Content
+		w.choose("Old/3/1 INBOX/8/9", in("INBOX", "Old"))
+		known, release, err := w.Recognize(t.Context(), []*mail.Message{moved, renumbered})
+		if err != nil || words(known) != "INBOX/8/9 Old/3/1" || words(release) != "INBOX/8/9" {
+			t.Errorf("%v: known %v, release %v, %v", gone, known, release, err)
+		}
+		c := w.choose("Old/3/1 INBOX/8/9", in("INBOX", "Old"))
+		if w.chosen(c, "", "INBOX/8/9"); c.Confirm != 1 {
+			t.Errorf("%v: %+v", gone, c)
+		}
+	}
+}

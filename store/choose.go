@@ -124,6 +124,7 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 		}
 	}
 	fresh := c.spaces(&l, q.now())
+	q.memory.met(l.Account, c.once(&l))
 	if c.Follow && (!l.Lets || l.Stays) { // what is kept from now on was not meant
 		c.Follow, fresh = false, true
 	}
@@ -311,6 +312,20 @@ func (c *contact) spaces(l *Listing, now time.Time) (changed bool) {
 		}
 	}
 	return changed
+}
+
+// once are the folders that had one UIDVALIDITY only. Labels have their messages in common.
+func (c *contact) once(l *Listing) map[string]bool {
+	once := map[string]bool{}
+	if l.Folders == nil || l.Copies {
+		return once
+	}
+	for s := range c.Spaces {
+		f := folderOf(s)
+		_, twice := once[f]
+		once[f] = !twice
+	}
+	return once
 }
 
 // spaceOf returns folder/uidvalidity of an IMAP UID, or "".

@@ -15,6 +15,7 @@ type memory struct {
 	doubt  map[place]bool // listed under a UID that does not prove that they are new
 	former map[mail.Account][]mail.Account
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
+	once   map[mail.Account]map[string]bool       // folders that never had another UIDVALIDITY, and are no labels
 }
 
 // A place is a message in its account.
@@ -38,6 +39,24 @@ func (m *memory) reset(a mail.Account, former []mail.Account, folders []string) 
 	}
 	m.former[a] = former
 	delete(m.keys, a)
+}
+
+// met notes which folders were never renumbered; of labels that means nothing.
+func (m *memory) met(a mail.Account, once map[string]bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.once == nil {
+		m.once = map[mail.Account]map[string]bool{}
+	}
+	m.once[a] = once
+}
+
+// elsewhere says whether a message that was here before was so in another folder: somebody has moved it to where it
+// is now, mailretr itself perhaps, so it is not ours to remove without a word.
+func (m *memory) elsewhere(o mail.Origin) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.once[o.Account][folderOf(spaceOf(o.UID, []string{}))]
 }
 
 // twice says whether another new message of the account has this content key; the first one has not.
@@ -125,7 +144,12 @@ func (q *Queue) forewarned(ctx context.Context, live []*entry) ([]*entry, error)
 			}
 			continue
 		}
-		mark, err := q.known(ctx, append([]mail.Account{e.mark.Account}, former...), e.mark.Key)
+		mark, err := q.known(ctx, []mail.Account{e.mark.Account}, e.mark.Key)
+		if err == nil && mark == Unseen {
+			mark, err = q.known(ctx, former, e.mark.Key)
+		} else if q.memory.elsewhere(e.m.Origin) {
+			mark = min(mark, Kept)
+		}
 		if err != nil {
 			return live, err
 		}

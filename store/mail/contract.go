@@ -124,6 +124,13 @@ type Confirmed interface {
 	Gone() []UID
 }
 
+// A Coverer (optional on a Maildrop) says what its listings speak of, where a maildrop is made of folders.
+type Coverer interface {
+	// Covers returns the folders that List names, as they stand in UIDs; one that had to be left out is not among
+	// them. labels says that one message may be in several of them, under different UIDs.
+	Covers() (folders []string, labels bool)
+}
+
 // A Glancer (optional on a Maildrop) says for next to nothing whether something was added since another session.
 // Where it did not, a visit ends without a listing. Glance is called before List, Since, and Messages.
 type Glancer interface {

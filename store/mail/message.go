@@ -107,6 +107,8 @@ type Message struct {
 	Attempts int       // made before this one
 	Content  Content
 
+	// To is whom mail of its folder is for, where the configuration says so; nil: who fills the envelope knows.
+	To []Path
 	// Parent is set on a DSN: the message that it reports on.
 	Parent ID
 	// Line counts the octets that this message has cost on the dear line so far; kinds set it before the

@@ -23,7 +23,9 @@ func Fold(s Status, e mail.Event) Status {
 		s = s.polled(e)
 	case mail.OpList:
 		s.fold.Active = e.At
-		s.Waiting, s.WaitingOctets = e.Messages, e.Octets
+		if e.Err == nil { // else it is a folder's
+			s.Waiting, s.WaitingOctets = e.Messages, e.Octets
+		}
 	case mail.OpQueue, mail.OpRefuse:
 		s.fold.Active = e.At
 		s = s.without(e.Origin.UID)
@@ -228,7 +230,7 @@ func leftAdvice(a Aside) string {
 	if a.State == Envelope {
 		return meanings[mail.NoEnvelope].advice
 	}
-	return "It is tried again by itself, as seldom as is said beside it. Look at it with the provider's webmail, or delete it there."
+	return "It is tried once a day. Look at it with the provider's webmail, or delete it there."
 }
 
 func (c Counts) plus(d Counts) Counts {
