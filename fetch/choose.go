@@ -60,7 +60,7 @@ func (l *listing) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message)
 	err := a.Ahead(ctx, part, ms)
 	var bare interface{ NoHeaders() bool }
 	if errors.As(err, &bare) && bare.NoHeaders() {
-		l.s.state.Bare = l.s.p.now()
+		l.s.state.Bare = true
 		return errBare
 	}
 	return err
@@ -188,6 +188,9 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 		return mail.Choice{}, nil
 	}
 	l := Listing{UIDs: uids, Complete: complete}
+	if c, ok := s.open.Maildrop.(mail.Coverer); ok {
+		l.Folders, l.Copies = c.Covers()
+	}
 	if err := s.meet(ctx, &l); err != nil {
 		return mail.Choice{}, err
 	}
@@ -287,13 +290,10 @@ func (s *session) mine(fetch []mail.UID) []mail.UID {
 	}
 	var plain, suspects []mail.UID
 	for _, uid := range fetch {
-		switch x, ok := s.state.Suspects[uid]; {
-		case !ok:
-			plain = append(plain, uid)
-		case x.held(s.p.now()) && !s.named:
-			s.look = earlier(s.look, x.Next)
-		default:
+		if _, ok := s.state.Suspects[uid]; ok {
 			suspects = append(suspects, uid)
+		} else {
+			plain = append(plain, uid)
 		}
 	}
 	if len(plain) == 0 && len(suspects) > 0 {

@@ -124,6 +124,10 @@ type Ledger interface {
 type Listing struct {
 	UIDs     []mail.UID
 	Complete bool // the server's own count agrees
+	// Folders are those that the listing names, Copies says that one message may be in several of them: see
+	// mail.Coverer. nil: there are none.
+	Folders []string
+	Copies  bool
 	// Size is the size of a message as it is announced now; negative where nobody asked. What is let go
 	// of must have the size that it had when it was taken. nil: a first question, nobody asked yet.
 	Size func(mail.UID) int64
@@ -149,7 +153,6 @@ const (
 	AsideSender   = "sender"   // refused for what looks like a judgement on us
 	AsideEnvelope = "envelope" // multi-drop: nobody knows who it is for
 	AsideBroken   = "broken"   // it cannot be fetched
-	AsideCut      = "cut"      // its body was cut, and cannot be gone on with
 	AsideRefused  = "refused"  // it is not wanted here: too big
 )
 

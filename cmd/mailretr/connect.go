@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,13 @@ func places(c *conf.Config) (all []func(context.Context) connection) {
 func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) connection {
 	meter := &wire.Meter{}
 	x := connection{Kind: "maildrop", Name: m.Name}
-	nobody := surroundings{observe: mail.ObserverFunc(func(mail.Event) {}), log: slog.New(slog.DiscardHandler), line: line}
+	said := ""
+	hears := mail.ObserverFunc(func(e mail.Event) {
+		if e.Op == mail.OpRemark && e.Text != "" {
+			said = "; " + e.Text
+		}
+	})
+	nobody := surroundings{observe: hears, log: slog.New(slog.DiscardHandler), line: line}
 	dial := nobody.dial(m, meter)
 	x.Server = dial.Address
 	drop, err := retrievers[m.Protocol](nobody, m, dial, mail.AccountOf(m.Protocol, m.Host, m.User)).Open(ctx)
@@ -80,12 +87,19 @@ func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) c
 		return x
 	}
 	uids, complete, err := drop.List(ctx)
+	folders := ""
+	if c, ok := drop.(mail.Coverer); ok {
+		if all, _ := c.Covers(); len(all) > 1 || len(m.Folders) > 0 && m.Folders[0].Wide() {
+			folders = " in " + strings.Join(all, ", ")
+		}
+	}
 	if err = errors.Join(err, drop.Close()); err != nil {
 		x.Err = err
 		return x
 	}
-	x.Text = fmt.Sprintf("logged in, %s, %s on the line", term.Count(len(uids), "message"), term.Size(meter.Up.Load()+meter.Down.Load()))
-	if !complete {
+	x.Text = fmt.Sprintf("logged in, %s%s, %s on the line", term.Count(len(uids), "message"), mail.Printable(folders, 1000),
+		term.Size(meter.Up.Load()+meter.Down.Load()))
+	if x.Text += said; !complete && said == "" {
 		x.Text += "; the listing is incomplete"
 	}
 	return x

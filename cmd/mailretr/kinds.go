@@ -80,11 +80,21 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
 	o := imap.Options{
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
-		Token: tokenOf(m), Folders: m.Folders,
-		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
+		Token: tokenOf(m), To: map[string][]mail.Path{},
+		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe,
 	}
 	o.After = map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}[m.After.Act]
 	o.Target, o.Flag = m.After.Folder, m.After.Flag
+	for _, f := range m.Folders {
+		if f.Exclude {
+			o.Except = append(o.Except, f.Name)
+			continue
+		}
+		o.Folders = append(o.Folders, f.Name)
+		if len(f.To) > 0 {
+			o.To[f.Name] = paths(f.To)
+		}
+	}
 	return remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
 }
 

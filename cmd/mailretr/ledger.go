@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 // policy is what the ledger wants to know of a maildrop.
 type policy struct {
 	after    conf.After
-	folders  []string
 	settings string // hash of what aside notes depend on
 }
 
@@ -50,7 +50,7 @@ func (l ledger) remark(d *fetch.Drop, n int) {
 func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mail.Choice, error) {
 	p := d.Policy.(policy)
 	ask := store.Listing{
-		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete, Folders: p.folders,
+		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete, Folders: x.Folders, Copies: x.Copies,
 		Lets: p.after.Act != conf.Keep, Stays: p.after.Act == conf.Mark, Days: p.after.Days(), Above: p.after.Above,
 		Settings: p.settings, Size: x.Size,
 	}
@@ -66,8 +66,14 @@ func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mai
 	return c.Choice, err
 }
 
-func (l ledger) Known(ctx context.Context, _ *fetch.Drop, all []*mail.Message) (known, let []mail.UID, err error) {
-	return l.q.Recognize(ctx, all)
+// Known lets go of nothing that is kept, or has to wait; the next listing knows when it is time.
+func (l ledger) Known(ctx context.Context, d *fetch.Drop, all []*mail.Message) (known, let []mail.UID, err error) {
+	known, let, err = l.q.Recognize(ctx, all)
+	later := map[mail.UID]bool{}
+	for _, m := range all {
+		later[m.Origin.UID] = !d.Policy.(policy).after.Now(m.Content.Size())
+	}
+	return known, slices.DeleteFunc(let, func(u mail.UID) bool { return later[u] }), err
 }
 
 func (l ledger) Confirm(ctx context.Context) error { return l.q.Confirm(ctx) }

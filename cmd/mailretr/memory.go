@@ -76,7 +76,7 @@ func (r *recall) Save(key string, value []byte) {
 }
 
 // remembering lets an IMAP retriever, whose memory is a value, keep it in notes too.
-func remembering(from *imap.Retriever, to *recall, key string, m *imap.Memory) mail.Retriever {
+func remembering(from mail.Retriever, to *recall, key string, m *imap.Memory) mail.Retriever {
 	if b, ok := to.Load(key); ok {
 		// A note that cannot be read is as none.
 		if json.Unmarshal(b, m) != nil {
@@ -87,14 +87,14 @@ func remembering(from *imap.Retriever, to *recall, key string, m *imap.Memory) m
 }
 
 type rememberer struct {
-	*imap.Retriever
+	mail.Retriever
 	to  *recall
 	key string
 	m   *imap.Memory
 }
 
-// Open opens the maildrop with what is remembered.
 func (r *rememberer) Open(ctx context.Context) (mail.Maildrop, error) {
+	before := *r.m
 	drop, err := r.Retriever.Open(ctx)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (r *rememberer) Open(ctx context.Context) (mail.Maildrop, error) {
 	if !ok {
 		return drop, nil
 	}
-	return &remembered{imapMaildrop: all, r: r, before: *r.m}, nil
+	return &remembered{imapMaildrop: all, r: r, before: before}, nil
 }
 
 // imapMaildrop is all that an IMAP session can.
@@ -113,6 +113,7 @@ type imapMaildrop interface {
 	mail.Releaser
 	mail.Confirmed
 	mail.Glancer
+	mail.Coverer
 }
 
 type remembered struct {

@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 4 {
+	if len(found) != 5 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -24,9 +24,10 @@ func TestReadmeConfigurations(t *testing.T) {
 	if found[2][1] = multidrop.ReplaceAllString(found[1][1], found[2][1]); found[2][1] == found[1][1] {
 		t.Fatal("the section of multi-drop has no place")
 	}
-	// The fourth has the same beginning.
+	found[3][1] = found[0][1] + found[3][1] // another section of the first
+	// The fifth has the same beginning.
 	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
-	found[3][1] = begin + found[3][1]
+	found[4][1] = begin + found[4][1]
 	for _, x := range found {
 		dir := t.TempDir()
 		config := filepath.Join(dir, "mailretr.yaml")

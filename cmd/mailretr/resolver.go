@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -12,10 +13,35 @@ import (
 // resolve says who the mail of a drop is for, and which recipients are asked about before anything is collected: those
 // that the configuration itself names. Of a map they may be many, and one wrong one should not stop the others.
 func resolve(d *fetch.Drop, m *conf.Maildrop) {
-	if m.Multidrop == nil {
-		for _, a := range m.To {
-			d.Check = append(d.Check, mail.Path(a))
+	resolveAll(d, m)
+	d.Resolve = ofFolder(m.Sender, d.Resolve)
+	for _, f := range m.Folders {
+		d.Check = append(d.Check, paths(f.To)...)
+	}
+	d.Check = slices.Compact(slices.Sorted(slices.Values(d.Check))) // a copy: others have the order
+}
+
+// ofFolder: mail of a folder that says whom it is for is for nobody else.
+func ofFolder(sender string, others func(context.Context, *mail.Message) error) func(context.Context, *mail.Message) error {
+	return func(ctx context.Context, m *mail.Message) error {
+		if len(m.To) == 0 {
+			return others(ctx, m)
 		}
+		return fetch.Single{To: m.To, Sender: sender}.Resolve(ctx, m)
+	}
+}
+
+func paths(all []string) (to []mail.Path) {
+	for _, a := range all {
+		to = append(to, mail.Path(a))
+	}
+	return to
+}
+
+// resolveAll is for mail of folders that say nothing of their own.
+func resolveAll(d *fetch.Drop, m *conf.Maildrop) {
+	if m.Multidrop == nil {
+		d.Check = paths(m.To)
 		d.Resolve = fetch.Single{To: d.Check, Sender: m.Sender}.Resolve
 		return
 	}
@@ -57,6 +83,7 @@ func aliasesOf(x *conf.Multidrop) []fetch.Alias {
 func configured(m *conf.Maildrop, p mail.Path) bool {
 	same := func(a string) bool { return strings.EqualFold(a, string(p)) }
 	x := m.Multidrop
-	return slices.ContainsFunc(m.To, same) || x != nil && p != "" && (same(x.Otherwise) ||
+	ofFolder := func(f conf.Folder) bool { return slices.ContainsFunc(f.To, same) }
+	return slices.ContainsFunc(m.To, same) || slices.ContainsFunc(m.Folders, ofFolder) || x != nil && p != "" && (same(x.Otherwise) ||
 		slices.ContainsFunc(x.Map, func(a conf.Alias) bool { return slices.ContainsFunc(a.To, same) }))
 }

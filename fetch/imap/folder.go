@@ -16,6 +16,8 @@ type folder struct {
 	listed   bool
 	complete bool
 	left     bool // left out of this session
+	why      *mail.Trouble
+	to       []mail.Path // whom its mail is for; nil: the caller knows
 	infos    map[goimap.UID]info
 	ahead    map[goimap.UID]info // of messages from low on, before it was asked which ones are wanted
 	low      uint32              // 0: nothing was asked ahead

@@ -3,6 +3,8 @@ package imap
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +12,10 @@ import (
 
 // folder does a command about folders.
 func (c *client) folder(tag, verb, args string) bool {
-	name := strings.Trim(args[strings.LastIndexByte(args, ' ')+1:], `"`)
+	name := args[strings.LastIndexByte(args, ' ')+1:]
+	if _, q, ok := strings.Cut(args, `"`); ok {
+		name = strings.TrimSuffix(q, `"`)
+	}
 	switch verb {
 	case "CREATE":
 		if c.folders[name] != nil {
@@ -84,10 +89,24 @@ func (c *client) matches(search string, l *letter) bool {
 	return strings.Contains(search, fmt.Sprintf("LARGER %d SMALLER %d", n-1, n+1))
 }
 
-// list answers LIST with the folders that there are, or as the test says.
-func (c *client) list(tag, _ string) bool {
-	for name := range c.folders {
-		c.say("* LIST (\\HasNoChildren) \"/\" %q\r\n", name)
+// list answers LIST as the test says, or with the folders that there are.
+func (c *client) list(tag, args string) bool {
+	extended := strings.Contains(args, "RETURN")
+	if extended && !strings.Contains(c.caps, "LIST-EXTENDED") {
+		c.say("%s BAD what?\r\n", tag)
+		return true
+	}
+	lines := c.lines
+	if lines == nil {
+		for _, name := range slices.Sorted(maps.Keys(c.folders)) {
+			lines = append(lines, fmt.Sprintf("(\\HasNoChildren) \"/\" %q", name))
+		}
+	}
+	for _, l := range lines {
+		if !strings.HasPrefix(args, "(SPECIAL-USE)") || slices.ContainsFunc(append(spared, `\Archive`),
+			func(use string) bool { return strings.Contains(l, use) }) {
+			c.say("* LIST %s\r\n", l)
+		}
 	}
 	c.say("%s OK listed\r\n", tag)
 	return true

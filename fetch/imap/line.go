@@ -39,6 +39,9 @@ type line struct {
 	first   error // why the connection ended, unless we closed it
 	bye     string
 	closed  bool
+	own     *own // a command of ours is under way
+
+	rest []byte // of the reading goroutine: what came while a command of ours was under way, and is not its answer
 }
 
 // newLine takes over a connection that is greeted and secured.
@@ -53,6 +56,18 @@ func newLine(conn *wire.Conn, idle time.Duration) *line {
 
 // Read is for the library alone.
 func (l *line) Read(p []byte) (int, error) {
+	for len(l.rest) == 0 {
+		n, err := l.read(p)
+		if err != nil || !l.sift(p[:n]) {
+			return n, err
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+func (l *line) read(p []byte) (int, error) {
 	l.attend(true)
 	n, err := l.Conn.Read(p)
 	l.attend(false)
@@ -71,7 +86,9 @@ func (l *line) Read(p []byte) (int, error) {
 	if l.first == nil && !l.closed {
 		l.first, l.bye = err, l.scan.bye
 	}
+	o := l.own
 	l.mu.Unlock()
+	l.release(o, err)
 	l.Conn.Abort(err)
 	return 0, err
 }

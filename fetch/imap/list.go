@@ -239,14 +239,14 @@ func (s *session) snapshot(ctx context.Context) error {
 // leave leaves a folder out of this session.
 func (s *session) leave(f *folder, t *mail.Trouble) {
 	f.left, f.complete = true, false
+	f.why = t
 	f.forget()
-	s.observe(mail.OpList, t, fmt.Sprintf("folder %q is left out", f.name))
 }
 
 // List asks for the UIDs of each folder that is not empty. complete is false when a folder is left out, or
 // does not add up to its EXISTS.
 func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
-	complete = true
+	complete, s.settling = true, true
 	if err := s.each(ctx, func(f *folder) error {
 		var err error
 		if !f.listed {

@@ -72,6 +72,7 @@ func (s *session) message(f *folder, u goimap.UID, i info) (*mail.Message, error
 	c := &content{s: s, f: f, uid: u, size: i.size}
 	c.m = &mail.Message{Content: c, Origin: mail.Origin{Maildrop: s.o.Name, Account: s.o.Account, UID: f.uid(u),
 		Date: i.date, Flags: i.flags}}
+	c.m.To = f.to
 	if max := s.limits.Message; max > 0 && i.size > max {
 		t := s.alone(mail.Local, "", fmt.Sprintf("it has %d octets, more than the limit of %d", i.size, max))
 		t.Hint = "Raise the limit, or fetch it by other means."

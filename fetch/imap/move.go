@@ -156,6 +156,3 @@ func (s *session) copyAll(ctx context.Context, f *folder, uids []goimap.UID, to 
 	}
 	return nil
 }
-
-// target is the name of the folder that mail is moved to.
-func (s *session) target(context.Context) (string, error) { return s.o.Target, nil }

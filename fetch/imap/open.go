@@ -60,11 +60,11 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	s.line = newLine(conn, s.o.Dial.Idle)
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(chatter)
-	hears := &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }}
-	if s.told != nil {
-		hears.Mailbox, hears.Expunge = s.told.mailbox, s.told.expunged
-	}
-	s.c = imapclient.New(s.line, &imapclient.Options{UnilateralDataHandler: hears})
+	s.c = imapclient.New(s.line, &imapclient.Options{
+		UnilateralDataHandler: &imapclient.UnilateralDataHandler{
+			Fetch: func(m *imapclient.FetchMessageData) { s.route(m) },
+		},
+	})
 	err = s.c.WaitGreeting()
 	done()
 	if err != nil {
@@ -76,6 +76,9 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 		}
 	}
 	if s.caps, err = s.capabilities(mail.OpLogin); err != nil {
+		return err
+	}
+	if err := s.names(ctx); err != nil {
 		return err
 	}
 	return s.snapshot(ctx)
@@ -97,7 +100,7 @@ func (s *session) login() error {
 	s.line.Mask(true)
 	cmd := s.c.Login(s.o.User, password)
 	s.line.Mask(false)
-	if s.o.Memory != nil && len(s.o.Memory.Caps) > 0 {
+	if s.o.Memory != nil && len(s.o.Memory.Caps) > 0 && len(s.folders) > 0 {
 		s.early = s.outset(s.o.Memory)
 	}
 	if err := cmd.Wait(); err != nil {

@@ -38,18 +38,23 @@ type Options struct {
 	User     string
 	Password func(context.Context) (string, error) // asked once per session, when the connection is secure
 	Auth     Auth
-	Token    bool     // Password is an access token of OAuth
-	Folders  []string // as people write them (UTF-8); none means INBOX; collected one after the other
-	After    After
-	Target   string       // of Move: a folder as people write it
-	Flag     string       // of Mark: a system flag or a keyword
-	Account  mail.Account // "": made from the host of Dial.Address and User
-	Name     string       // of the maildrop, for Origin and events
-	Limits   Limits
-	Memory   *Memory          // nil: every session finds out anew
-	Reissue  time.Duration    // how often Watch begins its wait anew; 0: 9 minutes
-	Observe  mail.Observer    // told of a folder that is left out, and the like; may be nil
-	Now      func() time.Time // for events; nil: time.Now
+	Token    bool // Password is an access token of OAuth
+	// Folders are names as people write them (UTF-8), patterns with * and % (RFC 9051, 6.3.9), and roles such as
+	// \Junk (RFC 6154, 2); none means INBOX. A folder that several mean is collected from once, and belongs to
+	// the first of them. Patterns spare \All and other copies, \Drafts, \Sent, \Trash and \Junk, and no folder
+	// that mail is moved to is meant by a pattern or role.
+	Folders []string
+	Except  []string               // names, patterns and roles that patterns and roles do not mean
+	To      map[string][]mail.Path // by entry of Folders: whom mail of these is for: mail.Message.To
+	After   After
+	Target  string       // of Move: a folder as people write it, or a role
+	Flag    string       // of Mark: a system flag or a keyword
+	Account mail.Account // "": made from the host of Dial.Address and User
+	Name    string       // of the maildrop, for Origin and events
+	Limits  Limits
+	Memory  *Memory          // nil: every session finds out anew
+	Observe mail.Observer    // told of a folder that is left out, and the like; may be nil
+	Now     func() time.Time // for events; nil: time.Now
 }
 
 // Limits bound what a session takes. The zero values mean what stands beside them.
@@ -71,7 +76,17 @@ type Memory struct {
 	Busy bool
 	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.
 	Unfit bool
+
+	Names   []Name    // what patterns and roles stood for
+	NamedBy string    // by which settings
+	Named   time.Time // when
+	Left    []string  // what was to be said about it, for people
+	Stuck   []string  // what was to be said about mail that could not be let go of
+	Said    string    // what was last remarked about folders
 }
+
+// A Name is a folder, and the entry of Options.Folders that means it.
+type Name struct{ Name, Spec string }
 
 // State is a folder as it was last seen.
 type State struct{ UIDValidity, UIDNext, Exists uint32 }
@@ -121,6 +136,11 @@ func (o *Options) check() error {
 	}
 	for what, s := range map[string]string{"user": o.User, "target": o.Target, "flag": o.Flag} {
 		if err := clean(what, s); err != nil {
+			return err
+		}
+	}
+	for _, f := range o.Except {
+		if err := clean("folder name", f); err != nil {
 			return err
 		}
 	}

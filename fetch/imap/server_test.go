@@ -37,6 +37,7 @@ type server struct {
 
 	mu      sync.Mutex
 	folders map[string]*box
+	lines   []string // what LIST answers, behind "* LIST "; nil: the folders that there are
 	log     []string // commands as they came
 	wg      sync.WaitGroup
 }

@@ -22,10 +22,13 @@ type session struct {
 	line    *line
 	c       *imapclient.Client
 	caps    goimap.CapSet
-	folders []*folder
-	early   flight // what was asked together with the login
-	told    *told  // of a session that only waits
-	busy    bool   // something was there to be fetched
+	folders []*folder // empty until it is known which are meant
+	named   []string  // what is to be said about which are meant
+	stuck   []string  // and about what cannot be let go of
+	// settling: what was to be let go of was known, all of it
+	settling bool
+	early    flight // what was asked together with the login
+	busy     bool   // something was there to be fetched
 
 	password string // of the LOGIN command
 
@@ -61,9 +64,9 @@ var (
 	_ mail.Releaser  = (*session)(nil)
 	_ mail.Confirmed = (*session)(nil)
 	_ mail.Glancer   = (*session)(nil)
+	_ mail.Coverer   = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
-	_ mail.Watcher   = (*Retriever)(nil)
 )
 
 func newSession(o *Options) *session {
@@ -71,11 +74,7 @@ func newSession(o *Options) *session {
 	s.cond = sync.NewCond(&s.mu)
 	s.window = min(firstWindow, s.limits.Window)
 	s.unfit = o.Memory != nil && o.Memory.Unfit
-	for _, name := range o.Folders {
-		f := &folder{name: name}
-		f.forget()
-		s.folders = append(s.folders, f)
-	}
+	s.remembered()
 	return s
 }
 

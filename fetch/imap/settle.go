@@ -70,6 +70,7 @@ func (s *session) Close() error {
 	s.closed, s.result = true, err
 	s.mu.Unlock()
 	s.end()
+	s.remark()
 	if err == nil {
 		s.gone = gone
 		s.remember()
@@ -217,7 +218,7 @@ func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	foreign := slices.ContainsFunc(flagged, func(u goimap.UID) bool { return !f.settled[u] })
 	if foreign || len(flagged) == 0 {
 		if foreign {
-			s.observe(mail.OpSettle, nil, fmt.Sprintf(
+			s.stuck = append(s.stuck, fmt.Sprintf(
 				"%d messages in %q are marked as deleted and stay: the server could only remove them "+
 					"together with mail that somebody else has marked", len(uids), f.name))
 		}

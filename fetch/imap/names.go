@@ -1,0 +1,247 @@
+package imap
+
+import (
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Names of folders come from the server, and are as hostile as everything else. They are only ever compared, shown
+// and sent back; no file is named by one.
+
+// maxName bounds a name, in octets; real ones have at most 255.
+const maxName = 1000
+
+var (
+	errNameLong    = errors.New("its name is too long")
+	errNameControl = errors.New("its name has control characters")
+	errNamePath    = errors.New("its name is a path that leads upwards")
+	errNameCoding  = errors.New("its name is not coded as it should be")
+)
+
+// base64utf7 is the base64 of modified UTF-7 (RFC 3501, 5.1.3).
+var base64utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
+	WithPadding(base64.NoPadding).Strict()
+
+// decodeName makes UTF-8 of a name as the server writes it. An error says why it cannot be used: what does not come
+// back as it was when it is coded again would open another folder, or none.
+func decodeName(raw string) (string, error) {
+	if len(raw) > maxName {
+		return "", errNameLong
+	}
+	if strings.ContainsFunc(raw, unseen) {
+		return "", errNameControl
+	}
+	name := raw
+	if strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		var ok bool
+		if name, ok = decode7(raw); !ok || encode7(name) != raw {
+			return "", errNameCoding
+		}
+	}
+	switch {
+	case name == "" || !utf8.ValidString(name):
+		return "", errNameCoding
+	case strings.ContainsFunc(name, unseen):
+		return "", errNameControl
+	case upwards(name):
+		return "", errNamePath
+	}
+	return name, nil
+}
+
+// unseen says whether a rune is a control.
+func unseen(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
+
+// upwards says whether a part of the name is "..", whatever stands between the parts.
+func upwards(name string) bool {
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool { return r == '/' || r == '\\' }) {
+		if part == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// decode7 decodes modified UTF-7.
+func decode7(s string) (string, bool) {
+	var b strings.Builder
+	for {
+		i := strings.IndexByte(s, '&')
+		if i < 0 {
+			b.WriteString(s)
+			return b.String(), true
+		}
+		b.WriteString(s[:i])
+		coded, rest, ended := strings.Cut(s[i+1:], "-")
+		if s = rest; !ended {
+			return "", false
+		}
+		if coded == "" {
+			b.WriteByte('&')
+			continue
+		}
+		octets, err := base64utf7.DecodeString(coded)
+		if err != nil || len(octets)%2 != 0 {
+			return "", false
+		}
+		units := make([]uint16, len(octets)/2)
+		for i := range units {
+			units[i] = uint16(octets[2*i])<<8 | uint16(octets[2*i+1])
+		}
+		b.WriteString(string(utf16.Decode(units))) // an unpaired surrogate does not come back as it was
+	}
+}
+
+// encode7 writes a name in modified UTF-7, in the one form that it has. What is a pattern stays one.
+func encode7(s string) string {
+	var b strings.Builder
+	for s != "" {
+		r, n := utf8.DecodeRuneInString(s)
+		if r >= ' ' && r <= '~' {
+			if b.WriteByte(byte(r)); r == '&' {
+				b.WriteByte('-')
+			}
+			s = s[n:]
+			continue
+		}
+		end := strings.IndexFunc(s, func(r rune) bool { return r >= ' ' && r <= '~' })
+		if end < 0 {
+			end = len(s)
+		}
+		var octets []byte
+		for _, u := range utf16.Encode([]rune(s[:end])) {
+			octets = append(octets, byte(u>>8), byte(u))
+		}
+		b.WriteString("&" + base64utf7.EncodeToString(octets) + "-")
+		s = s[end:]
+	}
+	return b.String()
+}
+
+// quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(encode7(s)) + `"`
+}
+
+// An entry is a folder as LIST tells of it (RFC 9051, 7.3.1).
+type entry struct {
+	raw       string // as the server writes it
+	delimiter string // between the parts of a name; "" where names have no parts
+	attrs     []string
+}
+
+// has says whether the folder has an attribute.
+func (e *entry) has(attr string) bool {
+	for _, a := range e.attrs {
+		if strings.EqualFold(a, attr) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseList reads an untagged LIST response, its literals included. It is lenient: what stands behind the name is
+// nothing to us.
+func parseList(line []byte) (e entry, ok bool) {
+	s, ok := strings.CutPrefix(string(line), "* ")
+	if !ok || len(s) < 6 || !strings.EqualFold(s[:5], "LIST ") || s[5] != '(' {
+		return e, false
+	}
+	attrs, s, ok := strings.Cut(s[6:], ") ")
+	if !ok {
+		return e, false
+	}
+	e.attrs = strings.Fields(attrs)
+	if e.delimiter, s, ok = astring(s); !ok || !strings.HasPrefix(s, " ") {
+		return e, false
+	}
+	if strings.EqualFold(e.delimiter, "NIL") {
+		e.delimiter = ""
+	}
+	e.raw, _, ok = astring(s[1:])
+	return e, ok && e.raw != ""
+}
+
+// astring reads a quoted string, a literal or a word, and returns what stands behind it.
+func astring(s string) (value, rest string, ok bool) {
+	switch {
+	case strings.HasPrefix(s, `"`):
+		return quotedString(s[1:])
+	case strings.HasPrefix(s, "{"):
+		digits, rest, found := strings.Cut(s[1:], "}\r\n")
+		n, err := strconv.ParseUint(digits, 10, 31)
+		if !found || err != nil || int(n) > len(rest) {
+			return "", "", false
+		}
+		return rest[:n], rest[n:], true
+	}
+	end := strings.IndexAny(s, " \r\n")
+	if end < 0 {
+		end = len(s)
+	}
+	return s[:end], s[end:], end > 0
+}
+
+func quotedString(s string) (value, rest string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '"':
+			return b.String(), s[i+1:], true
+		case '\\':
+			if i++; i == len(s) {
+				return "", "", false
+			}
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", false
+}
+
+// matches says whether a name fits a pattern (RFC 9051, 6.3.9): * is anything, % anything within one part.
+func matches(pattern, name, delimiter string) bool {
+	// fits[i]: the pattern as far as it was read fits name[:i].
+	fits := make([]bool, len(name)+1)
+	fits[0] = true
+	for p := range len(pattern) {
+		c := pattern[p]
+		before := fits[0]
+		fits[0] = fits[0] && (c == '*' || c == '%')
+		for i := 1; i <= len(name); i++ {
+			was := fits[i]
+			switch {
+			case c == '*':
+				fits[i] = fits[i-1] || was
+			case c == '%':
+				fits[i] = was || fits[i-1] && (delimiter == "" || name[i-1] != delimiter[0])
+			default:
+				fits[i] = before && name[i-1] == c
+			}
+			before = was
+		}
+	}
+	return fits[len(name)]
+}
+
+// usual are the names under which servers that know no special uses keep such folders.
+var usual = map[string]string{
+	"archive": `\Archive`, "archives": `\Archive`,
+	"drafts": `\Drafts`, "draft": `\Drafts`,
+	"junk": `\Junk`, "junk e-mail": `\Junk`, "junk email": `\Junk`, "spam": `\Junk`, "bulk mail": `\Junk`,
+	"sent": `\Sent`, "sent items": `\Sent`, "sent mail": `\Sent`, "sent messages": `\Sent`,
+	"trash": `\Trash`, "deleted items": `\Trash`, "deleted messages": `\Trash`,
+}
+
+// guessed returns the use that a folder has by its name, or "".
+func guessed(name, delimiter string) string {
+	if i := strings.LastIndex(name, delimiter); delimiter != "" && i >= 0 {
+		name = name[i+len(delimiter):]
+	}
+	return usual[strings.ToLower(name)]
+}
