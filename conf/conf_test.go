@@ -59,6 +59,11 @@ func TestR20_Controls(t *testing.T) {
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Deliver[0]).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Bounce).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Log).Elem() },
+			func(c *Config) reflect.Value {
+				c.OAuth = []OAuth{{Name: "gmail", Provider: "gmail", ClientID: "x"}}
+				c.OAuth[0].complete()
+				return reflect.ValueOf(&c.OAuth[0]).Elem()
+			},
 		} {
 			everyText(t, section, bad)
 		}

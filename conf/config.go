@@ -13,6 +13,7 @@ type Config struct {
 	Watch    bool   // read again when a file changes
 
 	Deliver []Destination // the first is the default
+	OAuth   []OAuth       // named by maildrops
 	Bounce  Bounce
 	Queue   Queue
 	Poll    time.Duration // between two sessions of a maildrop
@@ -135,7 +136,8 @@ type Maildrop struct {
 	User     string
 	TLS      TLS
 	Password Secret
-	Auth     string // auto, password, plain, login, apop
+	Auth     string // auto, password, apop, or a mechanism of SASL in lower case
+	OAuth    string // name of an entry of Config.OAuth, instead of a password
 
 	Proxy      Proxy    // Line.Proxy by default
 	Source     string   // local address; Line.Source by default

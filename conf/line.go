@@ -171,7 +171,7 @@ func (v *validator) proxy(p *Proxy) {
 	case p.Kind == ProxyHTTP && strings.Contains(p.User, ":"): // RFC 7617, 2
 		v.fail(p.At.Of("url"), "", "proxy: a user of an HTTP proxy cannot have a colon")
 	}
-	v.secret(p.At, p.Password)
+	v.secret(p.At, "password", p.Password)
 }
 
 func (v *validator) source(at Where, s string) {

@@ -59,10 +59,15 @@ var ways = []string{"auto", "password", "plain", "login", "cram-md5", "scram-sha
 
 // access checks how to log in, and with what.
 func (v *validator) access(m *Maildrop) {
-	v.secret(m.At, m.Password)
+	v.secret(m.At, "password", m.Password)
 	v.one(m.At, "auth", m.Auth, ways...)
-	if !m.Password.Given() && m.Auth != "external" {
-		v.fail(m.At.Of("password"), "write e.g. password: {file: /etc/mailretr/"+m.Name+".pass}",
+	switch {
+	case m.OAuth != "":
+		v.consent(m)
+	case m.Password.Given():
+		v.refusing(m)
+	case m.Auth != "external":
+		v.fail(m.At.Of("password"), "write e.g. password: {file: /etc/mailretr/"+m.Name+".pass}, or oauth:",
 			"password is missing")
 	}
 	switch {

@@ -88,7 +88,7 @@ func (v *validator) login(d *Destination) {
 		v.fail(d.At.Of("tls"), "write tls: starttls or tls: implicit",
 			"the password would cross the network in clear text")
 	}
-	v.secret(d.At, d.Password)
+	v.secret(d.At, "password", d.Password)
 }
 
 // leaves says whether a connection leaves this machine.
@@ -119,28 +119,29 @@ func (v *validator) tls(t *TLS) {
 	}
 }
 
-func (v *validator) secret(at Where, s Secret) {
-	v.clean(at, "password", s.ref)
+// secret checks where a secret of this key is found.
+func (v *validator) secret(at Where, key string, s Secret) {
+	v.clean(at, key, s.ref)
 	for _, a := range s.argv {
-		v.clean(at, "password", a)
+		v.clean(at, key, a)
 	}
 	switch {
 	case s.kind == "command" && (len(s.argv) == 0 || s.argv[0] == ""):
-		v.fail(at.Of("password"), "write password: {command: [program, argument]}", "command: the list is empty")
+		v.fail(at.Of(key), "write "+key+": {command: [program, argument]}", "command: the list is empty")
 	case s.Plain():
-		v.plain(at, s.plain())
+		v.plain(at, key, s.plain())
 	case s.kind == "credential" && strings.Contains(s.ref, "/"):
-		v.fail(at.Of("password"), "write the name alone", "credential: %q is no name", s.ref)
+		v.fail(at.Of(key), "write the name alone", "credential: %q is no name", s.ref)
 	case s.kind != "" && s.kind != "command" && s.ref == "":
-		v.fail(at.Of("password"), "say which", "password: %s: is empty", s.kind)
+		v.fail(at.Of(key), "say which", "%s: %s: is empty", key, s.kind)
 	}
 }
 
-func (v *validator) plain(at Where, text string) {
-	v.warn(at.Of("password"), "use password: {file: …}, {env: …}, {command: […]} or {credential: …}",
-		"the password stands in the configuration itself")
+func (v *validator) plain(at Where, key, text string) {
+	v.warn(at.Of(key), "use "+key+": {file: …}, {env: …}, {command: […]} or {credential: …}",
+		"the %s stands in the configuration itself", strings.TrimPrefix(key, "client_"))
 	if text == "" || strings.ContainsAny(text, "\r\n\x00") {
-		v.fail(at.Of("password"), "", "password: is empty or has a line break or NUL inside")
+		v.fail(at.Of(key), "", "%s: is empty or has a line break or NUL inside", key)
 	}
 }
 

@@ -265,42 +265,42 @@ func password[T any](f func(*T) *conf.Secret, example string) option[T] {
 		doc: "Read at each login. One of {file: /etc/mailretr/jaco.pass}, {env: NAME}, " +
 			"{command: [pass, mail/jaco]}, {credential: NAME} (systemd's LoadCredential=). The password itself is " +
 			"possible in a file that only its owner can read.",
-		read: func(d *decoder, n *yaml.Node, v *T) { readSecret(d, n, f(v)) },
+		read: func(d *decoder, n *yaml.Node, v *T) { readSecret(d, n, "password", f(v)) },
 		show: func(_ shower, v *T) *yaml.Node { return showSecret(*f(v)) },
 	}
 }
 
-func readSecret(d *decoder, n *yaml.Node, s *conf.Secret) {
+func readSecret(d *decoder, n *yaml.Node, key string, s *conf.Secret) {
 	if n = d.follow(n); n == nil {
 		return
 	}
 	if n.Kind == yaml.MappingNode {
-		readForm(d, n, s)
+		readForm(d, n, key, s)
 		return
 	}
-	text := d.text(n, "password")
+	text := d.text(n, key)
 	if text == "" {
 		return
 	}
 	if d.mode&0o037 != 0 { // 0640 is allowed: the group is the daemon's
-		d.fail(n, "chmod 600 "+d.file+", or better use password: {file: …}",
-			"password: others can read this file (mode %04o)", d.mode)
+		d.fail(n, "chmod 600 "+d.file+", or better use "+key+": {file: …}",
+			"%s: others can read this file (mode %04o)", key, d.mode)
 	}
 	*s = conf.SecretPlain(text)
 }
 
 // readForm reads where a secret is found. A key that is far from any known is not shown: it may be the
 // password.
-func readForm(d *decoder, n *yaml.Node, s *conf.Secret) {
+func readForm(d *decoder, n *yaml.Node, key string, s *conf.Secret) {
 	known := keys(secrets)
 	for i := 0; i < len(n.Content); i += 2 {
 		if k := n.Content[i].Value; find(secrets, k) == nil && near(k, known) == "" {
-			d.fail(n.Content[i], "write one of "+strings.Join(known, ", "), "password: this form is not known")
+			d.fail(n.Content[i], "write one of "+strings.Join(known, ", "), "%s: this form is not known", key)
 			return
 		}
 	}
 	if len(n.Content) != 2 {
-		d.fail(n, "", "password: exactly one of %s is wanted", strings.Join(known, ", "))
+		d.fail(n, "", "%s: exactly one of %s is wanted", key, strings.Join(known, ", "))
 		return
 	}
 	var at conf.Where

@@ -17,6 +17,10 @@ func (l *loader) secrets() {
 		d := &l.cfg.Deliver[i]
 		l.secret(d.Password, d.At.Of("password"), "", conf.Pos{})
 	}
+	for i := range l.cfg.OAuth {
+		o := &l.cfg.OAuth[i]
+		l.secret(o.Secret, o.At.Of("client_secret"), "", conf.Pos{})
+	}
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
 		l.secret(m.Password, m.At.Of("password"), m.Name, m.At.Self)

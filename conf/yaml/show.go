@@ -35,6 +35,11 @@ func Write(w io.Writer, c *conf.Config) error {
 			return errors.New("a password is not written into the configuration")
 		}
 	}
+	for i := range c.OAuth {
+		if c.OAuth[i].Secret.Plain() {
+			return errors.New("a secret is not written into the configuration")
+		}
+	}
 	for i := range c.Deliver {
 		if c.Deliver[i].Password.Plain() {
 			return errors.New("a password is not written into the configuration")

@@ -25,6 +25,8 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 		"plain, login, cram-md5, scram-sha-1, scram-sha-256, the same with -plus, external (the certificate of tls:), "+
 		"oauthbearer or xoauth2 (the password is an access token then), apop (POP3; never chosen by auto).", "auto",
 		func(m *conf.Maildrop) *string { return &m.Auth }).rare(),
+	text("oauth", "Instead of a password: the name of an entry of oauth: at the left margin. `mailretr login NAME` then "+
+		"asks the owner once.", "gmail", func(m *conf.Maildrop) *string { return &m.OAuth }).rare(),
 	security(func(m *conf.Maildrop) *conf.TLS { return &m.TLS }),
 }, ways(), []option[conf.Maildrop]{
 	list("to", "Who gets the mail: one address or a list.", "jaco@example.org",

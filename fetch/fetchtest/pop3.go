@@ -22,7 +22,8 @@ type POP3 struct {
 	Caps           []string // lines of CAPA; nil: -ERR. STLS goes once TLS is there
 	Token          string   // access token of OAUTHBEARER and XOAUTH2
 	Broken         bool     // see SASL
-	Greeting       string   // text behind +OK; a timestamp makes APOP known
+	Owner          func(token string) string
+	Greeting       string // text behind +OK; a timestamp makes APOP known
 	NoUIDL, NoTOP  bool
 	TLS            *tls.Config // for STLS, or from the first octet with Implicit
 	Implicit       bool

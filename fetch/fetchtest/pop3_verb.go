@@ -90,7 +90,8 @@ func (c *POP3Conn) apop(arg string) {
 
 func (c *POP3Conn) auth(arg string) {
 	mech, initial, given := strings.Cut(arg, " ")
-	known := SASL{User: c.Server.User, Password: c.Server.Password, Token: c.Server.Token, Broken: c.Server.Broken}
+	known := SASL{User: c.Server.User, Password: c.Server.Password, Token: c.Server.Token, Broken: c.Server.Broken,
+		Owner: c.Server.Owner}
 	server := known.Server(mech)
 	if server == nil {
 		c.Say("-ERR no such mechanism")

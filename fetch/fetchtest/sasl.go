@@ -15,7 +15,8 @@ import (
 // A SASL is the server's side of the mechanisms of relay/sasl, for a user, a password, and an access token.
 type SASL struct {
 	User, Password, Token string
-	Broken                bool // of SCRAM: the last message proves nothing
+	Owner                 func(token string) string // whose token it is; nil: Token is User's
+	Broken                bool                      // of SCRAM: the last message proves nothing
 }
 
 var errDenied = errors.New("denied")
@@ -40,7 +41,7 @@ func (s SASL) Server(mechanism string) sasl.Server {
 		return &steps{say: []string{""}, judge: func(all [][]byte) error { return s.judge(string(all[0]), s.Password) }}
 	case "OAUTHBEARER":
 		return sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
-			if o.Username != s.User || o.Token != s.Token {
+			if o.Username != s.User || !s.owns(o.Token) {
 				return &sasl.OAuthBearerError{Status: "invalid_token", Schemes: "bearer", Scope: "mail"}
 			}
 			return nil
@@ -67,6 +68,13 @@ func (s SASL) judge(user, password string) error {
 		return errDenied
 	}
 	return nil
+}
+
+func (s SASL) owns(token string) bool {
+	if s.Owner != nil {
+		return s.Owner(token) == s.User
+	}
+	return token == s.Token
 }
 
 // steps are challenges that do not depend on each other.
@@ -98,7 +106,9 @@ func (x *xoauth2) Next(response []byte) ([]byte, bool, error) {
 		return nil, true, errDenied
 	case response == nil:
 		return []byte{}, false, nil
-	case string(response) == "user="+x.s.User+"\x01auth=Bearer "+x.s.Token+"\x01\x01":
+	}
+	token, ok := strings.CutPrefix(string(response), "user="+x.s.User+"\x01auth=Bearer ")
+	if token, closed := strings.CutSuffix(token, "\x01\x01"); ok && closed && x.s.owns(token) {
 		return nil, true, nil
 	}
 	x.denied = true

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -30,6 +30,9 @@ type Provider struct {
 	Scopes    []string          // what is asked for
 	Params    map[string]string // more of the authorization request, e.g. access_type
 	Header    bool              // the client's secret goes into a header (RFC 6749, 2.3.1), not into the form
+
+	// Dial replaces the dialler for requests to the provider. nil: the usual one.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // A Store keeps consents. Safe for concurrent use.
@@ -43,14 +46,12 @@ type Store interface {
 // A Keeper has the consents of all accounts of one state. Safe for concurrent use. Its fields are not changed once it
 // is used.
 type Keeper struct {
-	Store  Store
-	Key    func() (Key, error) // asked when first needed
-	Client *http.Client        // nil: NewClient(nil)
-	Now    func() time.Time    // nil: time.Now
+	Store Store
+	Key   func() (Key, error) // asked when it is needed
+	Now   func() time.Time    // nil: time.Now
 
 	mu       sync.Mutex
 	accounts map[string]*shared
-	client   *http.Client
 }
 
 // An Account is the consent of one user with one provider, under the configuration that it was made with. Several
@@ -113,16 +114,8 @@ func (k *Keeper) now() time.Time {
 }
 
 // with returns ctx with the client that golang.org/x/oauth2 shall use.
-func (k *Keeper) with(ctx context.Context) context.Context {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.client == nil {
-		k.client = k.Client
-		if k.client == nil {
-			k.client = NewClient(nil)
-		}
-	}
-	return context.WithValue(ctx, oauth2.HTTPClient, k.client)
+func (a *Account) with(ctx context.Context) context.Context {
+	return context.WithValue(ctx, oauth2.HTTPClient, NewClient(a.provider.Dial))
 }
 
 // take waits for the turn. Whoever has it gives it back with done.

@@ -21,14 +21,17 @@ const (
 )
 
 // NewClient returns a client for requests to providers: https:// only, but for this machine; no redirect is followed;
-// answers are bounded in size and time. dial replaces the dialler; nil: the usual one, through the proxy of the
-// environment if there is one.
+// answers are bounded in size and time. dial replaces the dialler; nil: the usual one, and the proxy of the environment
+// if there is one.
 func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
 	t := &http.Transport{
-		DialContext: dial, Proxy: http.ProxyFromEnvironment,
+		DialContext:         dial,
 		TLSHandshakeTimeout: patience, ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxAnswer,
 		DisableKeepAlives:  true, // one request an hour
 		DisableCompression: true, // a small answer could become a large one
+	}
+	if dial == nil {
+		t.Proxy = http.ProxyFromEnvironment
 	}
 	return &http.Client{
 		Timeout:   patience,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"net"
 	"net/url"
 	"strings"
 	"time"
@@ -36,9 +35,22 @@ type pending struct {
 // HasDevice says whether the provider has the device flow.
 func (a *Account) HasDevice() bool { return a.provider.DeviceURL != "" }
 
-// FixedRedirect says whether the provider knows another address than a loopback one: then the code comes back on a
-// page that the owner copies from.
-func (a *Account) FixedRedirect() bool { return a.provider.Redirect != "" }
+// Pasted says whether the provider knows another address than one of this machine: then the code comes back on a page
+// that the owner copies it from.
+func (a *Account) Pasted() bool {
+	return a.provider.Redirect != "" && onPort(a.provider.Redirect, "1") == ""
+}
+
+// onPort returns an address of this machine that is registered without a port, with one (RFC 8252, 7.3); "" where it
+// is no such address.
+func onPort(registered, port string) string {
+	u, err := url.Parse(registered)
+	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() != "" {
+		return ""
+	}
+	u.Host += ":" + port
+	return u.String()
+}
 
 // Device signs in by the device flow (RFC 8628): show is called once with what the owner has to do, on any machine,
 // and Device returns when that is done and the consent is durable. An error is a *mail.Trouble.
@@ -47,7 +59,7 @@ func (a *Account) Device(ctx context.Context, show func(Prompt) error) error {
 	if err != nil {
 		return err
 	}
-	asking := a.keeper.with(ctx)
+	asking := a.with(ctx)
 	d, err := c.DeviceAuth(asking)
 	if err != nil {
 		return a.trouble(err, c.ClientSecret)
@@ -85,14 +97,13 @@ func (a *Account) sensible(d *oauth2.DeviceAuthResponse) error {
 
 // Begin begins a sign-in in a browser: the owner opens the URL of the prompt, and the provider sends the browser on to
 // redirect, a loopback address at which somebody listens, with the code and the state that Finish wants. redirect is
-// not used where the provider has another one registered.
+// not used where the account is Pasted.
 func (a *Account) Begin(ctx context.Context, redirect string) (Prompt, error) {
 	if a.provider.AuthURL == "" {
 		return Prompt{}, a.local(errors.New("the configuration has no auth_url for this provider"))
 	}
-	if a.provider.Redirect != "" {
-		redirect = a.provider.Redirect
-	} else if err := listened(redirect); err != nil {
+	redirect, err := a.redirect(redirect)
+	if err != nil {
 		return Prompt{}, a.local(err)
 	}
 	c, err := a.config(ctx, redirect)
@@ -112,16 +123,19 @@ func (a *Account) Begin(ctx context.Context, redirect string) (Prompt, error) {
 	return Prompt{URL: c.AuthCodeURL(state, options...), State: state, Until: p.until}, nil
 }
 
-// listened says whether a redirect ends on this machine (RFC 8252, 7.3).
-func listened(redirect string) error {
-	u, err := url.Parse(redirect)
-	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("the redirect is no loopback address")
+// redirect returns where the provider shall send the browser, for somebody who listens there.
+func (a *Account) redirect(there string) (string, error) {
+	if a.Pasted() {
+		return a.provider.Redirect, nil
 	}
-	if _, _, err := net.SplitHostPort(u.Host); err != nil {
-		return errors.New("the redirect has no port")
+	u, err := url.Parse(there)
+	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" || u.Port() == "" {
+		return "", errors.New("the redirect is no address of this machine with a port")
 	}
-	return nil
+	if own := onPort(a.provider.Redirect, u.Port()); own != "" {
+		return own, nil
+	}
+	return there, nil
 }
 
 // begun remembers a sign-in, and forgets those whose time is over.
@@ -160,7 +174,7 @@ func (a *Account) Finish(ctx context.Context, state, code string) error {
 	if err != nil {
 		return err
 	}
-	t, err := c.Exchange(a.keeper.with(ctx), code, oauth2.VerifierOption(p.verifier))
+	t, err := c.Exchange(a.with(ctx), code, oauth2.VerifierOption(p.verifier))
 	if err != nil {
 		return a.trouble(err, code, p.verifier, c.ClientSecret)
 	}

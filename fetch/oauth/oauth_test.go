@@ -374,3 +374,24 @@ func TestKeys(t *testing.T) {
 	w.consent(w.account())
 	w.token(w.account())
 }
+
+func TestRedirects(t *testing.T) {
+	for registered, want := range map[string]string{
+		"": "http://127.0.0.1:34567/", "http://localhost": "http://localhost:34567", "oob": "oob",
+		"http://127.0.0.1/callback": "http://127.0.0.1:34567/callback", "https://example.org/done": "https://example.org/done",
+		"http://localhost:8080/": "http://localhost:8080/",
+	} {
+		w := newWorld(t)
+		p := w.provider()
+		p.Redirect = registered
+		a := w.keeper.Account(p, "jaco")
+		prompt, err := a.Begin(t.Context(), redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, _ := url.Parse(prompt.URL)
+		if got := u.Query().Get("redirect_uri"); got != want || a.Pasted() != (!strings.Contains(want, ":34567")) {
+			t.Errorf("%q: %q, pasted %v", registered, got, a.Pasted())
+		}
+	}
+}

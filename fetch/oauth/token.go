@@ -102,7 +102,7 @@ func (a *Account) renew(ctx context.Context) error {
 		return err
 	}
 	old := a.grant
-	t, err := c.TokenSource(a.keeper.with(ctx), &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	t, err := c.TokenSource(a.with(ctx), &oauth2.Token{RefreshToken: old.Refresh}).Token()
 	if err != nil {
 		return a.trouble(err, old.Refresh, old.Access, c.ClientSecret)
 	}
