@@ -31,7 +31,7 @@ var rows = []struct{ id, what string }{
 	{"R15", "the end of a message forged in its body"},
 	{"R16", "mail without header, empty, with NUL and 8-bit"},
 	{"R17", "server text that leaves its line of the log"},
-	{"R18", "authentication: APOP, challenges, downgrade"},
+	{"R18", "authentication: APOP, challenges, SCRAM, downgrade"},
 	{"R19", "certificates that are not the server's"},
 	{"R20", "commands in the configuration"},
 	{"R23", "lock-out, and the reasons for a refused login told apart"},
@@ -52,6 +52,7 @@ var rows = []struct{ id, what string }{
 	{"H1", "links in the state directory"},
 	{"H2", "permissions"},
 	{"H3", "secrets where they can be read"},
+	{"H4", "OAuth: pages that echo, tokens lost between use and disk, redirects, http"},
 	{"H7", "a server's name that leads inside"},
 	{"H10", "YAML"},
 }

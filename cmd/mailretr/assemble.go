@@ -20,6 +20,7 @@ import (
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
 	"mailretr/fetch"
+	"mailretr/fetch/oauth"
 	"mailretr/relay"
 	"mailretr/relay/wire"
 	"mailretr/store"
@@ -39,6 +40,8 @@ type house struct {
 	ask    *relay.Ask
 	hub    *control.Hub
 	status *status.Folder
+
+	consents *oauth.Keeper
 
 	config  atomic.Pointer[conf.Config]
 	kept    sync.Map // by name of a maildrop: what happened to its mail when the configuration named it last
@@ -78,6 +81,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	}
 	h.around.memory = memory{engine: h.store, observe: h.around.observe}
 	h.around.tickets = &tickets{memory: h.around.memory}
+	h.consents, h.around.consent = h.keeper(), h.consentOf
 	key, err := contentKey(c.State)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
@@ -377,7 +381,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
-		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) },
+		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) + h.mark(ctx, m) },
 	}
 	if m.First.Mode == conf.FirstSince {
 		d.First.Within = m.First.Within
@@ -401,6 +405,14 @@ func secretOf(ctx context.Context, m *conf.Maildrop) string {
 		return ""
 	}
 	return hex.EncodeToString(sum[:8])
+}
+
+// mark is another one after each consent.
+func (h *house) mark(ctx context.Context, m *conf.Maildrop) string {
+	if a := h.consentOf(m, wire.Options{}); a != nil {
+		return a.Mark(ctx)
+	}
+	return ""
 }
 
 // contentKey reads the key of the content keys, or makes it. It lives beside the database, because marks in a snapshot
@@ -441,7 +453,7 @@ func writeNew(path string, octets []byte) error {
 func (h *house) controlled() control.House {
 	return control.House{
 		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub,
-		Config: h.config.Load, Version: version(), Now: h.now,
+		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}
 }

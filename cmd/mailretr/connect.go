@@ -81,6 +81,9 @@ func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) c
 	nobody := surroundings{observe: hears, log: slog.New(slog.DiscardHandler), line: line}
 	dial := nobody.dial(m, meter)
 	x.Server = dial.Address
+	if m.OAuth != "" {
+		return connectUnsigned(ctx, m, dial, x)
+	}
 	drop, err := retrievers[m.Protocol](nobody, m, dial, mail.AccountOf(m.Protocol, m.Host, m.User)).Open(ctx)
 	if err != nil {
 		x.Err = err
@@ -102,6 +105,23 @@ func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) c
 	if x.Text += said; !complete && said == "" {
 		x.Text += "; the listing is incomplete"
 	}
+	return x
+}
+
+// connectUnsigned asks a server as far as that goes without a login.
+func connectUnsigned(ctx context.Context, m *conf.Maildrop, dial wire.Options, x connection) connection {
+	conn, err := wire.Dial(ctx, dial)
+	if err != nil {
+		x.Err = mail.TroubleOf(mail.OpDial, dial.Address, err)
+		return x
+	}
+	defer conn.Close()
+	defer conn.Watch(ctx)()
+	if _, err := conn.ReadLine(wire.MaxLine); err != nil {
+		x.Err = mail.TroubleOf(mail.OpGreeting, dial.Address, err)
+		return x
+	}
+	x.Text = "answers; its login needs the consent in the state: try it with mailretr poll " + m.Name
 	return x
 }
 

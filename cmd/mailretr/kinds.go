@@ -7,6 +7,7 @@ import (
 
 	"mailretr/conf"
 	"mailretr/fetch/imap"
+	"mailretr/fetch/oauth"
 	"mailretr/fetch/pop3"
 	"mailretr/relay"
 	"mailretr/relay/sasl"
@@ -24,6 +25,9 @@ type surroundings struct {
 	line    *wire.Shaper // that all maildrops share
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
+
+	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
+	consent func(*conf.Maildrop, wire.Options) *oauth.Account
 }
 
 // A retrieving kind makes the retriever of a maildrop.
@@ -74,7 +78,12 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	if m.After.Act == conf.Delete {
 		o.After = pop3.Delete
 	}
-	return &pop3.Retriever{Options: o}
+	t := s.tokens(m, dial)
+	if t == nil {
+		return &pop3.Retriever{Options: o}
+	}
+	o.Password, o.Token = t.Token, true
+	return &consenting{&pop3.Retriever{Options: o}, t}
 }
 
 func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
@@ -95,7 +104,15 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 			o.To[f.Name] = paths(f.To)
 		}
 	}
-	return remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
+	t := s.tokens(m, dial)
+	if t != nil {
+		o.Password, o.Token = t.Token, true
+	}
+	r := remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
+	if t == nil {
+		return r
+	}
+	return &consenting{r, t}
 }
 
 // authOf is the way to log in, in the words of the kinds: "" for the strongest, native for user and password in the

@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 5 {
+	if len(found) != 6 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -25,9 +25,11 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal("the section of multi-drop has no place")
 	}
 	found[3][1] = found[0][1] + found[3][1] // another section of the first
-	// The fifth has the same beginning.
+	// The others have the same beginning.
 	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
-	found[4][1] = begin + found[4][1]
+	for i := range found[4:] {
+		found[4+i][1] = begin + found[4+i][1]
+	}
 	for _, x := range found {
 		dir := t.TempDir()
 		config := filepath.Join(dir, "mailretr.yaml")

@@ -82,7 +82,7 @@ func (s Status) polled(e mail.Event) Status {
 func (s Status) troubled(e mail.Event) Status {
 	t := mail.TroubleOf(mail.OpPoll, "", e.Err)
 	m := meaningOf(t.Kind)
-	m.advice = Advice(t)
+	m.wrong, m.advice = wrongOf(t, m.wrong), Advice(t)
 	s.Failures++
 	s.Said, s.Cause = printable(t.Reply), printable(t.Error())
 	switch {

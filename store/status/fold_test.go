@@ -319,3 +319,18 @@ func TestRemarks(t *testing.T) {
 		t.Errorf("%d remarks", len(s.Remarks))
 	}
 }
+
+// signIn is a cause that says itself what is wrong.
+type signIn struct{ error }
+
+func (signIn) Wrong() string { return "The provider wants somebody to sign in." }
+
+// A consent that has ended is no wrong password, and nobody is told to enter one.
+func TestConsentEnded(t *testing.T) {
+	s := folded(mail.Event{Op: mail.OpPoll, Attempt: 1, Err: &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth,
+		Err: signIn{errors.New("it has ended")}, Hint: "Sign in: mailretr login jaco"}})
+	if s.State != Login || s.Wrong != "The provider wants somebody to sign in." ||
+		!strings.HasPrefix(s.Advice, "Sign in: mailretr login jaco") || strings.Contains(s.Advice, "password") {
+		t.Errorf("%v: %q, %q", s.State, s.Wrong, s.Advice)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"strings"
 
 	"mailretr/store/mail"
 )
@@ -24,8 +25,7 @@ var meanings = map[mail.Kind]meaning{
 			"If the provider has a new certificate, ask whether it is theirs; " +
 			"one of your own is named by tls: {ca: FILE} or tls: {pin: SHA-256}."},
 	mail.Auth: {Login, "The server refuses the user name or the password.",
-		"Enter the password anew: a change is noticed by itself. " +
-			"Until then it is seldom tried, so that the provider does not lock the account."},
+		"Enter the password anew. " + adviseSeldom},
 	mail.Busy: {Busy, "The server asks to wait.",
 		"Another program may have the maildrop open; it is tried again by itself."},
 	mail.Protocol: {Protocol, "The server's answers make no sense.",
@@ -51,6 +51,10 @@ const (
 
 	wrongEntry = "Its entry in the configuration has a mistake, so nothing is collected."
 
+	// That it is seldom tried has to be known in any case.
+	adviseSeldom = "A change is noticed by itself. " +
+		"Until then it is seldom tried, so that the provider does not lock the account."
+
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )
 
@@ -59,12 +63,23 @@ const (
 func Advice(t *mail.Trouble) string {
 	general := meaningOf(t.Kind).advice
 	switch special := secured(t.Err); {
-	case t.Hint != "" && t.Kind == mail.Auth: // that it is seldom tried has to be known in any case
+	case t.Kind == mail.Auth && strings.Contains(t.Hint, "mailretr login"): // there is no password
+		return t.Hint + " " + adviseSeldom
+	case t.Hint != "" && t.Kind == mail.Auth:
 		return t.Hint + " " + general
 	case t.Hint != "":
 		return t.Hint
 	case special != "":
 		return special
+	}
+	return general
+}
+
+// wrongOf says what is wrong: what the cause says of itself, by a method Wrong() string, or what goes for the kind.
+func wrongOf(t *mail.Trouble, general string) string {
+	var known interface{ Wrong() string }
+	if errors.As(t.Err, &known) {
+		return known.Wrong()
 	}
 	return general
 }

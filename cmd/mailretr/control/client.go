@@ -195,3 +195,13 @@ func (c *Client) Seen(ctx context.Context, v SeenVerb, q SeenRequest) (int, erro
 	n, err := one[Count](ctx, c, "/v1/seen/"+string(v), q)
 	return n.Count, err
 }
+
+// Login begins a sign-in, and yields what the owner has to do; in the device flow also that it is done.
+func (c *Client) Login(ctx context.Context, maildrop string, q LoginRequest) iter.Seq2[Login, error] {
+	return many[Login](ctx, c, "/v1/login/"+url.PathEscape(maildrop), q)
+}
+
+// FinishLogin ends a sign-in that was begun with a browser.
+func (c *Client) FinishLogin(ctx context.Context, maildrop string, q LoginFinish) (Login, error) {
+	return one[Login](ctx, c, "/v1/login/"+url.PathEscape(maildrop)+"/finish", q)
+}

@@ -6,7 +6,7 @@
 // is bounded in memory, however long the queue: lists are streams of JSON objects, one per line, and a
 // stream that was cut is noticed, since it lacks its last line; that an error is an [Error] with a code, a
 // text and a hint; and that no answer holds a secret, because nothing here ever has one: conf.Secret is not
-// read.
+// read, and access tokens stay in fetch/oauth.
 //
 // It leaves to store what a verb means, to fetch when a maildrop is visited, and to the verbs of
 // cmd/mailretr how an answer looks. Texts of servers are given out as they came; whoever shows them passes

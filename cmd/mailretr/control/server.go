@@ -13,6 +13,7 @@ import (
 
 	"mailretr/conf"
 	"mailretr/fetch"
+	"mailretr/fetch/oauth"
 	"mailretr/relay"
 	"mailretr/store"
 	"mailretr/store/status"
@@ -28,9 +29,10 @@ type House struct {
 	Status *status.Folder // nil: only an overview is given
 	Events *Hub           // for the progress of a poll; nil: only its end is told
 
-	Config  func() *conf.Config             // the one in use
-	Reload  func(context.Context) error     // reads it again; nil: there is no daemon that would need it
-	Expire  func(lane string) time.Duration // how long a lane tries; nil: not shown
+	Config  func() *conf.Config                  // the one in use
+	Reload  func(context.Context) error          // reads it again; nil: there is no daemon that would need it
+	Expire  func(lane string) time.Duration      // how long a lane tries; nil: not shown
+	Consent func(maildrop string) *oauth.Account // nil, or a nil account: the maildrop has a password
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now
@@ -134,6 +136,8 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/seen/{verb}":            seenChange,
 		"POST /v1/maildrop/{name}/{verb}": pause,
 		"POST /v1/poll":                   poll,
+		"POST /v1/login/{name}":           login,
+		"POST /v1/login/{name}/finish":    loginFinish,
 	} {
 		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			out := newStream(w)

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+
+	"mailretr/conf"
+	"mailretr/fetch/oauth"
+	"mailretr/relay/wire"
+	"mailretr/store/mail"
+)
+
+// This file has what maildrops that are collected with access tokens need: who gives them, and what is said when a
+// server does not take one.
+
+const spaceConsent = "oauth"
+
+// keeper keeps the consents in notes of the store, encrypted with a key beside it.
+func (h *house) keeper() *oauth.Keeper {
+	return &oauth.Keeper{
+		Store: notes{h.store, spaceConsent}, Now: h.now,
+		Key: func() (oauth.Key, error) {
+			return oauth.LoadKey(h.config.Load().State, os.Getenv("CREDENTIALS_DIRECTORY"))
+		},
+	}
+}
+
+// consentOf returns the consent that a maildrop is collected with, asked for over a line like its own; nil: it has a
+// password.
+func (h *house) consentOf(m *conf.Maildrop, line wire.Options) *oauth.Account {
+	o, found := h.config.Load().OAuthOf(m)
+	if !found {
+		return nil
+	}
+	p := oauth.Provider{
+		Name: o.Name, ClientID: o.ClientID, AuthURL: o.AuthURL, TokenURL: o.TokenURL, DeviceURL: o.DeviceURL,
+		Redirect: o.Redirect, Scopes: o.ScopesFor(m.Protocol), Params: o.Params(), Header: o.SecretIn == "header",
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			there := line
+			there.Network, there.Address, there.TLS = network, address, wire.TLS{Mode: wire.Plain} // http has its own TLS
+			there.Command, there.Trace = nil, nil
+			return wire.Dial(ctx, there)
+		},
+	}
+	if o.Secret.Given() {
+		p.Secret = o.Secret.Resolve
+	}
+	return h.consents.Account(p, m.User)
+}
+
+// consent is what `mailretr login` works on; nil: the maildrop has none.
+func (h *house) consent(maildrop string) *oauth.Account {
+	m := h.maildrop(maildrop)
+	if m == nil {
+		return nil
+	}
+	return h.consentOf(m, h.around.dial(m, &wire.Meter{}))
+}
+
+// tokens are the secrets of one maildrop: passwords as they are configured, or access tokens.
+type tokens struct {
+	account *oauth.Account
+	name    string
+
+	mu   sync.Mutex
+	last string // that was given out
+}
+
+// Token returns an access token.
+func (t *tokens) Token(ctx context.Context) (string, error) {
+	token, err := t.account.Token(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = token
+	return token, err
+}
+
+// tokens are nil for a maildrop with a password.
+func (s surroundings) tokens(m *conf.Maildrop, line wire.Options) *tokens {
+	if m.OAuth == "" || s.consent == nil {
+		return nil
+	}
+	if a := s.consent(m, line); a != nil {
+		return &tokens{account: a, name: m.Name}
+	}
+	return nil
+}
+
+// consenting is a retriever that logs in with tokens.
+type consenting struct {
+	mail.Retriever
+	tokens *tokens
+}
+
+// Open opens a session. A token that is refused though it should be good is doubted: the next visit gets another one,
+// and only where that is refused too it is a refused login.
+func (c *consenting) Open(ctx context.Context) (mail.Maildrop, error) {
+	drop, err := c.Retriever.Open(ctx)
+	var t *mail.Trouble
+	if err == nil || !errors.As(err, &t) {
+		return drop, err
+	}
+	var inner *mail.Trouble
+	if errors.As(t.Err, &inner) && inner.Op == mail.OpLogin {
+		t = inner // the kinds take it for a password that cannot be read here
+	}
+	var consent *oauth.Consent
+	switch {
+	case errors.As(t.Err, &consent):
+		t.Hint = "Sign in: mailretr login " + c.tokens.name
+	case t.Kind == mail.Auth && c.tokens.doubt(ctx):
+		t.Kind, t.Hint = mail.Busy, "The access token is not taken any more; the next visit gets another one."
+	case t.Kind == mail.Auth:
+		t.Hint = cmp.Or(t.Hint, "Sign in again: mailretr login "+c.tokens.name)
+	}
+	return nil, t
+}
+
+// doubt says whether another token may be better than the one that was refused.
+func (t *tokens) doubt(ctx context.Context) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last != "" && t.account.Refused(ctx, t.last)
+}
