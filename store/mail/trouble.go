@@ -18,10 +18,12 @@ const (
 	Protocol                // nonsense, a limit exceeded
 	NoEnvelope              // multi-drop: no recipient can be found; stays in the maildrop
 	NoRecipient             // the MTA refuses the configured recipient
-	Local                   // disk reserve, queue limit, budget, configuration
+	Local                   // disk reserve, queue limit, configuration
+	Spent                   // a budget of the line is spent: as it says itself when it goes on
 )
 
-var kinds = [...]string{"unreachable", "tls", "auth", "busy", "protocol", "envelope", "recipient", "local"}
+var kinds = [...]string{"unreachable", "tls", "auth", "busy", "protocol", "envelope", "recipient", "local",
+	"budget"}
 
 // String returns the word used in logs and status.
 func (k Kind) String() string {
@@ -38,7 +40,7 @@ type Trouble struct {
 	Kind   Kind
 	Server string        // "mail.isp.example:995"
 	Reply  string        // the server's own words as they came, not yet escaped; "" where it said nothing
-	After  time.Duration // the server asks to wait this long (LOGIN-DELAY); 0: nothing asked
+	After  time.Duration // the server asks to wait this long (LOGIN-DELAY), or the budget does; 0: nothing asked
 	Hint   string        // what the owner can do, a sentence; "" where we know none
 	Alone  bool          // it concerns one message only: the session goes on with the next
 	Err    error

@@ -1,0 +1,213 @@
+package budget
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// What a session costs besides bodies is taken from what the last one of the maildrop has cost, within these bounds in
+// octets. A handshake with certificates and an empty listing are some five thousand.
+const (
+	leastOpening = 6 << 10
+	mostOpening  = 1 << 20
+)
+
+// A Purse is what one session has taken of the budgets. Not for concurrent use.
+type Purse struct {
+	b        *Book
+	maildrop string
+	anyway   bool  // somebody has said that it may pass the budget
+	base     int64 // of the maildrop's meter when it was opened
+	bodies   int64 // taken for messages
+	taken    int64 // in all
+}
+
+// Open is called before a session is begun, and reserves what one without mail costs. Where the budget has no room for
+// that, the error is a *mail.Trouble of kind Spent: nobody is dialled, and its After says when it goes on. anyway: a
+// person has said that the budget may be passed; what it costs is counted all the same. Any other error: it cannot be
+// made durable.
+//
+// The caller closes the purse.
+func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, error) {
+	b.mu.Lock()
+	b.init()
+	b.sample(maildrop)
+	m := b.meters[maildrop]
+	if m == nil {
+		m = &meter{}
+		b.meters[maildrop] = m
+	}
+	p := &Purse{b: b, maildrop: maildrop, anyway: anyway, base: m.total}
+	cost := min(max(m.opening, leastOpening), mostOpening)
+	if t := b.refused(maildrop, cost, false); t != nil && !anyway {
+		b.mu.Unlock()
+		t.Op, t.Alone = mail.OpPoll, false
+		return nil, t
+	}
+	p.taken = cost
+	b.purses[p] = struct{}{}
+	b.mu.Unlock()
+	if err := p.Keep(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Spent says whether a session of this maildrop may not be begun, as Open would, and begins none; nil: it may.
+func (b *Book) Spent(maildrop string) *mail.Trouble {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.init()
+	b.sample(maildrop)
+	cost := int64(leastOpening)
+	if m := b.meters[maildrop]; m != nil {
+		cost = min(max(m.opening, leastOpening), mostOpening)
+	}
+	t := b.refused(maildrop, cost, false)
+	if t != nil {
+		t.Op, t.Alone = mail.OpPoll, false
+	}
+	return t
+}
+
+// Cost is what a message of this size takes of a budget: its octets, commands and replies, and what TLS adds to them.
+func Cost(octets int64) int64 { return max(octets, 0) + max(octets, 0)/64 + 512 }
+
+// Take reserves what a message costs, before it is asked for; where there is no room nothing is reserved, and the
+// trouble (of kind Spent) says why and in its After for how long. nil: it may be asked for, once Keep has returned.
+func (p *Purse) Take(octets int64, large bool) *mail.Trouble {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	t := p.room(octets, large)
+	if t == nil {
+		p.bodies += Cost(octets)
+		p.taken += Cost(octets)
+	}
+	return t
+}
+
+// Room says what Take would say, and reserves nothing.
+func (p *Purse) Room(octets int64, large bool) *mail.Trouble {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	return p.room(octets, large)
+}
+
+func (p *Purse) room(octets int64, large bool) *mail.Trouble {
+	if p.anyway {
+		return nil
+	}
+	p.b.sample(p.maildrop)
+	return p.b.refused(p.maildrop, Cost(octets), large)
+}
+
+// Keep makes what was taken durable, in a commit of its own where that is needed.
+func (p *Purse) Keep(ctx context.Context) error {
+	if p.b.covered(p.maildrop) {
+		return nil
+	}
+	return p.b.Save(ctx)
+}
+
+// covered says whether the notes have reserved all that may have been asked for.
+func (b *Book) covered(maildrop string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
+		p := b.page(owner)
+		if b.limits(owner).any() && p.now.Line()-p.kept+b.asked(owner) > p.held {
+			return false
+		}
+	}
+	return true
+}
+
+// Close corrects what was taken by what it has cost. It may be called twice.
+func (p *Purse) Close() {
+	b := p.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, open := b.purses[p]; !open {
+		return
+	}
+	b.sample(p.maildrop)
+	if m := b.meters[p.maildrop]; m.read != nil {
+		m.opening = m.total - p.base - p.bodies
+	}
+	delete(b.purses, p)
+}
+
+// rest is what was taken and has not crossed the line.
+func (p *Purse) rest() int64 { return max(p.taken-(p.b.meters[p.maildrop].total-p.base), 0) }
+
+// refused says which budget has no room for these octets; nil: all have. Of several it is the one that lasts longest.
+func (b *Book) refused(maildrop string, cost int64, large bool) *mail.Trouble {
+	now := b.time()
+	_, month := b.rules.Calendar.Month(now)
+	var last *mail.Trouble
+	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
+		p, l, asked := b.page(owner), b.limits(owner), b.asked(owner)
+		for _, x := range []struct {
+			span         string
+			limit, spent int64
+			until        time.Time
+		}{
+			{"month", l.Month, p.before.Plus(p.now).Line(), month},
+			{"day", l.Day, p.now.Line(), b.rules.Calendar.Tomorrow(now)},
+		} {
+			room := x.limit
+			if large {
+				room -= b.rules.Reserve.of(x.limit)
+			}
+			if x.limit == 0 || cost <= room-x.spent-asked {
+				continue
+			}
+			t := spent(x.span, owner == ownerLine, x.limit, x.spent, cost > room, x.until, maildrop)
+			if t.After = x.until.Sub(now); last == nil || t.After > last.After {
+				last = t
+			}
+		}
+	}
+	return last
+}
+
+// spent says it to people.
+func spent(span string, line bool, limit, used int64, never bool, until time.Time, maildrop string) *mail.Trouble {
+	anyway := "mailretr poll --over-budget " + mail.Printable(maildrop, 100)
+	whose := "maildrop's budget"
+	if line {
+		whose = "line's cap"
+	}
+	t := &mail.Trouble{
+		Op: mail.OpFetch, Kind: mail.Spent, Alone: true,
+		Err:  fmt.Errorf("the %s for the %s has no room: %s of %s are used", whose, span, Octets(used), Octets(limit)),
+		Hint: "It goes on by itself on " + When(until) + ". To collect in spite of it: " + anyway,
+	}
+	if never {
+		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", whose, span, Octets(limit))
+		t.Hint = "Raise the budget, or collect in spite of it: " + anyway
+	}
+	return t
+}
+
+// When writes an instant for people, in the zone that it has.
+func When(t time.Time) string { return t.Format("Mon 2 Jan 15:04") }
+
+// Octets writes a number of octets for people, in the units in which budgets are configured: 712, 4.0M, 20M.
+func Octets(n int64) string {
+	if n < 1024 {
+		return fmt.Sprint(max(n, 0))
+	}
+	x, unit := float64(n), 0
+	for x >= 999.5 && unit < 5 {
+		x, unit = x/1024, unit+1
+	}
+	if x < 9.95 {
+		return fmt.Sprintf("%.1f%c", x, " KMGTP"[unit])
+	}
+	return fmt.Sprintf("%.0f%c", x, " KMGTP"[unit])
+}
