@@ -158,6 +158,9 @@ type Maildrop struct {
 	Check   bool // ask the MTA for the recipient before collecting
 	Enabled bool
 	Trace   bool // log the protocol
+
+	Budget   *Budget   // what it may cost; nil: what the line may
+	Oversize *Oversize // nil: nothing is too large
 }
 
 // First says what to do at first contact with the mail that is already there.

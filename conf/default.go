@@ -28,7 +28,8 @@ func Default() Config {
 			Batch:        128, BatchSize: 8 << 20,
 			MaxMessage: 512 << 20,
 		},
-		Log: Log{Level: "info", Format: "auto"},
+		Line: Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
+		Log:  Log{Level: "info", Format: "auto"},
 	}
 }
 
@@ -91,6 +92,9 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 	m.TLS.At.inherit(m.At, "tls")
 	m.Proxy.At.inherit(m.At, "proxy")
 	m.inherit(&c.Line)
+	if m.Oversize != nil && m.Oversize.Then == ThenDefault {
+		m.Oversize.Then = ThenLeave
+	}
 	if m.Poll == 0 {
 		m.Poll = c.Poll
 	}

@@ -18,6 +18,8 @@ type Line struct {
 	Burst  int64  // octets that may pass at once after a silence; 0: those of one second
 	Proxy  Proxy  // of maildrops that name none
 	Source string // local address of maildrops that name none; "": the system's choice
+
+	Cap // what it may cost
 }
 
 // A ProxyKind is a protocol to talk to a proxy; ProxyNone is said out loud, to go without that of the line.
@@ -125,6 +127,7 @@ func (v *validator) line() {
 	}
 	v.proxy(&l.Proxy)
 	v.source(l.At, l.Source)
+	v.cap()
 }
 
 // leastRate is what a TLS handshake needs to be done in a minute or so.

@@ -14,6 +14,8 @@ func (v *validator) maildrop(m *Maildrop) {
 	v.server(m)
 	v.recipients(m)
 	v.policy(m)
+	v.budget(m)
+	v.oversize(m)
 	if _, ok := v.c.Destination(m.Deliver); !ok && len(v.c.Deliver) > 0 {
 		v.fail(m.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
 			"deliver: there is no destination %q", m.Deliver)

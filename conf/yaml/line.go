@@ -3,6 +3,7 @@ package yaml
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // line is the table of that section.
-var line = []option[conf.Line]{
+var line = slices.Concat(caps, []option[conf.Line]{
 	size("rate", "Octets per second for all maildrops together, each direction for itself. 0: as fast as it goes.",
 		"64K", func(l *conf.Line) *int64 { return &l.Rate }).rare(),
 	size("burst", "Octets that may pass at once after a silence. Without it: those of one second.", "256K",
@@ -18,7 +19,7 @@ var line = []option[conf.Line]{
 	viaProxy(" This one is for maildrops that name none themselves.", func(l *conf.Line) *conf.Proxy { return &l.Proxy }),
 	text("source", "The address of this machine to come from, for maildrops that name none themselves.", "192.0.2.1",
 		func(l *conf.Line) *string { return &l.Source }).rare(),
-}
+})
 
 // ways are the options of a maildrop that say how its server is reached.
 func ways() []option[conf.Maildrop] {

@@ -43,7 +43,7 @@ line:
 	if err == nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "cannot have a colon") {
 		t.Fatal(err, problems)
 	}
-	want := conf.Line{Rate: 64 << 10, Burst: 1 << 20, Source: "192.0.2.1", At: c.Line.At, Proxy: conf.Proxy{
+	want := conf.Line{Cap: conf.Default().Line.Cap, Rate: 64 << 10, Burst: 1 << 20, Source: "192.0.2.1", At: c.Line.At, Proxy: conf.Proxy{
 		Kind: "http", Host: "::1", Port: 8080, User: "us:er", Password: conf.SecretEnv("CANARY"), At: c.Line.Proxy.At}}
 	if d := cmp.Diff(want, c.Line); d != "" {
 		t.Error(d)

@@ -122,3 +122,22 @@ func sub[T, S any](key, doc string, table []option[S], f func(*T) *S, at func(*S
 		explain: func(p *printer) { explain(p, table) },
 	}
 }
+
+// optional is a section that is there only where it was written.
+func optional[T, S any](key, doc string, table []option[S], f func(*T) **S, at func(*S) *conf.Where) option[T] {
+	return option[T]{
+		key: key, doc: doc,
+		read: func(d *decoder, n *yaml.Node, v *T) {
+			s := new(S)
+			*f(v), at(s).Self = s, d.pos(n)
+			section(d, n, table, s, at(s))
+		},
+		show: func(s shower, v *T) *yaml.Node {
+			if *f(v) == nil {
+				return nil
+			}
+			return mapping(s, table, *f(v), nil, *at(*f(v)))
+		},
+		explain: func(p *printer) { explain(p, table) },
+	}
+}

@@ -30,7 +30,8 @@ var top = []option[conf.Config]{
 		func(c *conf.Config) *time.Duration { return &c.Poll }),
 	sub("limits", "What may happen at once, and how large things may be.", limits,
 		func(c *conf.Config) *conf.Limits { return &c.Limits }, func(l *conf.Limits) *conf.Where { return &l.At }),
-	sub("line", "The line over which mail is collected.", line,
+	sub("line", "The line over which mail is collected, and what it may cost: the CAP. Octets are those of connections, "+
+		"both ways, TLS and commands included; a provider counts 3 to 5 % more for TCP and IP.", line,
 		func(c *conf.Config) *conf.Line { return &c.Line }, func(l *conf.Line) *conf.Where { return &l.At }),
 	sub("log", "What is logged (to standard error), and how.", logs,
 		func(c *conf.Config) *conf.Log { return &c.Log }, func(l *conf.Log) *conf.Where { return &l.At }),

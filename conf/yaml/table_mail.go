@@ -51,6 +51,12 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 			"such as \\Archive or \\Trash. What was collected under keep, seen or flag stays when this " +
 			"changes to delete or move, until you say: mailretr seen accept --kept NAME.",
 	},
+	optional("budget", "What this maildrop may cost, beside the line as a whole.", budget,
+		func(m *conf.Maildrop) **conf.Budget { return &m.Budget },
+		func(b *conf.Budget) *conf.Where { return &b.At }).rare(),
+	optional("oversize", "What happens to mail that is too large for this maildrop.", oversize,
+		func(m *conf.Maildrop) **conf.Oversize { return &m.Oversize },
+		func(o *conf.Oversize) *conf.Where { return &o.At }).rare(),
 	span("poll", "Time between two looks, if not that of the whole.", "15m",
 		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
 	truth("enabled", "false: known, but not collected.", "true",
