@@ -99,7 +99,11 @@ func (l *listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			yield(nil, err)
 			return
 		}
-		now := l.s.plan(all)
+		now, err := l.s.plan(ctx, all)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		l.s.asked = len(now)
 		for _, x := range now {
 			if !yield(x.m, x.err) {
@@ -187,7 +191,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 		s.wait(0, 0, "")
 		return mail.Choice{}, nil
 	}
-	l := Listing{UIDs: uids, Complete: complete}
+	l := Listing{UIDs: uids, Complete: complete, Over: s.over}
 	if c, ok := s.open.Maildrop.(mail.Coverer); ok {
 		l.Folders, l.Copies = c.Covers()
 	}
@@ -316,21 +320,23 @@ func count(n int) string {
 // plan says what it will cost, and returns what is fetched now. Large bodies wait for sessions of their
 // own, so that small mail is let go of before; the first one comes now where nothing small waits and a
 // slot is free.
-func (s *session) plan(all []found) []found {
-	if s.only != "" {
-		return all
+func (s *session) plan(ctx context.Context, all []found) (now []found, err error) {
+	if all, err = s.fit(ctx, all); err != nil {
+		return nil, err
 	}
-	s.cost(all)
-	if s.state.oneLogin() {
-		return all
+	if s.only == "" {
+		s.cost(all)
+	}
+	if s.only != "" || s.state.oneLogin() {
+		return s.pay(ctx, all)
 	}
 	doubted := make(map[mail.UID]bool, len(s.doubted))
 	for _, uid := range s.doubted {
 		doubted[uid] = true // its header comes with the others', and it is here already, most likely
 	}
-	var now, large []found
+	var large []found
 	for _, x := range all {
-		if x.err == nil && x.m.Content.Size() >= s.drop.largeFrom() && !doubted[x.m.Origin.UID] {
+		if x.err == nil && s.large(x.m) && !doubted[x.m.Origin.UID] {
 			large = append(large, x)
 		} else {
 			now = append(now, x)
@@ -339,7 +345,10 @@ func (s *session) plan(all []found) []found {
 	slices.SortStableFunc(large, func(a, b found) int {
 		return cmp.Compare(a.m.Content.Size(), b.m.Content.Size())
 	})
-	if len(now) == 0 && len(large) > 0 && s.p.lendLarge() {
+	if large, err = s.affordable(ctx, large); err != nil {
+		return nil, err
+	}
+	if len(now) == 0 && len(large) > 0 && s.p.lendLarge(s.drop.Server) {
 		s.largeSlot, s.alone = true, true
 		n := s.together(large)
 		now, large = large[:n], large[n:]
@@ -349,7 +358,7 @@ func (s *session) plan(all []found) []found {
 		s.left = append(s.left, part{uid: large[0].m.Origin.UID, large: true, with: uids(large[:n])})
 		large = large[n:]
 	}
-	return now
+	return s.pay(ctx, now)
 }
 
 // cost tells how much waits, before it costs it.
@@ -377,8 +386,8 @@ func (s *session) wait(n int, size int64, text string) {
 }
 
 // lendLarge takes a large slot for a session that runs.
-func (p *Poller) lendLarge() bool {
+func (p *Poller) lendLarge(server string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.takeLarge()
+	return p.takeLarge(server)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/fetch/budget"
 	"mailretr/relay"
 	"mailretr/store/mail"
 )
@@ -22,6 +23,7 @@ type session struct {
 	with   []mail.UID // beside it, what may be copies of it
 	polled bool       // somebody asked for the visit
 	named  bool       // and named the maildrop
+	over   bool       // and said that it may pass a budget
 
 	first     bool       // contact
 	largeSlot bool       // it has a large slot, given back at its end
@@ -41,6 +43,8 @@ type session struct {
 	reading   mail.UID   // the message whose body is under way, or broke
 	doubted   []mail.UID // their headers say whether they are new
 	left      []part     // for sessions of their own
+	held      int        // messages that were left for their size or cost
+	purse     *budget.Purse
 
 	alone    bool // one mail is fetched, with its copies
 	went     bool // and is found
@@ -111,9 +115,9 @@ func (s *session) run(ctx context.Context) {
 	if s.waits(ctx) {
 		return
 	}
-	var err error
-	if s.p.Room != nil {
-		err = local(s.p.Room(ctx))
+	err := s.enter(ctx)
+	if s.looked {
+		return
 	}
 	if err == nil {
 		up, down := s.drop.meter()
@@ -122,13 +126,14 @@ func (s *session) run(ctx context.Context) {
 		s.up, s.down = upNow-up, downNow-down
 	}
 	s.judge(ctx, err)
+	s.leaveBudget()
 }
 
 // waits says whether a breaker or a back-off still holds. A change of the settings ends it, and so does
 // somebody who asks; but a refused login is tried again only for somebody who names the maildrop: a
 // timer may ask for all of them.
 func (s *session) waits(ctx context.Context) bool {
-	if !s.state.open(s.p.now()) {
+	if !s.state.open(s.p.now()) || s.state.Kind == mail.Spent { // a budget says itself whether it is spent
 		return false
 	}
 	refused := s.state.Kind == mail.Auth
@@ -189,7 +194,7 @@ func (s *session) transfer(ctx context.Context) (err error) {
 	s.tally.Messages += s.spared.Messages
 	s.tally.Octets += s.spared.Octets
 	s.tally.Saved += s.spared.Saved
-	s.tally.Left -= s.withheld
+	s.tally.Left += s.held - s.withheld
 	return err
 }
 

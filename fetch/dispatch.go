@@ -32,6 +32,7 @@ type part struct {
 type request struct {
 	ctx     context.Context
 	named   bool // somebody means this maildrop: a breaker does not hold
+	over    bool // a budget does not hold either
 	answers chan Visit
 }
 
@@ -41,7 +42,16 @@ type request struct {
 // so another one follows it. When ctx ends, Poll returns ErrStopped for what is not done; without a
 // Run, the sessions end too.
 func (p *Poller) Poll(ctx context.Context, names ...string) []Visit {
-	r := &request{ctx: ctx, named: len(names) > 0}
+	return p.poll(&request{ctx: ctx, named: len(names) > 0}, names)
+}
+
+// PollOver is Poll although a budget is spent, or large mail has to wait for its hours. What it costs is
+// counted.
+func (p *Poller) PollOver(ctx context.Context, names ...string) []Visit {
+	return p.poll(&request{ctx: ctx, named: len(names) > 0, over: true}, names)
+}
+
+func (p *Poller) poll(r *request, names []string) []Visit {
 	p.mu.Lock()
 	p.init()
 	if !r.named {
@@ -56,7 +66,7 @@ func (p *Poller) Poll(ctx context.Context, names ...string) []Visit {
 	p.mu.Unlock()
 
 	got := make(map[string]Visit, len(names))
-	done := ctx.Done()
+	done := r.ctx.Done()
 	for n := 0; n < len(names); n++ {
 		select {
 		case v := <-r.answers:
@@ -178,7 +188,7 @@ func (p *Poller) dispatch() (next time.Time) {
 		case e.gone || len(e.later) == 0:
 			e.more = false
 			return true
-		case !live && len(e.served) == 0, e.ready, !p.fits(e), e.later[0].large && !p.takeLarge():
+		case !live && len(e.served) == 0, e.ready, !p.fits(e), e.later[0].large && !p.takeLarge(e.drop.Server):
 			return false
 		}
 		e.more = false
@@ -198,13 +208,24 @@ func (p *Poller) fits(e *entry) bool {
 	return p.running < orDefault(p.Overall, 20) && p.server[e.drop.Server] < orDefault(p.PerServer, 3)
 }
 
-// takeLarge takes a large slot if there is one.
-func (p *Poller) takeLarge() bool {
-	if p.large >= orDefault(p.Large, 2) {
+// takeLarge takes a large slot if there is one. Large bodies never have all sessions, of a server or
+// overall: one is left for small mail, where there is more than one.
+func (p *Poller) takeLarge(server string) bool {
+	most := min(orDefault(p.Large, 2), max(orDefault(p.Overall, 20)-1, 1))
+	if p.large >= most || p.larges[server] >= max(orDefault(p.PerServer, 3)-1, 1) {
 		return false
 	}
 	p.large++
+	p.larges[server]++
 	return true
+}
+
+// giveLarge gives one back.
+func (p *Poller) giveLarge(server string) {
+	p.large--
+	if p.larges[server]--; p.larges[server] == 0 {
+		delete(p.larges, server)
+	}
 }
 
 // begin starts a visit. Where the server minds a second login, what the last one has left for a session
@@ -234,6 +255,7 @@ func (p *Poller) start(e *entry, one part) {
 		largeSlot: one.large, alone: one.large,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
+		over:  slices.ContainsFunc(e.served, func(r *request) bool { return r.over }),
 	}
 	unhook := context.AfterFunc(parent, s.stop)
 	e.session = s
@@ -268,7 +290,7 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 		delete(p.server, s.drop.Server)
 	}
 	if s.largeSlot {
-		p.large--
+		p.giveLarge(s.drop.Server)
 	}
 	p.account(e, s)
 	p.requeue(e, s)

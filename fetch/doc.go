@@ -6,7 +6,8 @@
 // is not forgotten by a restart, that a message which breaks each session in which it is asked for does
 // not stop the others, and that idle maildrops cost a few hundred octets each and no goroutine. A visit
 // is one session, or several where large bodies or suspects wait: the small mail is let go of before a
-// large body is asked for.
+// large body is asked for. What a visit may cost is said by a budget (fetch/budget); what has no room in it,
+// or is too large for its owner, is left upstream with a note.
 //
 // It leaves the octets to the kinds (fetch/pop3, fetch/imap), the moving to relay.Transfer, and the
 // marks, which say what is ours already, to the [Ledger]: the queue. Who a message is for is said by

@@ -41,7 +41,10 @@ type Drop struct {
 
 	Watch     bool          // From is a mail.Watcher, and is to be one: the server says when mail has come
 	Every     time.Duration // between two visits; 0: 5 minutes
-	LargeFrom int64         // octets; such bodies need a large slot. 0: 1 MiB
+	LargeFrom int64         // octets; such bodies need a large slot, and leave the reserve alone. 0: 1 MiB
+	Waits     int64         // octets; such messages wait for the off-peak hours of the budget. 0: none does
+	Most      int64         // octets; larger messages stay where they are. 0: no limit
+	Oversize  Oversize      // what is too large for its owner
 	First     First         // what to do with mail that is there at first contact
 
 	// Lists is a hash of the settings that decide which mail is listed, and what is done with it. Where it is
@@ -58,6 +61,11 @@ type Drop struct {
 	// Policy is what the Ledger wants to know of the maildrop (what happens to mail after it was
 	// collected). It is not looked at here.
 	Policy any
+}
+
+// Oversize says which messages are too large for the owner of a maildrop. The zero value: none is.
+type Oversize struct {
+	Above int64 // octets
 }
 
 // First says what happens to mail that is there at first contact. The zero value collects it.
@@ -133,6 +141,8 @@ type Listing struct {
 	Size func(mail.UID) int64
 	// Old says what is left alone at first contact. nil: nothing.
 	Old func(mail.UID) bool
+	// Over says that what waits for a budget (AsideBudget) is wanted now.
+	Over bool
 }
 
 // An Aside is a message that is left upstream, and why.
@@ -154,6 +164,7 @@ const (
 	AsideEnvelope = "envelope" // multi-drop: nobody knows who it is for
 	AsideBroken   = "broken"   // it cannot be fetched
 	AsideRefused  = "refused"  // it is not wanted here: too big
+	AsideBudget   = "budget"   // it waits for its hours, or for room in a budget
 )
 
 // Notes keep what the poller must not forget when the program ends, by name of the maildrop. Safe for

@@ -26,6 +26,9 @@ type queue struct {
 	commit  error
 	spurns  mail.UID // is not taken, though others are
 	refused []mail.UID
+
+	now  func() time.Duration // nil: when nobody wants to know
+	when map[mail.UID]time.Duration
 }
 
 func (q *queue) Batch() mail.Batch { return &pending{q: q} }
@@ -122,6 +125,9 @@ func (b *pending) Commit(context.Context) (all []mail.Report) {
 			b.q.twice = append(b.q.twice, m.Origin.UID)
 		}
 		b.q.got[m.Origin.UID] = b.data[i]
+		if b.q.now != nil {
+			b.q.when[m.Origin.UID] = b.q.now()
+		}
 		all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: mail.Delivered}))
 	}
 	b.in, b.data, b.own = nil, nil, nil
@@ -160,7 +166,7 @@ func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, e
 		case l.known[key(d, uid)]:
 		case size >= 0 && (x.Size == nil || x.Size(uid) < 0 || x.Size(uid) == size):
 			c.Release = append(c.Release, uid)
-		case a != nil && time.Now().Before(a.Next):
+		case a != nil && time.Now().Before(a.Next) && !(x.Over && a.Kind == AsideBudget):
 		default:
 			c.Fetch = append(c.Fetch, uid)
 		}

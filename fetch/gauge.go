@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"mailretr/fetch/budget"
 	"mailretr/relay"
 	"mailretr/store/mail"
 )
@@ -52,7 +53,7 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 	if err := s.refusing(); err != nil {
 		return err
 	}
-	c := &counted{Content: m.Content}
+	c := &counted{Content: m.Content, s: s, paid: budget.Cost(m.Content.Size())}
 	m.Content = c
 	s.reading, s.octets = m.Origin.UID, 0
 	k, _ := s.kinOf(ctx, m)
@@ -188,6 +189,9 @@ type counted struct {
 	at  int64 // where the transfer began
 	n   int64
 	err error
+
+	s    *session
+	paid int64 // octets that were taken from the budgets for it
 }
 
 // Header passes the header on.
@@ -224,6 +228,9 @@ func (c *counted) OpenAt(ctx context.Context, n int64) (io.ReadCloser, error) {
 	return &countedReader{r, c}, nil
 }
 
+// unannounced is how many octets beyond those that were announced are paid for at once.
+const unannounced = 64 << 10
+
 type countedReader struct {
 	io.ReadCloser
 	c *counted
@@ -231,7 +238,10 @@ type countedReader struct {
 
 func (r *countedReader) Read(b []byte) (int, error) {
 	n, err := r.ReadCloser.Read(b)
-	r.c.n += int64(n)
+	if r.c.n += int64(n); err == nil && r.c.n > r.c.paid {
+		err = r.c.s.more(unannounced)
+		r.c.paid += unannounced
+	}
 	if err != nil && err != io.EOF {
 		r.c.err = cmpOr(r.c.err, err)
 	}

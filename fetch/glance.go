@@ -61,7 +61,7 @@ func (s *session) brief() bool {
 		x.Lists != s.drop.Lists, // what is done with mail is another thing now
 		len(x.Suspects) > 0 && s.only == "",
 		!x.Look.IsZero() && !now.Before(x.Look), // what was left aside is due
-		s.named && s.only == "":                 // somebody wants to know
+		s.over, s.named && s.only == "":         // somebody wants to know
 		return false
 	}
 	age := now.Sub(x.Listed)

@@ -71,7 +71,7 @@ func (s *session) judge(ctx context.Context, err error) {
 
 func (s *session) next(ctx context.Context, t *mail.Trouble, now time.Time) {
 	e := Ending{At: now, Trouble: t, Progress: s.tally.Progress || s.kept, Every: s.every()}
-	if t != nil {
+	if t != nil && t.Kind != mail.Spent { // reading a password may be work
 		e.Settings = s.drop.settings(ctx)
 		if t.Kind == mail.Busy && s.only != "" {
 			s.state.OneLogin = true
@@ -211,7 +211,7 @@ func (s *session) tell(t *mail.Trouble, text string) {
 	e := mail.Event{
 		Op: mail.OpPoll, Origin: s.origin(), Attempt: s.state.Failures,
 		Messages: s.tally.Messages, Octets: s.tally.Octets,
-		Up: s.up, Down: s.down, Saved: s.tally.Saved, Wasted: wasted,
+		Up: s.up, Down: s.down, Saved: s.tally.Saved + s.squeezed(), Wasted: wasted,
 		Next: s.state.Next, Text: text,
 	}
 	if t != nil {
@@ -224,6 +224,15 @@ func (s *session) tell(t *mail.Trouble, text string) {
 // every is the interval between two visits: the configured one, or longer where the server wants that.
 func (s *session) every() time.Duration { return max(s.drop.every(), s.state.Apart) }
 
+// squeezed is what compression has saved, or an earlier session that had begun with a body: octets of
+// messages that came in fewer octets of the line.
+func (s *session) squeezed() int64 {
+	if s.down == 0 {
+		return 0 // nobody has counted
+	}
+	return max(s.tally.Octets-s.spared.Octets-s.down, 0)
+}
+
 // due says when the maildrop is visited, or looked at, next; not ok: as it was planned before.
 func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	if s.only != "" && s.err == nil {
@@ -232,7 +241,8 @@ func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	if at = s.state.Next; s.again {
 		return now, true
 	}
-	looks := s.looked || s.state.Kind == mail.Auth // whether the settings have changed, at each interval
+	// Whether the settings or a budget have changed is looked at each interval.
+	looks := s.looked || s.state.Kind == mail.Auth || s.state.Kind == mail.Spent
 	if soon := now.Add(s.every()); at.Before(now) || at.After(soon) && looks {
 		at = soon
 	}

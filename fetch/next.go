@@ -72,6 +72,7 @@ var breaker = [...]time.Duration{time.Hour, 6 * time.Hour, 12 * time.Hour}
 //	protocol             the same: nonsense costs the line too
 //	auth                 1 h, 6 h, then every 12 h
 //	busy                 as the server asks, or the interval
+//	budget               when there is room again; it is asked itself before, at each interval
 //	anything else        the interval: it is mended here, and the cheap part of a visit finds out
 func Next(s State, e Ending) State {
 	t := e.Trouble
@@ -105,6 +106,8 @@ func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
 		return max(min(d, mostWait), every)
 	case mail.Auth:
 		return max(breaker[min(failures, len(breaker))-1], every)
+	case mail.Spent:
+		return max(t.After, briefest)
 	case mail.Busy:
 		if t.After > 0 {
 			return min(max(t.After, min(briefest, every)), longest)

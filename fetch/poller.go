@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/fetch/budget"
 	"mailretr/store/mail"
 )
 
@@ -28,8 +29,10 @@ type Poller struct {
 	// before it is refused with a DSN. 0: 5 days.
 	Expire time.Duration
 	// Room is asked before a session begins; an error means that nothing can be taken in (disk, queue
-	// limit, budget), and nobody is dialled. nil: there is room.
+	// limit), and nobody is dialled. nil: there is room.
 	Room func(context.Context) error
+	// Budget says what may be asked for on the line, and counts it. nil: everything may.
+	Budget *budget.Book
 
 	Observe mail.Observer
 	Now     func() time.Time // nil: time.Now
@@ -46,6 +49,7 @@ type Poller struct {
 	running int            // sessions
 	server  map[string]int // sessions by server
 	large   int            // large slots taken
+	larges  map[string]int // by server
 	run     context.Context
 	watches sync.WaitGroup
 	poke    chan struct{} // something ended, or changed
@@ -146,6 +150,9 @@ func (p *Poller) recall(ctx context.Context, name string) State {
 
 // set adds or replaces one maildrop.
 func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
+	if p.Budget != nil {
+		p.Budget.Meter(d.Name, d.Meter)
+	}
 	e := p.drops[d.Name]
 	if e == nil {
 		e = &entry{drop: d, state: states[d.Name].plausible(now, d.every()), index: -1, told: -1, due: now}
@@ -310,7 +317,7 @@ func (p *Poller) stopped() {
 func (p *Poller) init() {
 	if p.drops == nil {
 		p.drops = map[string]*entry{}
-		p.server = map[string]int{}
+		p.server, p.larges = map[string]int{}, map[string]int{}
 		p.poke = make(chan struct{}, 1)
 	}
 }

@@ -45,10 +45,13 @@ func (w *watching) end() {
 // visited next.
 func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	w, now := &e.watch, p.now()
+	if s.err != nil && mail.TroubleOf(mail.OpPoll, "", s.err).Kind == mail.Spent {
+		w.end() // waiting costs too
+	}
 	if s.err != nil || s.only != "" || !e.drop.Watch {
 		return due
 	}
-	if w.cancel == nil && p.live() && !now.Before(w.next) {
+	if w.cancel == nil && p.live() && !now.Before(w.next) && (p.Budget == nil || p.Budget.Spent(e.drop.Name) == nil) {
 		if to, ok := e.drop.From.(mail.Watcher); ok {
 			p.begins(e, to)
 		}

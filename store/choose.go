@@ -36,6 +36,7 @@ type Listing struct {
 	Above    int64                // octets; smaller ones are kept; 0: none is
 	Size     func(mail.UID) int64 // as announced now; negative: not known. nil: never known
 	Settings string               // hash of what aside notes depend on
+	Hasten   string               // aside notes of this kind do not hold
 }
 
 // Chosen says what a session shall do and why the rest is left.
@@ -242,7 +243,8 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 		have[u] = true
 		if a, ok := asides[u]; ok {
 			q.memory.aside(l.Account, u)
-			if a.Settings == l.Settings && a.Next.After(now) && marks[i].Mark == Unseen {
+			hastened := l.Hasten != "" && a.Kind == l.Hasten
+			if a.Settings == l.Settings && a.Next.After(now) && marks[i].Mark == Unseen && !hastened {
 				all.Aside = append(all.Aside, a)
 				if all.Next.IsZero() || a.Next.Before(all.Next) {
 					all.Next = a.Next

@@ -20,6 +20,7 @@ import (
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
 	"mailretr/fetch"
+	"mailretr/fetch/budget"
 	"mailretr/fetch/oauth"
 	"mailretr/relay"
 	"mailretr/relay/wire"
@@ -40,11 +41,13 @@ type house struct {
 	ask    *relay.Ask
 	hub    *control.Hub
 	status *status.Folder
+	book   *budget.Book
 
 	consents *oauth.Keeper
 
 	config  atomic.Pointer[conf.Config]
 	kept    sync.Map // by name of a maildrop: what happened to its mail when the configuration named it last
+	meters  sync.Map // by name of a maildrop: *wire.Meter
 	around  surroundings
 	now     func() time.Time
 	started time.Time
@@ -57,6 +60,7 @@ type needs struct {
 	fatal   func(error)    // the store has failed: the process has to end
 	free    func() (int64, error)
 	engine  func(store.Engine) store.Engine // wraps what queue and notes use; nil: as it is
+	now     func() time.Time                // when maildrops are visited, and what day it is for a cap; nil: time.Now
 }
 
 // assemble opens the state and wires the house. Nothing runs yet. The caller closes it.
@@ -65,9 +69,13 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, &control.Error{Code: control.Config, Text: list[0]}
 	}
 	h := &house{hub: &control.Hub{}, now: time.Now, started: time.Now()}
+	if n.now != nil {
+		h.now = n.now
+	}
 	h.config.Store(c)
-	h.status = &status.Folder{}
-	h.around = surroundings{observe: append(n.observe, h.hub, h.status), log: n.log, line: lineOf(c)}
+	h.status = &status.Folder{Now: h.now}
+	h.book = &budget.Book{Now: h.now}
+	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c)}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -138,6 +146,7 @@ func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
 		Engine: h.store, Seals: 64, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
+		Now:   h.now,
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
 	h.ask = &relay.Ask{Route: h.route, Dial: h.connect}
@@ -150,7 +159,7 @@ func (h *house) wire(key [32]byte) {
 	h.poller = &fetch.Poller{
 		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
 		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
-		Room: h.room,
+		Room: h.room, Budget: h.book, Now: h.now,
 	}
 }
 
@@ -161,6 +170,14 @@ func (h *house) remember(ctx context.Context) error {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Text: "some of the status is forgotten"})
 	}
 	h.configured()
+	h.book.Store = traffic{h.store}
+	if err := h.budgets(ctx, h.config.Load()); err != nil {
+		return err
+	}
+	if err := h.book.Load(ctx); err != nil {
+		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Alarm: true,
+			Text: "some of what was counted on the line is forgotten"})
+	}
 	return ctx.Err()
 }
 
@@ -186,7 +203,7 @@ func (h *house) configured() {
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
 	h.around.tickets.flush()
-	return errors.Join(err, h.ask.Close(), h.store.Close())
+	return errors.Join(err, h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
 }
 
 // room says whether the disk may take more.
@@ -371,21 +388,23 @@ func (h *house) drops() (all []fetch.Drop) {
 }
 
 func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
-	meter := &wire.Meter{}
+	meter := h.meter(m.Name)
 	dial := h.around.dial(m, meter)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
-	p := policy{after: m.After, settings: fingerprint(m)}
+	login := fingerprint(m)
+	p := policy{after: m.After, settings: login + limits(c)}
 	d := fetch.Drop{
 		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
 		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
-		Settings: func(ctx context.Context) string { return p.settings + secretOf(ctx, m) + h.mark(ctx, m) },
+		Settings: func(ctx context.Context) string { return login + secretOf(ctx, m) + h.mark(ctx, m) },
 	}
 	if m.First.Mode == conf.FirstSince {
 		d.First.Within = m.First.Within
 	}
+	limited(&d, c, m)
 	if resolve(&d, m); !m.Check {
 		d.Check = nil
 	}
@@ -452,7 +471,7 @@ func writeNew(path string, octets []byte) error {
 // controlled is what the control API answers for when no daemon runs.
 func (h *house) controlled() control.House {
 	return control.House{
-		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub,
+		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub, Budget: h.book,
 		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

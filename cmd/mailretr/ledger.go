@@ -54,6 +54,9 @@ func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mai
 		Lets: p.after.Act != conf.Keep, Stays: p.after.Act == conf.Mark, Days: p.after.Days(), Above: p.after.Above,
 		Settings: p.settings, Size: x.Size,
 	}
+	if x.Over {
+		ask.Hasten = fetch.AsideBudget
+	}
 	if x.Old != nil {
 		ask.First, ask.Old = store.FirstSome, x.Old
 	}

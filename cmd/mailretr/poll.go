@@ -14,19 +14,26 @@ import (
 )
 
 func newPoll(a *app) *cobra.Command {
-	return &cobra.Command{
+	var over bool
+	c := &cobra.Command{
 		Use:   "poll [MAILDROP…]",
 		Short: "Collect now; without a daemon, also deliver what is due",
 		Long: "Collects now from the maildrops that are named, or from all that are not paused. One that is named is tried\n" +
 			"although its login was refused before. Without a daemon it then makes one delivery pass over the queue.\n" +
+			"With --over-budget it also collects although a budget of the line is spent, and large mail outside of the\n" +
+			"off-peak hours; what it costs is counted.\n" +
 			"The exit code is 0, also when there was no mail; 75 when something failed for now; 77 when every login was refused;\n" +
 			"65 when there is no such maildrop.",
 		ValidArgsFunction: a.completeMaildrops,
-		RunE:              func(c *cobra.Command, args []string) error { return a.poll(c.Context(), args) },
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.poll(c.Context(), control.PollRequest{Maildrops: args, OverBudget: over})
+		},
 	}
+	c.Flags().BoolVar(&over, "over-budget", false, "although a budget is spent")
+	return c
 }
 
-func (a *app) poll(ctx context.Context, names []string) error {
+func (a *app) poll(ctx context.Context, q control.PollRequest) error {
 	var own *house
 	b := *a
 	b.open = func(ctx context.Context, c *conf.Config) (control.House, func() error, error) {
@@ -39,7 +46,7 @@ func (a *app) poll(ctx context.Context, names []string) error {
 	}
 	return b.house(ctx, func(d *control.Client) error {
 		v := &pollView{app: a, began: a.now(), progress: a.talk.Progress(a.json)}
-		err := v.collect(ctx, d, names)
+		err := v.collect(ctx, d, q)
 		if err == nil && own != nil {
 			err = v.deliver(ctx, own)
 		}
@@ -61,8 +68,8 @@ type pollView struct {
 	waits                          int // messages that stay in the queue for now
 }
 
-func (v *pollView) collect(ctx context.Context, d *control.Client, names []string) error {
-	for p, err := range d.Poll(ctx, names...) {
+func (v *pollView) collect(ctx context.Context, d *control.Client, q control.PollRequest) error {
+	for p, err := range d.Poll(ctx, q) {
 		switch {
 		case err != nil:
 			return err

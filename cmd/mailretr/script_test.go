@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"put": putMessage, "await": await, "code": exitCode, "mode": mode,
+			"put": putMessage, "await": await, "code": exitCode, "mode": mode, "cost": cost,
 		},
 	})
 }
@@ -90,6 +91,34 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprintf("%o", fi.Mode().Perm()); (got == args[0]) == neg {
 		ts.Fatalf("%s has mode %s", args[1], got)
 	}
+}
+
+// cost MAILDROP UP DOWN [DAYS]: a session of so many octets on the line, in which two messages of 3,000 octets came; so
+// many days ago.
+func cost(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: cost MAILDROP UP DOWN [DAYS]")
+	}
+	var n [3]int64
+	for i, s := range args[1:] {
+		x, err := strconv.ParseInt(s, 10, 64)
+		ts.Check(err)
+		n[i] = x
+	}
+	ctx := context.Background()
+	c := configOf(ts, ctx)
+	now := time.Now().AddDate(0, 0, -int(n[2]))
+	h, err := assemble(ctx, &c, needs{
+		log: slog.New(slog.DiscardHandler), fatal: func(err error) { panic(err) }, now: func() time.Time { return now },
+	})
+	ts.Check(err)
+	h.poller.Set(ctx, h.drops())
+	m := h.meter(args[0])
+	m.Up.Add(n[0])
+	m.Down.Add(n[1])
+	h.around.observe.Observe(mail.Event{Op: mail.OpPoll, At: now, Origin: mail.Origin{Maildrop: args[0]}, Messages: 2,
+		Octets: 6000, Saved: 700, Wasted: 80})
+	ts.Check(h.close())
 }
 
 // ids is a source of randomness by which the n-th message always has the same ending.

@@ -128,6 +128,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
+	work.Go(func() { d.book.Run(ctx, d.uncounted) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
 		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})
 	tell(daemon.SdNotifyReady)
@@ -271,6 +272,9 @@ func (d *serving) reload(ctx context.Context) error {
 	d.runner.Renew()
 	d.configured()
 	d.left(ctx, &c)
+	if err := d.budgets(ctx, &c); err != nil {
+		d.uncounted(err)
+	}
 	d.poller.Set(ctx, d.drops())
 	if _, err := d.reroute(ctx); err != nil {
 		return fmt.Errorf("routing what is queued anew: %w", err)

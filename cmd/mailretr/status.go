@@ -17,13 +17,16 @@ import (
 const fewWell = 10
 
 func newStatus(a *app) *cobra.Command {
-	var verbose, all bool
+	var verbose, all, traffic, days bool
 	c := &cobra.Command{
 		Use:               "status [MAILDROP…]",
 		Short:             "Say how each maildrop and destination is, worst first",
 		ValidArgsFunction: a.completeMaildrops,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error {
+				if traffic || days {
+					return (&trafficView{app: a, only: args, days: days}).show(c.Context(), d)
+				}
 				v := &statusView{app: a, only: args, verbose: verbose, all: all || len(args) > 0 || !a.out.TTY}
 				return v.show(c.Context(), d)
 			})
@@ -31,6 +34,8 @@ func newStatus(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with what is wrong, what to do, and what is left in the maildrop")
 	c.Flags().BoolVar(&all, "all", false, "all that are well, too")
+	c.Flags().BoolVar(&traffic, "traffic", false, "what the line has cost, what was saved, and what is left of the cap")
+	c.Flags().BoolVar(&days, "days", false, "the same with each day of the last 13 months, of the line or of MAILDROP")
 	return c
 }
 
@@ -129,6 +134,9 @@ func (v *statusView) head() {
 		v.out.Printf("%s %s; see: mailretr check\n", v.out.Paint(term.Red, "✗ left out for mistakes:"),
 			mail.Printable(strings.Join(o.LeftOut, ", "), 500))
 	}
+	if o.Line != nil {
+		v.out.Printf("%s\n", capOf(v.out, o.Line))
+	}
 	v.out.Printf("\n")
 }
 
@@ -139,7 +147,7 @@ func sign(s status.State) (string, term.Colour) {
 		return "✓", term.Green
 	case status.Pause, status.Never:
 		return "-", ""
-	case status.Late, status.Busy, status.Connect:
+	case status.Late, status.Busy, status.Connect, status.Budget:
 		return "!", term.Yellow
 	}
 	return "✗", term.Red
@@ -199,14 +207,16 @@ func (v *statusView) note(s *status.Status) string {
 	switch {
 	case s.Said != "":
 		note = s.Said
-	case s.State == status.Local && s.Cause != "": // of all that can be wrong here, this is it
-		note = s.Cause
+	case (s.State == status.Local || s.State == status.Budget) && s.Cause != "":
+		note = s.Cause // of all that can be wrong here, this is it
 	}
 	switch {
 	case note == "" && len(s.Remarks) > 0:
 		return s.Remarks[0].Text
 	case note == "" && s.Waiting > 0:
 		return fmt.Sprintf("%s to be collected, %s", term.Count(s.Waiting, "message"), term.Size(s.WaitingOctets))
+	case note == "" && len(s.Asides) > 0:
+		return term.Count(len(s.Asides), "message") + " left in the maildrop; why: -v"
 	case note == "":
 		return ""
 	case s.Failures > 1:

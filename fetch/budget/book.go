@@ -24,7 +24,8 @@ type Share struct {
 
 func (s Share) of(limit int64) int64 {
 	if s.Percent > 0 {
-		return limit / 100 * int64(min(s.Percent, 100))
+		p := int64(min(s.Percent, 100))
+		return limit/100*p + limit%100*p/100
 	}
 	return min(s.Octets, limit)
 }

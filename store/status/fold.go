@@ -111,6 +111,8 @@ func (s Status) aside(e mail.Event) Status {
 			a.State = Envelope
 		case mail.Protocol, mail.Unreachable:
 			a.State = Protocol
+		case mail.Spent:
+			a.State = Budget
 		}
 	}
 	i := slices.IndexFunc(s.Asides, func(x Aside) bool { return x.UID == a.UID })
@@ -220,15 +222,21 @@ func (s Status) judged(now time.Time) Status {
 }
 
 func leftWrong(a Aside) string {
-	if a.State == Envelope {
+	switch a.State {
+	case Envelope:
 		return meanings[mail.NoEnvelope].wrong
+	case Budget:
+		return wrongWaits
 	}
 	return "A message cannot be fetched; the others are."
 }
 
 func leftAdvice(a Aside) string {
-	if a.State == Envelope {
+	switch a.State {
+	case Envelope:
 		return meanings[mail.NoEnvelope].advice
+	case Budget:
+		return meanings[mail.Spent].advice
 	}
 	return "It is tried once a day. Look at it with the provider's webmail, or delete it there."
 }

@@ -73,6 +73,8 @@ func TestFold(t *testing.T) {
 		{"protocol", []mail.Event{poll(mail.Protocol, 1)}, Protocol, 0, 1},
 		{"a kind of tomorrow", []mail.Event{poll(99, 1)}, Protocol, 0, 1},
 		{"recipient", []mail.Event{poll(mail.NoRecipient, 1)}, Recipient, 0, 1},
+		{"budget", []mail.Event{well, poll(mail.Spent, 1)}, Budget, 1, 1},
+		{"some waits for a budget", []mail.Event{well, aside("7", mail.Spent), well}, Budget, 1, 0},
 		{"local", []mail.Event{poll(mail.Local, 1)}, Local, 0, 1},
 		{"no trouble of ours", []mail.Event{{Op: mail.OpPoll, Attempt: 1, Err: errors.New("x")}}, Late, 0, 1},
 		{"envelope", []mail.Event{well, aside("7", mail.NoEnvelope), well}, Envelope, 1, 0},
@@ -106,7 +108,7 @@ func TestFold(t *testing.T) {
 
 // Every kind has a sentence and says what to do; a hint that knows better comes first.
 func TestMeanings(t *testing.T) {
-	for k := mail.Unreachable; k <= mail.Local; k++ {
+	for k := mail.Unreachable; k <= mail.Spent; k++ {
 		m, ok := meanings[k]
 		if !ok || !strings.HasSuffix(m.wrong, ".") || !strings.HasSuffix(m.advice, ".") || m.state == "" {
 			t.Errorf("%s: %+v", k, m)

@@ -22,6 +22,7 @@ const (
 	Envelope  State = "envelope"  // there is mail of which nobody knows who it is for
 	Recipient State = "recipient" // the MTA refuses the configured recipient
 	Local     State = "local"     // something is wrong here
+	Budget    State = "budget"    // a budget of the line is spent
 	Pause     State = "paused"    // somebody said so
 	Never     State = "never"     // it was not visited yet
 	Sick      State = "sick"      // of a lane: the next hop takes nothing
@@ -29,7 +30,7 @@ const (
 
 // worst is the order in which people want to see them.
 var worst = []State{
-	Recipient, Login, TLS, Local, Sick, Envelope, Protocol, Connect, Busy, Late, Pause, Never, OK,
+	Recipient, Login, TLS, Local, Sick, Envelope, Protocol, Connect, Busy, Budget, Late, Pause, Never, OK,
 }
 
 // Compare orders states, those that somebody has to look at first.

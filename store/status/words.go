@@ -39,6 +39,9 @@ var meanings = map[mail.Kind]meaning{
 			"Nothing was fetched, bounced or deleted."},
 	mail.Local: {Local, "Something is wrong on this machine, so nothing is collected.",
 		"The mail stays in the maildrop until it is mended. The cause says what to look at."},
+	mail.Spent: {Budget, "A budget of the line is spent, so nothing is collected for now.",
+		"It goes on by itself when the next day, or month, of the budget begins: mailretr status --traffic. " +
+			"To collect in spite of it: mailretr poll --over-budget."},
 }
 
 // What is said where no single Trouble is behind it.
@@ -54,6 +57,7 @@ const (
 	// That it is seldom tried has to be known in any case.
 	adviseSeldom = "A change is noticed by itself. " +
 		"Until then it is seldom tried, so that the provider does not lock the account."
+	wrongWaits = "Mail waits in the maildrop because a budget of the line has no room for it."
 
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )

@@ -171,8 +171,8 @@ func (c *Client) Reload(ctx context.Context) error {
 
 // Poll collects now, and yields how far it is and how it ended for each maildrop. Ending the loop, or ctx,
 // stops what was begun for it alone.
-func (c *Client) Poll(ctx context.Context, maildrops ...string) iter.Seq2[Polled, error] {
-	return many[Polled](ctx, c, "/v1/poll", PollRequest{maildrops})
+func (c *Client) Poll(ctx context.Context, q PollRequest) iter.Seq2[Polled, error] {
+	return many[Polled](ctx, c, "/v1/poll", q)
 }
 
 // Pause stops collecting from a maildrop, restarts included.

@@ -16,6 +16,8 @@ import (
 // A PollRequest asks to collect now: from the maildrops that are named, or from all that are not paused.
 type PollRequest struct {
 	Maildrops []string `json:"maildrops,omitempty"`
+	// OverBudget: although a budget is spent, or large mail has to wait for its hours.
+	OverBudget bool `json:"over_budget,omitempty"`
 }
 
 // A Polled tells how far a maildrop has come, or how its visit ended.
@@ -61,7 +63,11 @@ func poll(h *House, out *stream, r *http.Request) error {
 		defer stop()
 	}
 	ended := make(chan []fetch.Visit, 1)
-	go func() { ended <- h.Poller.Poll(ctx, q.Maildrops...) }()
+	collect := h.Poller.Poll
+	if q.OverBudget {
+		collect = h.Poller.PollOver
+	}
+	go func() { ended <- collect(ctx, q.Maildrops...) }()
 	steps := &polling{only: q.Maildrops, steps: map[string]*Polled{}, dirty: map[string]bool{}}
 	t := time.NewTicker(tick)
 	defer t.Stop()

@@ -66,7 +66,7 @@ func markLeft(t *testing.T, c *Client, maildrop string) string {
 
 func TestPauseAndPoll(t *testing.T) {
 	both(t, func(t *testing.T, h House, c *Client) {
-		list := all(t, c.Poll(t.Context(), "jaco", "odd"))
+		list := all(t, c.Poll(t.Context(), PollRequest{Maildrops: []string{"jaco", "odd"}}))
 		end := list[len(list)-2:]
 		if !end[0].Done || end[0].Kind != "unreachable" || end[0].Hint != "wait" || !strings.Contains(end[0].Error, "refused") ||
 			end[1].Kind != "unknown" {
@@ -75,7 +75,7 @@ func TestPauseAndPoll(t *testing.T) {
 		if err := c.Pause(t.Context(), "jaco"); err != nil {
 			t.Fatal(err)
 		}
-		if list = all(t, c.Poll(t.Context(), "jaco")); list[0].Kind != "paused" || list[0].Hint != "mailretr maildrop resume jaco" {
+		if list = all(t, c.Poll(t.Context(), PollRequest{Maildrops: []string{"jaco"}})); list[0].Kind != "paused" || list[0].Hint != "mailretr maildrop resume jaco" {
 			t.Errorf("%+v", list)
 		}
 		if err := c.Resume(t.Context(), "jaco"); err != nil {

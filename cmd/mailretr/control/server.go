@@ -13,6 +13,7 @@ import (
 
 	"mailretr/conf"
 	"mailretr/fetch"
+	"mailretr/fetch/budget"
 	"mailretr/fetch/oauth"
 	"mailretr/relay"
 	"mailretr/store"
@@ -28,6 +29,7 @@ type House struct {
 	Runner *relay.Runner  // nil: nobody delivers, which is so where no daemon runs
 	Status *status.Folder // nil: only an overview is given
 	Events *Hub           // for the progress of a poll; nil: only its end is told
+	Budget *budget.Book   // nil: nothing is counted
 
 	Config  func() *conf.Config                  // the one in use
 	Reload  func(context.Context) error          // reads it again; nil: there is no daemon that would need it
@@ -127,6 +129,7 @@ func (s *Server) Handler() http.Handler {
 	for pattern, f := range map[string]func(*House, *stream, *http.Request) error{
 		"GET /v1/version":       version,
 		"GET /v1/status":        statusOf,
+		"GET /v1/traffic":       traffic,
 		"POST /v1/reload":       reload,
 		"POST /v1/queue/list":   list,
 		"GET /v1/queue/{id}":    show,

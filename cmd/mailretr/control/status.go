@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"mailretr/fetch/budget"
 	"mailretr/store/status"
 )
 
@@ -36,6 +37,8 @@ type Overview struct {
 	Maildrops int      `json:"maildrops"`
 	Unwell    int      `json:"unwell"`             // maildrops that need somebody
 	LeftOut   []string `json:"left_out,omitempty"` // maildrops left out for mistakes in their entries
+
+	Line *budget.Sheet `json:"line,omitempty"` // how the budget of the line stands, where there is one
 }
 
 // The values of message_type, the key by which lines are told apart.
@@ -129,7 +132,7 @@ func (h *House) overview(ctx context.Context, drops []status.Status) (*Overview,
 	o := &Overview{
 		Version: h.Version, PID: os.Getpid(), Started: h.Started, Config: c.At.Self.File,
 		Messages: t.Messages, Held: t.Held, Octets: t.Octets, Oldest: t.Oldest, Free: t.Free, Reserve: t.Reserve,
-		Maildrops: len(drops),
+		Maildrops: len(drops), Line: h.spent(),
 	}
 	for i := range drops {
 		if !drops[i].State.Well() {

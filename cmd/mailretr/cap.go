@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"iter"
+
+	"mailretr/conf"
+	"mailretr/fetch"
+	"mailretr/fetch/budget"
+	"mailretr/relay/wire"
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// What the line costs and may cost: the book of package budget, wired to the configuration and the store.
+
+const spaceTraffic = "traffic"
+
+// traffic keeps the notes of the book.
+type traffic struct{ engine store.Engine }
+
+func (t traffic) Notes(ctx context.Context, owner string) iter.Seq2[budget.Note, error] {
+	return func(yield func(budget.Note, error) bool) {
+		for n, err := range t.engine.Notes(ctx, spaceTraffic, owner) {
+			if !yield(budget.Note{Owner: n.Owner, Key: n.Key, Value: n.Value}, err) {
+				return
+			}
+		}
+	}
+}
+
+func (t traffic) Save(ctx context.Context, all []budget.Note) error {
+	b := &store.Batch{}
+	for _, n := range all {
+		b.Notes = append(b.Notes, store.Note{Space: spaceTraffic, Owner: n.Owner, Key: n.Key, Value: n.Value})
+	}
+	return t.engine.Commit(ctx, b)
+}
+
+// rulesOf are the budgets of a configuration.
+func rulesOf(c *conf.Config) (budget.Rules, error) {
+	zone, err := c.Line.Zone()
+	r := budget.Rules{
+		Calendar: budget.Calendar{Zone: zone, Reset: c.Line.Reset},
+		Line:     budget.Limit{Day: c.Line.Day, Month: c.Line.Month},
+		Reserve:  budget.Share(c.Line.Reserve),
+		Drops:    map[string]budget.Limit{},
+	}
+	for _, w := range c.Line.OffPeak {
+		r.OffPeak = append(r.OffPeak, budget.Window(w))
+	}
+	for i := range c.Maildrops {
+		if b := c.Maildrops[i].Budget; b != nil {
+			r.Drops[c.Maildrops[i].Name] = budget.Limit{Day: b.Day, Month: b.Month}
+		}
+	}
+	return r, err
+}
+
+// budgets brings the book to a configuration.
+func (h *house) budgets(ctx context.Context, c *conf.Config) error {
+	r, err := rulesOf(c)
+	if err != nil {
+		return err
+	}
+	return h.book.Set(ctx, r)
+}
+
+// meter counts the octets of a maildrop, whatever becomes of its entry while the program runs.
+func (h *house) meter(name string) *wire.Meter {
+	m, _ := h.meters.LoadOrStore(name, &wire.Meter{})
+	return m.(*wire.Meter)
+}
+
+// limited says what a maildrop may not have: mail that is too large, or has to wait.
+func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
+	d.LargeFrom, d.Most = c.Line.Large, c.Limits.MaxMessage
+	if len(c.Line.OffPeak) > 0 {
+		d.Waits = c.Line.Large
+	}
+	switch o := m.Oversize; {
+	case o == nil:
+	case o.Then == conf.ThenOffPeak:
+		d.Waits = o.Above
+	default:
+		d.Oversize = fetch.Oversize{Above: o.Above}
+	}
+}
+
+// limits is a hash of what decides, besides the entry of a maildrop, which of its mail waits: when it changes, what was
+// put aside is looked at again.
+func limits(c *conf.Config) string {
+	b, err := json.Marshal([]any{c.Line.Cap, c.Limits.MaxMessage})
+	if err != nil {
+		panic("the configuration cannot be written as JSON: " + err.Error()) // plain data
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:4])
+}
+
+// uncounted tells that what was counted could not be kept.
+func (h *house) uncounted(err error) {
+	h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err,
+		Text: "what was counted on the line was not saved; it is tried again"})
+}
