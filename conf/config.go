@@ -155,7 +155,8 @@ type Maildrop struct {
 	First   First
 	After   After
 	Poll    time.Duration
-	Check   bool // ask the MTA for the recipient before collecting
+	Idle    time.Duration // of IMAP: the server says when mail comes, and is asked anew so often; 0: it does not
+	Check   bool          // ask the MTA for the recipient before collecting
 	Enabled bool
 	Trace   bool // log the protocol
 

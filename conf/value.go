@@ -11,6 +11,39 @@ import (
 	"time"
 )
 
+// The bounds of an idle: servers end a wait after half an hour (RFC 2177), and each new one costs octets.
+const (
+	usualIdle = 9 * time.Minute
+	leastIdle = time.Minute
+	mostIdle  = 29 * time.Minute
+)
+
+// ParseIdle reads yes, no, or how long one wait for news lasts.
+func ParseIdle(s string) (time.Duration, error) {
+	switch strings.ToLower(s) {
+	case "true", "yes", "on":
+		return usualIdle, nil
+	case "false", "no", "off":
+		return 0, nil
+	}
+	d, err := ParseDuration(s)
+	if err != nil || d < leastIdle || d > mostIdle {
+		return 0, fmt.Errorf("%q is none of true, false, and a time from 1m to 29m", s)
+	}
+	return d, nil
+}
+
+// FormatIdle is the form that ParseIdle reads.
+func FormatIdle(d time.Duration) string {
+	switch d {
+	case 0:
+		return "false"
+	case usualIdle:
+		return "true"
+	}
+	return Duration(d)
+}
+
 // ParseDuration reads a number with a unit: s, m, h, d (days) or w (weeks), or several of them: "1h30m". 0
 // needs no unit.
 func ParseDuration(s string) (time.Duration, error) {

@@ -60,7 +60,7 @@ func (l *listing) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message)
 	err := a.Ahead(ctx, part, ms)
 	var bare interface{ NoHeaders() bool }
 	if errors.As(err, &bare) && bare.NoHeaders() {
-		l.s.state.Bare = true
+		l.s.state.Bare = l.s.p.now()
 		return errBare
 	}
 	return err
@@ -294,10 +294,13 @@ func (s *session) mine(fetch []mail.UID) []mail.UID {
 	}
 	var plain, suspects []mail.UID
 	for _, uid := range fetch {
-		if _, ok := s.state.Suspects[uid]; ok {
-			suspects = append(suspects, uid)
-		} else {
+		switch x, ok := s.state.Suspects[uid]; {
+		case !ok:
 			plain = append(plain, uid)
+		case x.held(s.p.now()) && !s.named:
+			s.look = earlier(s.look, x.Next)
+		default:
+			suspects = append(suspects, uid)
 		}
 	}
 	if len(plain) == 0 && len(suspects) > 0 {

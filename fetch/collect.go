@@ -39,6 +39,8 @@ type session struct {
 	waiting   int        // what was told last to wait; -1: nothing was
 	asked     int        // messages that it went for
 	octets    int64      // of the body that was read last
+	size      int64      // of it, as announced
+	lost      int64      // octets of it that crossed the line for nothing
 	kept      bool       // of a body that was cut something was kept: it is gone on with
 	reading   mail.UID   // the message whose body is under way, or broke
 	doubted   []mail.UID // their headers say whether they are new
@@ -184,10 +186,10 @@ func (s *session) transfer(ctx context.Context) (err error) {
 		Confirm: func(ctx context.Context) error { return local(s.p.Ledger.Confirm(ctx)) },
 		Gone:    func(ctx context.Context, u []mail.UID) error { return local(s.p.Ledger.Gone(ctx, d, u)) },
 	}
-	if d.Ask != nil && !s.state.Bare {
+	if d.Ask != nil && !s.state.bare(s.p.now()) {
 		t.Above = d.Above // with nobody to ask, a header before its body costs a round trip for nothing
 	}
-	if s.state.Bare {
+	if s.state.bare(s.p.now()) {
 		t.Known = nil
 	}
 	s.tally, err = t.Run(ctx)

@@ -238,7 +238,7 @@ func TestPoisonOnly(t *testing.T) {
 func TestCutLineIsNoPoison(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		b := w.drop("jaco", "isp")
-		l := b.put("big", 500_000)
+		l := b.put("big", 10_000)
 		l.grows, l.breaks = true, &mail.Trouble{Op: mail.OpFetch, Server: "isp", Err: io.ErrUnexpectedEOF}
 		w.p.Set(t.Context(), w.drops("jaco"))
 		stop := w.run()
@@ -247,7 +247,7 @@ func TestCutLineIsNoPoison(t *testing.T) {
 			t.Errorf("set aside: %+v", a)
 		}
 		polls := w.events.of(mail.OpPoll)
-		if e := polls[0]; e.Wasted != 250_500 || kindOf(e.Err) != mail.Unreachable {
+		if e := polls[0]; e.Wasted != 5_500 || kindOf(e.Err) != mail.Unreachable {
 			t.Errorf("the waste was told as %d, %v", e.Wasted, e.Err)
 		}
 		b.mu.Lock()

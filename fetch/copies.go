@@ -337,7 +337,7 @@ const (
 func (s *session) together(large []found) int {
 	d := &s.drop
 	first := large[0].m.Content.Size()
-	if d.Identity == nil || d.Ask == nil || s.state.Bare || d.Above <= 0 || first < d.Above {
+	if d.Identity == nil || d.Ask == nil || s.state.bare(s.p.now()) || d.Above <= 0 || first < d.Above {
 		return 1
 	}
 	n := 1

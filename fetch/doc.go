@@ -9,6 +9,9 @@
 // large body is asked for. What a visit may cost is said by a budget (fetch/budget); what has no room in it,
 // or is too large for its owner, is left upstream with a note.
 //
+// A body that was cut, and cannot be gone on with, is asked for again by a rule that bounds what it may waste (cut.go): at
+// most twice its size in 24 hours, and less and less on the days after.
+//
 // It leaves the octets to the kinds (fetch/pop3, fetch/imap), the moving to relay.Transfer, and the
 // marks, which say what is ours already, to the [Ledger]: the queue. Who a message is for is said by
 // [Single] and [Multi], by the configuration or header fields that the provider writes, never by a guess

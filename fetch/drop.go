@@ -163,6 +163,7 @@ const (
 	AsideSender   = "sender"   // refused for what looks like a judgement on us
 	AsideEnvelope = "envelope" // multi-drop: nobody knows who it is for
 	AsideBroken   = "broken"   // it cannot be fetched
+	AsideCut      = "cut"      // its body was cut, and cannot be gone on with
 	AsideRefused  = "refused"  // it is not wanted here: too big
 	AsideBudget   = "budget"   // it waits for its hours, or for room in a budget
 )

@@ -55,7 +55,7 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 	}
 	c := &counted{Content: m.Content, s: s, paid: budget.Cost(m.Content.Size())}
 	m.Content = c
-	s.reading, s.octets = m.Origin.UID, 0
+	s.reading, s.octets, s.lost, s.size = m.Origin.UID, 0, 0, m.Content.Size()
 	k, _ := s.kinOf(ctx, m)
 	s.read(true)
 	again := b.again(ctx, k, m)
@@ -75,7 +75,8 @@ func (b *gauged) Add(ctx context.Context, m *mail.Message) error {
 	}
 	s.lose(k, m)
 	kept := kept(err)
-	s.waste(c.n - kept)
+	s.lost = c.n - kept
+	s.waste(s.lost)
 	s.kept = s.kept || kept > 0
 	var t *mail.Trouble
 	if c.err == nil && ctx.Err() == nil && !errors.As(err, &t) {

@@ -59,7 +59,7 @@ func (s *session) brief() bool {
 	switch {
 	case x.Glance == "" || s.glance == "" || x.Account != s.drop.Account || x.Met.IsZero(),
 		x.Lists != s.drop.Lists, // what is done with mail is another thing now
-		len(x.Suspects) > 0 && s.only == "",
+		x.suspected(now) && s.only == "",
 		!x.Look.IsZero() && !now.Before(x.Look), // what was left aside is due
 		s.over, s.named && s.only == "":         // somebody wants to know
 		return false
@@ -76,7 +76,7 @@ func (s *session) glanced(now time.Time) {
 		return
 	}
 	s.mu.Lock()
-	open := s.unsettled || len(s.left) > 0 || s.tally.Left != s.asides || len(x.Suspects) > 0
+	open := s.unsettled || len(s.left) > 0 || s.tally.Left != s.asides || x.suspected(now)
 	s.mu.Unlock()
 	if s.full {
 		x.Listed, x.Size, x.Lists, x.Look = now, s.listed, s.drop.Lists, time.Time{}

@@ -56,6 +56,7 @@ func (s *session) judge(ctx context.Context, err error) {
 		s.state.Met = now
 	}
 	if t == nil && !s.again {
+		s.carried(ctx)
 		s.glanced(now)
 	}
 	struck := s.broke(ctx, t)
@@ -90,6 +91,10 @@ func (s *session) broke(ctx context.Context, t *mail.Trouble) (struck bool) {
 	octets := int64(0)
 	if s.reading == uid {
 		octets = s.octets
+		if s.lost >= littleLost {
+			s.cut(ctx, uid, t)
+			return true
+		}
 	}
 	return s.strike(ctx, mail.Origin{UID: uid}, t, octets, s.asked == 1)
 }
@@ -105,13 +110,14 @@ func (s *session) strike(ctx context.Context, o mail.Origin, t *mail.Trouble, oc
 	if x.Octets = octets; struck {
 		x.Strikes++
 	}
-	if s.state.Suspects == nil {
-		s.state.Suspects = map[mail.UID]Suspect{}
+	broken := struck && x.Strikes >= strikes
+	if broken {
+		x.Next = s.p.now().Add(daily)
 	}
-	s.state.Suspects[o.UID] = x
-	if struck && x.Strikes >= strikes {
+	s.suspect(o.UID, x)
+	if broken {
 		o.Maildrop, o.Account = s.drop.Name, s.drop.Account
-		s.aside(ctx, Aside{Origin: o, Kind: AsideBroken, Trouble: t, Next: s.p.now().Add(daily), Why: fmt.Sprintf(
+		s.aside(ctx, Aside{Origin: o, Kind: AsideBroken, Trouble: t, Next: x.Next, Why: fmt.Sprintf(
 			"it could not be fetched %d times, when it was asked for alone", x.Strikes)})
 	}
 	return struck

@@ -26,8 +26,9 @@ type State struct {
 	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in
 	// the same session.
 	OneLogin bool `json:"one_login,omitempty"`
-	// Bare: it gives no headers before bodies, so nobody is asked before a body is fetched.
-	Bare     bool                 `json:"bare,omitempty"`
+	// Bare is since when it gives no headers before bodies, so that nobody is asked before a body is fetched. After a
+	// month it is tried again.
+	Bare     time.Time            `json:"bare_since,omitzero"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
 
 	// Glance is how the server described the maildrop when everything in it was dealt with; "" if it never was,
@@ -41,8 +42,15 @@ type State struct {
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.
 type Suspect struct {
-	Strikes int   `json:"strikes"` // how often it broke a session of its own
-	Octets  int64 `json:"octets"`  // how much of it had come the last time
+	Strikes int       `json:"strikes"`       // how often it broke a session of its own
+	Octets  int64     `json:"octets"`        // how much of it had come the last time
+	Next    time.Time `json:"next,omitzero"` // not asked for before
+
+	// Of a body that was cut and cannot be gone on with, see cut.go.
+	Cuts   int    `json:"cuts,omitempty"`
+	Size   int64  `json:"size,omitempty"`   // as announced
+	Wasted int64  `json:"wasted,omitempty"` // by all cuts
+	Losses []Loss `json:"losses,omitempty"` // of the last 24 hours
 }
 
 // An Ending is how a session ended.
@@ -122,11 +130,23 @@ func (s State) plausible(now time.Time, every time.Duration) State {
 	if s.Next.Sub(now) > max(longest, every) {
 		s.Next = time.Time{}
 	}
+	for uid, x := range s.Suspects {
+		if x.Next.Sub(now) > lastRetry+dayOfLoss {
+			x.Next = now
+			s.Suspects[uid] = x
+		}
+	}
 	return s
 }
 
 // oneLogin says whether a visit is to have one session.
 func (s *State) oneLogin() bool { return s.OneLogin || s.Apart > 0 }
+
+// bare says whether headers cannot be had before bodies.
+func (s *State) bare(now time.Time) bool {
+	age := now.Sub(s.Bare)
+	return !s.Bare.IsZero() && age >= 0 && age < 30*24*time.Hour
+}
 
 // open says whether the breaker, or the back-off, still holds.
 func (s *State) open(now time.Time) bool { return s.Failures > 0 && now.Before(s.Next) }

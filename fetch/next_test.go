@@ -85,7 +85,7 @@ func TestNextChangesKind(t *testing.T) {
 // What is saved is what comes back; a maildrop that is well costs no commit per visit.
 func TestStateSaved(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s := Next(State{Met: now, Account: "a", Suspects: map[mail.UID]Suspect{"x\"/\x7f": {2, 7}}}, Ending{
+	s := Next(State{Met: now, Account: "a", Suspects: map[mail.UID]Suspect{"x\"/\x7f": {Strikes: 2, Octets: 7}}}, Ending{
 		At: now, Trouble: &mail.Trouble{Kind: mail.Auth, Reply: "-ERR \x1b[2J"}, Every: time.Minute, Settings: "h"})
 	b, err := s.encode()
 	if err != nil {

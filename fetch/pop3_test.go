@@ -80,7 +80,7 @@ func TestPOP3WithoutTOP(t *testing.T) {
 		if n := down(); n > 320_000 {
 			t.Errorf("%d octets on the line", n)
 		}
-		if s := w.state("jaco"); !s.Bare || s.Failures != 0 {
+		if s := w.state("jaco"); s.Bare.IsZero() || s.Failures != 0 {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -117,4 +117,43 @@ func TestR23_LoginDelayAnnounced(t *testing.T) {
 			t.Errorf("a login was refused: %+v", w.state("jaco"))
 		}
 	})
+}
+
+// R24: a server that hides what was asked for, as Gmail does, loses nothing to who lists hidden mail too, and nothing comes
+// twice, whether mail is kept or deleted, and wherever a session is cut.
+func TestR24_HiddenMail(t *testing.T) {
+	for _, hides := range []fetchtest.Hiding{fetchtest.HidesAtRETR, fetchtest.HidesAtQUIT} {
+		for _, after := range []pop3.After{pop3.Keep, pop3.Delete} {
+			inBubble(t, func(t *testing.T, w *world) {
+				s := fetchtest.NewPOP3(t)
+				s.Caps, s.Hides = append(s.Caps, "EXPIRE 0"), hides
+				for i := range 9 {
+					s.Put(letterOf(2000+i, time.Now()))
+				}
+				retr := 0
+				s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"RETR": func(c *fetchtest.POP3Conn, arg string) bool {
+					if retr++; retr%4 == 0 && retr < 20 {
+						c.Hide(arg)
+						c.Raw("+OK\r\nSubject: half\r\n")
+						c.Cut()
+					}
+					return retr%4 == 0 && retr < 20
+				}}
+				w.provider(s, func(d *Drop) {
+					k := *d.From.(*pop3.Retriever)
+					if k.After = after; hides == fetchtest.HidesAtRETR {
+						k.User = "recent:jaco"
+					}
+					d.From = &k
+				})
+				stop := w.run()
+				after := 5 * time.Hour
+				<-time.After(after)
+				stop()
+				if n := w.queue.count(); n != 9 || len(w.queue.twice) > 0 {
+					t.Errorf("hides %d: %d collected, twice %q", hides, n, w.queue.twice)
+				}
+			})
+		}
+	}
 }

@@ -396,6 +396,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	d := fetch.Drop{
 		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
 		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
+		Watch:  m.Idle > 0,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },

@@ -76,7 +76,7 @@ func (r *recall) Save(key string, value []byte) {
 }
 
 // remembering lets an IMAP retriever, whose memory is a value, keep it in notes too.
-func remembering(from mail.Retriever, to *recall, key string, m *imap.Memory) mail.Retriever {
+func remembering(from *imap.Retriever, to *recall, key string, m *imap.Memory) mail.Retriever {
 	if b, ok := to.Load(key); ok {
 		// A note that cannot be read is as none.
 		if json.Unmarshal(b, m) != nil {
@@ -87,12 +87,13 @@ func remembering(from mail.Retriever, to *recall, key string, m *imap.Memory) ma
 }
 
 type rememberer struct {
-	mail.Retriever
+	*imap.Retriever
 	to  *recall
 	key string
 	m   *imap.Memory
 }
 
+// Open opens the maildrop with what is remembered.
 func (r *rememberer) Open(ctx context.Context) (mail.Maildrop, error) {
 	before := *r.m
 	drop, err := r.Retriever.Open(ctx)

@@ -59,6 +59,10 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 		func(o *conf.Oversize) *conf.Where { return &o.At }).rare(),
 	span("poll", "Time between two looks, if not that of the whole.", "15m",
 		func(m *conf.Maildrop) *time.Duration { return &m.Poll }).rare(),
+	value("idle", "Of IMAP: true lets the server say when mail comes, on a connection for each folder; it is collected "+
+		"at once then, and looked for every half hour beside. A time such as 9m, which is what true means, says how "+
+		"often the wait is begun anew.", "true",
+		func(m *conf.Maildrop) *time.Duration { return &m.Idle }, conf.ParseIdle, conf.FormatIdle).rare(),
 	truth("enabled", "false: known, but not collected.", "true",
 		func(m *conf.Maildrop) *bool { return &m.Enabled }).rare(),
 	truth("check", "Ask the MTA whether it knows the recipient before anything is collected. off: collect in "+

@@ -29,6 +29,7 @@ type POP3 struct {
 	Implicit       bool
 	Buffer         int           // octets that the connection holds in each direction; 0: 64 KiB
 	Latency        time.Duration // of each direction; for testing/synctest
+	Hides          Hiding
 
 	// On replaces what a verb does (capitals; "CONNECT" is the greeting). It returns false to have the
 	// usual done after all. The functions run on the connection's goroutine.
@@ -43,6 +44,16 @@ type POP3 struct {
 	ended bool
 }
 
+// Hiding says when a message is not listed any more though nobody deletes it, as Gmail has it; who logs in with "recent:"
+// before the name sees it all the same.
+type Hiding uint8
+
+const (
+	HidesNothing Hiding = iota
+	HidesAtRETR         // when it is asked for
+	HidesAtQUIT         // when the session in which it was asked for has ended well
+)
+
 // A Mail waits in a POP3. Its fields may be set before Add.
 type Mail struct {
 	Octets []byte
@@ -51,7 +62,9 @@ type Mail struct {
 	Size   int64  // as announced; 0: the true one, with NoSize 0
 	NoSize bool
 	Refuse string // RETR and TOP answer with -ERR and this
-	Sent   string // what RETR sends behind +OK, as it stands; "": the octets, stuffed, and the end
+	hidden bool
+
+	Sent string // what RETR sends behind +OK, as it stands; "": the octets, stuffed, and the end
 }
 
 // NewPOP3 returns a server that can what most can, PIPELINING included. It ends with the test.
@@ -212,6 +225,8 @@ type POP3Conn struct {
 	in      bool
 	deleted map[int]bool
 	over    bool
+
+	retrieved []*Mail // to be hidden at QUIT
 }
 
 // Say writes a line.

@@ -31,7 +31,8 @@ func (c *POP3Conn) usual(verb, arg string) {
 		c.user = arg
 		c.Say("+OK")
 	case "PASS":
-		c.login(c.user == c.Server.User && arg == c.Server.Password)
+		name := strings.TrimPrefix(c.user, "recent:")
+		c.login(name == c.Server.User && arg == c.Server.Password)
 	case "APOP":
 		c.apop(arg)
 	case "AUTH":
@@ -71,7 +72,8 @@ func (c *POP3Conn) login(ok bool) {
 		return
 	}
 	c.Server.mu.Lock()
-	c.mails = slices.Clone(c.Server.mails)
+	all := strings.HasPrefix(c.user, "recent:")
+	c.mails = slices.DeleteFunc(slices.Clone(c.Server.mails), func(m *Mail) bool { return m.hidden && !all })
 	c.Server.mu.Unlock()
 	c.in = true
 	c.Say("+OK logged in")
@@ -127,6 +129,9 @@ func (c *POP3Conn) auth(arg string) {
 func (c *POP3Conn) Quit() {
 	c.Server.mu.Lock()
 	defer c.Server.mu.Unlock()
+	for _, m := range c.retrieved {
+		m.hidden = true
+	}
 	gone := map[*Mail]bool{}
 	for i := range c.deleted {
 		gone[c.mails[i]] = true
@@ -206,11 +211,32 @@ func (c *POP3Conn) one(verb, arg string) {
 	case verb == "TOP":
 		n, _ := strconv.Atoi(rest)
 		c.Raw("+OK\r\n" + Stuff(top(c.mails[i].Octets, n)))
+	case c.hide(c.mails[i]):
 	case c.mails[i].Sent != "":
 		c.Raw("+OK\r\n" + c.mails[i].Sent)
 	default:
 		c.Raw("+OK\r\n" + Stuff(c.mails[i].Octets))
 	}
+}
+
+// Hide does with message number arg what the server does with one that is asked for, for what replaces RETR.
+func (c *POP3Conn) Hide(arg string) {
+	if i, err := strconv.Atoi(arg); err == nil && i > 0 && i <= len(c.mails) {
+		c.hide(c.mails[i-1])
+	}
+}
+
+// hide lets a message vanish, as the server does; it never answers.
+func (c *POP3Conn) hide(m *Mail) (answered bool) {
+	c.Server.mu.Lock()
+	defer c.Server.mu.Unlock()
+	switch c.Server.Hides {
+	case HidesAtRETR:
+		m.hidden = true
+	case HidesAtQUIT:
+		c.retrieved = append(c.retrieved, m)
+	}
+	return false
 }
 
 // top returns the header section and n lines of the body.

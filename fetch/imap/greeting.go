@@ -59,13 +59,15 @@ func (r reply) String() string {
 func (s *session) greet(ctx context.Context, conn *wire.Conn) (clean string, preauth bool, err error) {
 	line, err := conn.ReadLine(maxGreeting)
 	if err != nil {
-		return "", false, s.trouble(mail.OpGreeting, err)
+		t := mail.TroubleOf(mail.OpGreeting, s.server(), err)
+		t.Hint = conn.Silent(err)
+		return "", false, t
 	}
 	r, ok := parseReply(string(line))
 	switch {
 	case !ok || r.tag != "*" || r.word == "NO" || r.word == "BAD":
 		return "", false, &mail.Trouble{Op: mail.OpGreeting, Kind: mail.Protocol, Server: s.server(),
-			Reply: string(line), Hint: "This does not look like an IMAP server; is the port right?"}
+			Err: errors.New(stranger(line)), Hint: wire.WrongPort("IMAP", line)}
 	case r.word == "BYE":
 		return "", false, s.refused(mail.OpGreeting, r)
 	}
@@ -80,6 +82,15 @@ func (s *session) greet(ctx context.Context, conn *wire.Conn) (clean string, pre
 		return "", false, err
 	}
 	return "* OK ready\r\n", false, nil // without capabilities: the library asks for them
+}
+
+// stranger says what greets here that is no IMAP server. It shows a few octets only: whoever may name servers
+// shall not read the banners of others.
+func stranger(line []byte) string {
+	if is := wire.Greeter(line); is != "" && is != "IMAP" {
+		return "no IMAP server but one of " + is + " answers"
+	}
+	return "the greeting is none of IMAP: " + mail.Printable(string(line), 24)
 }
 
 // cleanGreeting makes a greeting again from the parts that were understood.

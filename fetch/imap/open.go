@@ -60,11 +60,11 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	s.line = newLine(conn, s.o.Dial.Idle)
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(chatter)
-	s.c = imapclient.New(s.line, &imapclient.Options{
-		UnilateralDataHandler: &imapclient.UnilateralDataHandler{
-			Fetch: func(m *imapclient.FetchMessageData) { s.route(m) },
-		},
-	})
+	hears := &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }}
+	if s.told != nil {
+		hears.Mailbox, hears.Expunge = s.told.mailbox, s.told.expunged
+	}
+	s.c = imapclient.New(s.line, &imapclient.Options{UnilateralDataHandler: hears})
 	err = s.c.WaitGreeting()
 	done()
 	if err != nil {

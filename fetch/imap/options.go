@@ -53,6 +53,7 @@ type Options struct {
 	Name    string       // of the maildrop, for Origin and events
 	Limits  Limits
 	Memory  *Memory          // nil: every session finds out anew
+	Reissue time.Duration    // how often Watch begins its wait anew; 0: 9 minutes
 	Observe mail.Observer    // told of a folder that is left out, and the like; may be nil
 	Now     func() time.Time // for events; nil: time.Now
 }

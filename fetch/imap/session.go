@@ -28,6 +28,7 @@ type session struct {
 	// settling: what was to be let go of was known, all of it
 	settling bool
 	early    flight // what was asked together with the login
+	told     *told  // of a session that only waits
 	busy     bool   // something was there to be fetched
 
 	password string // of the LOGIN command
@@ -67,6 +68,7 @@ var (
 	_ mail.Coverer   = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
+	_ mail.Watcher   = (*Retriever)(nil)
 )
 
 func newSession(o *Options) *session {

@@ -54,7 +54,7 @@ func (s *session) all(ctx context.Context) error {
 		return s.identify(ctx)
 	}
 	defer s.link.watch(ctx)()
-	if s.count > 0 {
+	if s.complete = s.count == 0; !s.complete {
 		turns := []turn{{"LIST", false, s.list, nil}}
 		if s.hasUIDL(s.known) {
 			turns = append(turns, turn{"UIDL", false, s.uidl, nil})

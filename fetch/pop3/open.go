@@ -70,9 +70,15 @@ func (s *session) begin(ctx context.Context, password string) error {
 func (s *session) greet() ([]byte, error) {
 	line, err := s.conn.ReadLine(wire.MaxLine)
 	if err != nil {
-		return nil, mail.TroubleOf(mail.OpGreeting, s.server, unexpected(err))
+		t := mail.TroubleOf(mail.OpGreeting, s.server, unexpected(err))
+		t.Hint = s.conn.Silent(err)
+		return nil, t
 	}
 	line = bytes.Clone(line)
+	if hint := wire.WrongPort("POP3", line); hint != "" {
+		return nil, &mail.Trouble{Op: mail.OpGreeting, Kind: mail.Protocol, Server: s.server, Hint: hint,
+			Err: &nonsense{stranger(line)}}
+	}
 	st, err := parseStatus(line)
 	if err == nil && st.more {
 		err = &nonsense{"the greeting is a continuation"}
@@ -84,6 +90,15 @@ func (s *session) greet() ([]byte, error) {
 		return nil, refused(mail.OpGreeting, s.server, st, nil)
 	}
 	return line, nil
+}
+
+// stranger says what greets here that is no POP3 server. It shows a few octets only: whoever may name servers
+// shall not read the banners of others.
+func stranger(line []byte) string {
+	if is := wire.Greeter(line); is != "" {
+		return "no POP3 server but one of " + is + " answers"
+	}
+	return "the server greets with neither +OK nor -ERR: " + mail.Printable(string(line), 24)
 }
 
 // stls secures a plain connection (RFC 2595, 4). CAPA is not asked first: the answer could not be trusted,

@@ -73,7 +73,7 @@ func (s *session) List(ctx context.Context) ([]mail.UID, bool, error) {
 	for i, x := range s.items {
 		uids[i] = x.uid
 	}
-	return uids, s.complete || s.count == 0, nil
+	return uids, s.complete, nil
 }
 
 // Messages yields the wanted messages in the server's order. One that is announced as too big comes with an

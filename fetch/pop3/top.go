@@ -117,8 +117,8 @@ func (s *session) otherTop(refused bool) (again bool) {
 	case s.known.TopLines == 0:
 		s.known.TopLines = 1
 		return true
-	case refused:
-		s.known.TopLines = 0 // it is this message, perhaps
+	case refused: // if it is this message after all, a week without TOP is the price
+		s.learnNoTop("refuses TOP")
 	default:
 		s.learnNoTop("gives nothing in answer to TOP")
 	}

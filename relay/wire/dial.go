@@ -119,15 +119,16 @@ func dialling(address string, err error) error {
 	if errors.As(err, &dns) {
 		return &Error{Doing: "looking up " + dns.Name, Err: &brief{dns.Err, err}}
 	}
+	cause := err
 	var op *net.OpError
-	if errors.As(err, &op) && op.Err != nil {
-		err = op.Err // it says the address again
+	if errors.As(cause, &op) && op.Err != nil {
+		cause = op.Err // it says the address again
 	}
 	var call *os.SyscallError
-	if errors.As(err, &call) {
-		err = call.Err // nor has anybody asked for the system call
+	if errors.As(cause, &call) {
+		cause = call.Err // nor has anybody asked for the system call
 	}
-	return &Error{Doing: "connecting to " + address, Err: err}
+	return &Error{Doing: "connecting to " + address, Err: &brief{cause.Error(), err}}
 }
 
 // A brief says an error in fewer words.

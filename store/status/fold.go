@@ -238,7 +238,7 @@ func leftAdvice(a Aside) string {
 	case Budget:
 		return meanings[mail.Spent].advice
 	}
-	return "It is tried once a day. Look at it with the provider's webmail, or delete it there."
+	return "It is tried again by itself, as seldom as is said beside it. Look at it with the provider's webmail, or delete it there."
 }
 
 func (c Counts) plus(d Counts) Counts {
