@@ -51,6 +51,7 @@ type session struct {
 	alone    bool // one mail is fetched, with its copies
 	went     bool // and is found
 	kin      map[Identity]*kin
+	batches  []*gauged
 	withheld int         // messages that need no fetching, or not in this session
 	spared   relay.Tally // copies
 

@@ -1,13 +1,10 @@
 package fetch
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"io"
-	"iter"
-	"strings"
+	"slices"
+	"time"
 
 	"mailretr/relay"
 	"mailretr/store/mail"
@@ -17,110 +14,42 @@ import (
 // first copy; of the others only the header is fetched, for which the MTA is asked anyway. Each copy is queued
 // with its own header, octet for octet as it is upstream, and each recipient gets the mail once.
 
-// An Identity is the same for two messages that are copies of one mail, and for no others.
-type Identity [sha256.Size]byte
-
-// Identity tells copies of one mail from other mail. Two messages are copies if all of this is equal:
-//
-//   - the field Copies, a Received which the provider has written and which has an id of its own, octet for octet;
-//   - every octet of the header below it, but for the fields in which the recipients are looked for; a
-//     Message-ID is among them;
-//   - the announced size, less what stands above that Received, and less those fields.
-//
-// The id is the provider's, so nobody else can make a message that looks like a copy of another one; and one
-// acceptance by one host has one body. Where anything is missing, or is not as it should be, there is no
-// identity, and the message is collected by itself: better twice than lost.
-func (d Multi) Identity(header []byte, size int64) (id Identity, ok bool) {
-	if d.Copies.Name == "" || size < int64(len(header)) || !bytes.HasSuffix(header, []byte("\n\r\n")) {
-		return id, false
-	}
-	h := sha256.New()
-	n, named := d.Copies.Nth, false
-	begun := false
-	rest := size - int64(len(header)) // octets that count, of the message
-	for name, field := range parts(header) {
-		if !begun {
-			if !strings.EqualFold(name, "Received") {
-				continue
-			}
-			r := readReceived(unfold(field))
-			if d.Copies.By != "" && !within(d.Copies.By, r.by) {
-				continue
-			}
-			if n--; n > 0 && d.Copies.By == "" {
-				continue
-			}
-			if begun = true; r.odd || r.by == "" || r.id == "" {
-				return id, false
-			}
-		}
-		if d.reads(name) {
-			continue
-		}
-		named = named || strings.EqualFold(name, "Message-ID") && len(unfold(field)) > 2
-		h.Write(field)
-		rest += int64(len(field))
-	}
-	if !begun || !named {
-		return id, false
-	}
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(rest)))
-	return Identity(h.Sum(nil)), true
-}
-
-// reads says whether recipients are looked for in the field. Received is not left out: there each counts.
-func (d Multi) reads(name string) bool {
-	for _, f := range d.Fields {
-		if strings.EqualFold(f.Name, name) && !strings.EqualFold(name, "Received") {
-			return true
-		}
-	}
-	return false
-}
-
-// parts yields the fields of a header as they came, with their line ends, and what stands between them under
-// the name "".
-func parts(header []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		begin, at, name := 0, 0, ""
-		for line := range bytes.Lines(header) {
-			folded := line[0] == ' ' || line[0] == '\t'
-			if !folded && at > begin {
-				if !yield(name, header[begin:at]) {
-					return
-				}
-				begin = at
-			}
-			if !folded {
-				name = ""
-				if i := bytes.IndexByte(line, ':'); i > 0 {
-					name = string(bytes.TrimRight(line[:i], " \t"))
-				}
-			}
-			at += len(line)
-		}
-		if at > begin {
-			yield(name, header[begin:at])
-		}
-	}
-}
-
-// unfold returns the body of a field.
-func unfold(field []byte) string {
-	_, body, _ := bytes.Cut(field, []byte(":"))
-	return strings.NewReplacer("\r", "", "\n", "").Replace(string(body))
-}
-
-// A kin is what a session knows of the copies of one mail. It belongs to the goroutine that reads, but for taken
-// and failed, which are under the session's lock.
+// A kin is what is known of the copies of one mail. It belongs to the goroutine that reads, but for the second part,
+// which is under the session's lock.
 type kin struct {
 	first  *mail.Message
-	in     *gauged // the batch that the first was added to; nil: it waits for its body
-	served map[mail.Path]bool
-	copies []*mail.Message // that wait for its body
+	in     *gauged            // the batch that the first was added to; nil: it was not in this session
+	served map[mail.Path]bool // who gets the mail by one of them
+	copies []*mail.Message    // that wait for the first's body
+	old    bool               // from an earlier session
 
-	taken  bool // by the queue, for certain
-	failed bool // it cannot be copied: each is fetched
+	open   int  // commits that are waited for
+	taken  bool // the first is the queue's, for certain
+	failed bool // no body is to be had: each copy is fetched
+	spoilt bool // one was not taken, so who is served is not certain
+	uids   []mail.UID
+	at     time.Time // the last one was taken
+}
+
+// How long copies are remembered after their session, for those that are stored later, and for how many mails.
+const (
+	remembered     = 24 * time.Hour
+	mostRemembered = 1000
+)
+
+// keep returns what the next session has to know: mails of which everything is certain.
+func (s *session) keep(now time.Time) map[Identity]*kin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, k := range s.kin {
+		if !k.taken || k.spoilt || k.open != 0 || now.Sub(k.at) > remembered || len(s.kin) > mostRemembered {
+			delete(s.kin, id)
+			continue
+		}
+		k.first = &mail.Message{ID: k.first.ID, Origin: k.first.Origin}
+		k.in, k.copies, k.old, k.failed = nil, nil, true, false
+	}
+	return s.kin
 }
 
 // kinOf returns what is known of a message's copies, itself included; nil where nothing can be said.
@@ -136,7 +65,7 @@ func (s *session) kinOf(ctx context.Context, m *mail.Message) (k *kin, id Identi
 	if !ok {
 		return nil, id
 	}
-	if k = s.kin[id]; k == nil {
+	if k = s.kin[id]; k == nil || s.comesAgain(k, m.Origin.UID) {
 		k = &kin{first: m, served: map[mail.Path]bool{}}
 		if s.kin == nil {
 			s.kin = map[Identity]*kin{}
@@ -146,13 +75,20 @@ func (s *session) kinOf(ctx context.Context, m *mail.Message) (k *kin, id Identi
 	return k, id
 }
 
+// comesAgain says whether this very message was taken in an earlier session: then somebody wants it once more.
+func (s *session) comesAgain(k *kin, uid mail.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return k.old && slices.Contains(k.uids, uid)
+}
+
 // sift decides about a message that the queue wants, before its body is asked for.
 func (b *gauged) sift(ctx context.Context, m *mail.Message) relay.Verdict {
 	s := b.s
 	k, id := s.kinOf(ctx, m)
 	other := k != nil && k.first != m
 	switch {
-	case other && k.in == nil && !s.failed(k):
+	case other && k.in == nil && s.expected(k):
 		k.copies = append(k.copies, m)
 	case other && b.copy(ctx, k, m, true):
 	case s.alone && s.went:
@@ -180,10 +116,18 @@ func (s *session) later(m *mail.Message, id Identity) {
 	s.left = append(s.left, part{uid: m.Origin.UID, large: m.Content.Size() >= s.drop.largeFrom(), id: id})
 }
 
-func (s *session) failed(k *kin) bool {
+// expected says whether the body of the first is still to come.
+func (s *session) expected(k *kin) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return k.failed
+	return !k.taken && !k.failed
+}
+
+// certain says whether all who are served have the mail, whatever becomes of what is under way.
+func (s *session) certain(k *kin) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return k.taken && !k.spoilt && k.open == 0
 }
 
 func (s *session) fail(k *kin) {
@@ -192,11 +136,12 @@ func (s *session) fail(k *kin) {
 	k.failed = true
 }
 
-// can says whether the first's body is to be had: it is in this batch, or was committed.
-func (b *gauged) can(k *kin) bool {
+// can says whether a message can be taken as a copy: the first is in this batch, or was committed, and its body is
+// to be had or not needed.
+func (b *gauged) can(k *kin, needed bool) bool {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
-	return !k.failed && (k.taken || k.in == b)
+	return !k.spoilt && (k.taken || k.in == b) && !(k.failed && needed)
 }
 
 // rest are those recipients who have not got the mail by another copy.
@@ -209,8 +154,11 @@ func (k *kin) rest(m *mail.Message) (to []mail.Recipient) {
 	return to
 }
 
-// serve notes who gets the mail by this message.
-func (k *kin) serve(m *mail.Message) {
+// serve notes who gets the mail by this message, if it is taken.
+func (b *gauged) serve(k *kin, m *mail.Message) {
+	b.s.mu.Lock()
+	k.open++
+	b.s.mu.Unlock()
 	for _, r := range m.Envelope.Recipients {
 		k.served[r.Forward] = true
 	}
@@ -219,27 +167,38 @@ func (k *kin) serve(m *mail.Message) {
 // copy queues a message with the body of the first, and says whether that could be done. own: the transfer
 // knows nothing of it, so it is settled here.
 func (b *gauged) copy(ctx context.Context, k *kin, m *mail.Message, own bool) bool {
+	to := k.rest(m)
 	c, ok := b.Batch.(mail.Copier)
-	if !ok || !b.can(k) {
+	if !ok || !b.can(k, len(to) > 0) {
 		return false
 	}
 	header, err := m.Content.Header(ctx)
 	if err == nil {
-		err = c.Copy(ctx, m, k.first, k.rest(m))
+		err = c.Copy(ctx, m, k.first, to)
 	}
 	if err != nil {
 		b.s.fail(k)
 		return false
 	}
-	k.serve(m)
-	b.in = append(b.in, added{m: m, own: own, saved: m.Content.Size() - int64(len(header))})
+	b.serve(k, m)
+	b.in = append(b.in, added{m: m, kin: k, own: own, saved: m.Content.Size() - int64(len(header))})
 	return true
 }
 
 // again takes a message whose body comes in any case, if it goes to somebody who gets that already. It says
 // whether it was taken so.
 func (b *gauged) again(ctx context.Context, k *kin, m *mail.Message) bool {
-	if k == nil || k.first == m || len(k.rest(m)) == len(m.Envelope.Recipients) || !b.copy(ctx, k, m, false) {
+	if k == nil || k.first == m {
+		return false
+	}
+	rest := k.rest(m)
+	if len(rest) == len(m.Envelope.Recipients) {
+		return false
+	}
+	if !b.copy(ctx, k, m, false) {
+		if len(rest) > 0 && b.s.certain(k) {
+			m.Envelope.Recipients = rest // its own body, for those who have not got it
+		}
 		return false
 	}
 	r, err := m.Content.Open(ctx)
@@ -257,7 +216,7 @@ func (b *gauged) follow(ctx context.Context, k *kin, m *mail.Message) {
 	if k == nil {
 		return
 	}
-	if k.serve(m); k.first != m {
+	if b.serve(k, m); k.first != m {
 		return
 	}
 	k.in = b
@@ -281,14 +240,20 @@ func (s *session) lose(k *kin, m *mail.Message) {
 	k.copies = nil
 }
 
-// took is told what became of a first message.
+// took is told what became of a message.
 func (s *session) took(k *kin, m *mail.Message, done bool) {
-	if k == nil || k.first != m {
+	if k == nil {
 		return
 	}
+	now := s.p.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k.taken, k.failed = done, k.failed || !done
+	if k.open--; !done {
+		k.failed, k.spoilt = true, true
+		return
+	}
+	k.taken = k.taken || k.first == m
+	k.uids, k.at = append(k.uids, m.Origin.UID), now
 }
 
 // copied is told that a copy is ours. It is let go of at the session's end: until then the maildrop belongs to
@@ -305,9 +270,14 @@ type settled struct {
 	r mail.Report
 }
 
-// Close lets go of copies, and ends the session.
+// Close commits copies that came after the last body, lets go of copies, and ends the session.
 func (l *listing) Close() error {
 	s := l.s
+	for _, b := range s.batches {
+		if len(b.in) > 0 {
+			b.Commit(context.Background())
+		}
+	}
 	s.mu.Lock()
 	all := s.settles
 	s.settles = nil

@@ -180,8 +180,8 @@ func TestCopiesThatFail(t *testing.T) {
 					b.mu.Unlock()
 					w.queue.mu.Unlock()
 					after(45 * time.Minute) // before a full listing is due in any case
-					if w.queue.count() != 3 || len(w.queue.twice) != 0 || len(b.uids()) != 0 {
-						t.Errorf("%d came, %v twice, %v are left", w.queue.count(), w.queue.twice, b.uids())
+					if q := w.queue; q.count() != 3 || len(q.twice) != 0 || len(q.marked) != 0 || len(b.uids()) != 0 {
+						t.Errorf("%d came, %v twice, %v never, %v are left", q.count(), q.twice, q.marked, b.uids())
 					}
 					slices.Sort(w.queue.copies)
 					bodies, copies := fmt.Sprint(b.bodies()), fmt.Sprint(w.queue.copies)

@@ -252,7 +252,7 @@ func (p *Poller) start(e *entry, one part) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	s := &session{
 		p: p, waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, with: one.with,
-		largeSlot: one.large, alone: one.large,
+		largeSlot: one.large, alone: one.large, kin: e.kin,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
 		over:  slices.ContainsFunc(e.served, func(r *request) bool { return r.over }),
@@ -276,7 +276,7 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	if e.relook {
 		s.state.Glance, e.relook = "", false
 	}
-	e.state, e.told = s.state, s.waiting
+	e.state, e.told, e.kin = s.state, s.waiting, s.keep(p.now())
 	p.mu.Unlock()
 	if err := p.save(ctx, e); err != nil {
 		p.observe(mail.Event{Op: mail.OpStore, Origin: s.origin(), Err: err, Alarm: true,

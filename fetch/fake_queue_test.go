@@ -18,6 +18,7 @@ type queue struct {
 	copying error // of copies
 	kept    error // of their commit
 	copies  []mail.UID
+	marked  []mail.UID // and nothing else
 
 	mu      sync.Mutex
 	got     map[mail.UID][]byte
@@ -89,9 +90,13 @@ func (b *pending) Add(ctx context.Context, m *mail.Message) error {
 	return nil
 }
 
-// Copy takes what was added to this batch.
-func (b *pending) Copy(ctx context.Context, m, of *mail.Message, _ []mail.Recipient) error {
+// Copy takes what was added to this batch; or is for nobody, and of what the queue has.
+func (b *pending) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipient) error {
 	i := slices.Index(b.in, of)
+	if i < 0 && len(to) == 0 && b.q.has(of.Origin.UID) {
+		b.in, b.own, b.data = append(b.in, m), append(b.own, false), append(b.data, nil)
+		return b.q.copying
+	}
 	if i < 0 || b.q.copying != nil {
 		return cmpOr(b.q.copying, errors.New("it is not here"))
 	}
@@ -118,8 +123,10 @@ func (b *pending) Commit(context.Context) (all []mail.Report) {
 			all = append(all, mail.Same(len(m.Envelope.Recipients), mail.Result{Err: err}))
 			continue
 		}
-		if !b.own[i] {
+		if !b.own[i] && b.data[i] != nil {
 			b.q.copies = append(b.q.copies, m.Origin.UID)
+		} else if !b.own[i] {
+			b.q.marked = append(b.q.marked, m.Origin.UID)
 		}
 		if _, ok := b.q.got[m.Origin.UID]; ok {
 			b.q.twice = append(b.q.twice, m.Origin.UID)

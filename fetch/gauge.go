@@ -18,7 +18,11 @@ type gauge struct {
 }
 
 // Batch returns a batch that is looked at.
-func (g gauge) Batch() mail.Batch { return &gauged{Batch: g.HeadersFirst.Batch(), s: g.s} }
+func (g gauge) Batch() mail.Batch {
+	b := &gauged{Batch: g.HeadersFirst.Batch(), s: g.s}
+	g.s.batches = append(g.s.batches, b)
+	return b
+}
 
 // gauged is a batch of a gauge. One is committed while the other is filled, so the session's counters
 // are under its lock.

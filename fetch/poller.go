@@ -68,14 +68,15 @@ type entry struct {
 
 	session *session // that runs
 	watch   watching
-	told    int        // messages that were told last to wait; -1: none were
-	later   []part     // what the visit under way has left for sessions of their own
-	relook  bool       // somebody changed marks while a session runs
-	changed bool       // the drop was replaced while a session runs
-	gone    bool       // taken out of the configuration while a session runs
-	waiting []*request // Poll calls for which a visit has to begin
-	served  []*request // those for which the visit under way is
-	visit   Visit      // under way
+	told    int               // messages that were told last to wait; -1: none were
+	kin     map[Identity]*kin // of mail that came lately; of the session while one runs
+	later   []part            // what the visit under way has left for sessions of their own
+	relook  bool              // somebody changed marks while a session runs
+	changed bool              // the drop was replaced while a session runs
+	gone    bool              // taken out of the configuration while a session runs
+	waiting []*request        // Poll calls for which a visit has to begin
+	served  []*request        // those for which the visit under way is
+	visit   Visit             // under way
 }
 
 // The errors of a Visit that was none. Compare with errors.Is.

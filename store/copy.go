@@ -24,7 +24,7 @@ func (b *batch) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipie
 	if err := b.q.full(ctx); err != nil {
 		return err
 	}
-	first, rec, err := b.first(ctx, of)
+	first, rec, err := b.first(ctx, of, len(to) > 0)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (b *batch) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipie
 	if err != nil {
 		return err
 	}
-	if int64(len(header))+rec.Size-rec.Header != m.Content.Size() {
+	if rec != nil && int64(len(header))+rec.Size-rec.Header != m.Content.Size() {
 		return errOtherSize
 	}
 	e := &entry{m: m}
@@ -54,8 +54,8 @@ func (b *batch) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipie
 }
 
 // first finds the message whose body is used again: in this batch, then its entry is returned too, or among
-// what is queued.
-func (b *batch) first(ctx context.Context, of *mail.Message) (*entry, *Record, error) {
+// what is queued. Where the body is not needed, that it was queued is enough.
+func (b *batch) first(ctx context.Context, of *mail.Message, needed bool) (*entry, *Record, error) {
 	for _, e := range b.in {
 		if e.m != of {
 			continue
@@ -65,8 +65,11 @@ func (b *batch) first(ctx context.Context, of *mail.Message) (*entry, *Record, e
 		}
 		return e, &e.parts[0].rec, nil
 	}
-	if of.ID.Zero() {
+	switch {
+	case of.ID.Zero():
 		return nil, nil, errFirstGone
+	case !needed:
+		return nil, nil, nil
 	}
 	rec, err := b.q.Engine.Get(ctx, of.ID)
 	if errors.Is(err, ErrNotFound) { // it was delivered already

@@ -95,6 +95,13 @@ func TestCopyLater(t *testing.T) {
 	if r := b.Commit(t.Context()); len(r) != 0 {
 		t.Error(r)
 	}
+	if err := b.Copy(t.Context(), all[3], all[0], nil); err != nil {
+		t.Errorf("of what was delivered, for nobody else: %v", err)
+	}
+	if r := b.Commit(t.Context()); len(r) != 1 || !r[0].Done(1) || len(w.records()) != 0 {
+		t.Error(r)
+	}
+	w.chosen(w.choose("1 2 3 4"), "", "1 2 3 4")
 }
 
 // What does not agree is no copy.

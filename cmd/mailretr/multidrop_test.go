@@ -298,6 +298,83 @@ func TestCopiesOneRefused(t *testing.T) {
 	}
 }
 
+// serve opens the house of a catchall; visit collects once and delivers what is due.
+func (c *catchall) serve() (d *serving, visit func()) {
+	h := &home{c.T, c.config}
+	d = h.open()
+	c.Cleanup(func() {
+		if err := d.close(); err != nil {
+			c.Error(err)
+		}
+	})
+	d.poller.Set(c.Context(), d.drops())
+	return d, func() {
+		c.Helper()
+		for _, v := range d.poller.Poll(c.Context(), "catchall") {
+			if v.Err != nil {
+				c.Fatal(v.Err)
+			}
+		}
+		if err := d.runner.Pass(c.Context()); err != nil {
+			c.Fatal(err)
+		}
+	}
+}
+
+// TestCopiesOfAnotherSession: a copy may be stored when the first was collected already, and delivered. Then who has the
+// mail does not get it again; its body crosses the line once more only if somebody still needs it.
+func TestCopiesOfAnotherSession(t *testing.T) {
+	for name, size := range map[string]int{"small": 500, "medium": 100 << 10, "large": large + 5000} {
+		t.Run(name, func(t *testing.T) {
+			c := newCatchall(t, original)
+			d, visit := c.serve()
+			const both = "jaco@kroon.co.za, anna@kroon.co.za"
+			p := []parcel{{to: both}, {to: both}, {to: both + ", third@kroon.co.za"}, {to: "third@kroon.co.za"}}
+			want := []string{"jaco@kroon.co.za+anna@kroon.co.za", "", "third@kroon.co.za", ""}
+			for i := range p {
+				p[i].id, p[i].no, p[i].body = "4Xy1", "one", filler("one", size)
+				had := len(c.mta.Mails())
+				c.pop.Put(p[i].octets())
+				visit()
+				got := ""
+				if all := c.got("one", p); len(all) > 0 && len(c.mta.Mails()) > had {
+					got = all[len(all)-1]
+				}
+				if got != want[i] || len(c.pop.Left()) != 0 {
+					t.Errorf("copy %d went to %q, want %q; %d are left", i, got, want[i], len(c.pop.Left()))
+				}
+			}
+			if n, most := c.pop.Count("RETR"), map[bool]int{true: 4, false: 2}[name == "small"]; n != most {
+				t.Errorf("%d bodies crossed the line: %q", n, c.pop.Log())
+			}
+			// Who has the mark forgotten wants the mail again.
+			c.pop.Clear()
+			c.pop.Add(&fetchtest.Mail{Octets: p[0].octets(), UID: "uid-1"})
+			if err := d.queue.Forget(t.Context(), d.drops()[0].Account, []mail.UID{"uid-1"}); err != nil {
+				t.Fatal(err)
+			}
+			visit()
+			if got := strings.Join(c.got("one", p), " "); strings.Count(got, both[:5]) != 2 {
+				t.Errorf("what was asked for again went to %q", got)
+			}
+		})
+	}
+}
+
+// TestCopiesOfWhatWaits: while the first waits in the queue its octets are here.
+func TestCopiesOfWhatWaits(t *testing.T) {
+	c := newCatchall(t, original)
+	c.mta.Close()
+	_, visit := c.serve()
+	for _, to := range []string{"jaco", "anna", "third"} {
+		c.pop.Put(parcel{to: to + "@kroon.co.za", id: "4Xy1", no: "one", body: filler("one", large+5000)}.octets())
+		visit()
+	}
+	if n := c.pop.Count("RETR"); n != 1 || len(c.pop.Left()) != 0 {
+		t.Errorf("%d bodies crossed the line, %d are left", n, len(c.pop.Left()))
+	}
+}
+
 // TestReloadReadsTheMap: who gets mail is what the map's file says now, and a file with a mistake stops its maildrop alone.
 func TestReloadReadsTheMap(t *testing.T) {
 	h := newHome(t)
