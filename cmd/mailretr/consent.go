@@ -96,13 +96,38 @@ type consenting struct {
 	tokens *tokens
 }
 
-// Open opens a session. A token that is refused though it should be good is doubted: the next visit gets another one,
-// and only where that is refused too it is a refused login.
+// withTokens makes a retriever log in with tokens; one that can wait for mail still can.
+func withTokens(r mail.Retriever, t *tokens) mail.Retriever {
+	c := &consenting{r, t}
+	if w, ok := r.(mail.Watcher); ok {
+		return &consentingWatcher{c, w}
+	}
+	return c
+}
+
+// Open opens a session.
 func (c *consenting) Open(ctx context.Context) (mail.Maildrop, error) {
 	drop, err := c.Retriever.Open(ctx)
+	return drop, c.judge(ctx, err)
+}
+
+// consentingWatcher is one that waits for mail too.
+type consentingWatcher struct {
+	*consenting
+	to mail.Watcher
+}
+
+// Watch waits for mail.
+func (c *consentingWatcher) Watch(ctx context.Context, news func()) error {
+	return c.judge(ctx, c.to.Watch(ctx, news))
+}
+
+// judge says what a refused login means. A token that is refused though it should be good is doubted: the next visit gets
+// another one, and only where that is refused too it is a refused login.
+func (c *consenting) judge(ctx context.Context, err error) error {
 	var t *mail.Trouble
 	if err == nil || !errors.As(err, &t) {
-		return drop, err
+		return err
 	}
 	var inner *mail.Trouble
 	if errors.As(t.Err, &inner) && inner.Op == mail.OpLogin {
@@ -117,7 +142,7 @@ func (c *consenting) Open(ctx context.Context) (mail.Maildrop, error) {
 	case t.Kind == mail.Auth:
 		t.Hint = cmp.Or(t.Hint, "Sign in again: mailretr login "+c.tokens.name)
 	}
-	return nil, t
+	return t
 }
 
 // doubt says whether another token may be better than the one that was refused.

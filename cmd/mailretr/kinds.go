@@ -83,7 +83,7 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		return &pop3.Retriever{Options: o}
 	}
 	o.Password, o.Token = t.Token, true
-	return &consenting{&pop3.Retriever{Options: o}, t}
+	return withTokens(&pop3.Retriever{Options: o}, t)
 }
 
 func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
@@ -112,7 +112,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	if t == nil {
 		return r
 	}
-	return &consenting{r, t}
+	return withTokens(r, t)
 }
 
 // authOf is the way to log in, in the words of the kinds: "" for the strongest, native for user and password in the
