@@ -187,6 +187,12 @@ func TestLogin(t *testing.T) {
 	if code, out := s.call("check"); code != exOK {
 		t.Fatal(out)
 	}
+	if code, out := s.call("check", "--connect"); code != exOK || !strings.Contains(out, "its login needs the consent") {
+		t.Errorf("check --connect: %d, %s", code, out)
+	}
+	if code, out := s.call("config", "show"); code != exOK || !strings.Contains(out, `client_secret: '***'`) {
+		t.Errorf("config show: %d, %s", code, out)
+	}
 	code, out := s.call("poll", "jaco")
 	if code != exNoPerm || !strings.Contains(out, "nobody has signed in yet") || !strings.Contains(out, "mailretr login jaco") {
 		t.Fatalf("%d: %s", code, out)
