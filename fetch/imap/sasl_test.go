@@ -2,7 +2,9 @@ package imap
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +140,34 @@ func TestTokenNeedsItsMechanism(t *testing.T) {
 	kind(t, "no mechanism", err, mail.Auth)
 	if len(s.logins()) > 0 {
 		t.Errorf("sent %q", s.logins())
+	}
+}
+
+// TestH3_TraceOfLogins: the trace of no login has the secret, or what it can be made of.
+func TestH3_TraceOfLogins(t *testing.T) {
+	for _, m := range []sasl.Mechanism{"", sasl.Plain, sasl.CRAMMD5, sasl.SCRAMSHA256, sasl.OAuthBearer, sasl.XOAuth2} {
+		s, r := offering(t, "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 OAUTHBEARER XOAUTH2")
+		var log strings.Builder
+		r.Dial.Trace = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		secret := "secret-canary"
+		if r.Auth, r.Token = Auth(m), m.Token(); m == "" {
+			r.Auth = Login
+		}
+		if r.Token {
+			secret = token
+		}
+		r.Password = func(context.Context) (string, error) { return secret, nil }
+		if _, err := collect(t.Context(), r); err != nil || len(s.logins()) != 1 {
+			t.Fatal(m, err)
+		}
+		for _, hidden := range []string{"canary", "\x00jaco\x00" + secret, "user=jaco\x01auth=Bearer " + token} {
+			form := strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(hidden)), "=")
+			if strings.Contains(log.String(), hidden) || strings.Contains(log.String(), form) {
+				t.Errorf("%s: %q is in the trace:\n%s", m, hidden, log.String())
+			}
+		}
+		if !strings.Contains(log.String(), "***") {
+			t.Errorf("%s: no trace: %s", m, log.String())
+		}
 	}
 }

@@ -1,6 +1,8 @@
 package pop3
 
 import (
+	"encoding/base64"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -151,3 +153,38 @@ func TestR18_Challenges(t *testing.T) {
 		}
 	}
 }
+
+// TestH3_TraceOfLogins: the trace of no login has the secret, or what it can be made of.
+func TestH3_TraceOfLogins(t *testing.T) {
+	for _, m := range []sasl.Mechanism{"", sasl.Plain, sasl.Login, sasl.CRAMMD5, sasl.SCRAMSHA256, sasl.OAuthBearer,
+		sasl.XOAuth2} {
+		s, o := mechanisms(t, "PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256 OAUTHBEARER XOAUTH2")
+		var log strings.Builder
+		o.Dial.Trace = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		o.Auth, o.Token = Auth(m), m.Token()
+		if s.Password = "password-canary"; m == "" {
+			o.Auth = UserPass
+		}
+		o.Password = password(s.Password)
+		if o.Token {
+			o.Password = password(token)
+		}
+		if _, err := login(t, s, o); err != nil {
+			t.Fatal(m, err)
+		}
+		secret := s.Password
+		if o.Token {
+			secret = token
+		}
+		for _, form := range []string{"canary", b64(secret), b64("\x00jaco\x00" + secret), b64("user=jaco\x01auth=Bearer " + token)} {
+			if strings.Contains(log.String(), strings.TrimRight(form, "=")) {
+				t.Errorf("%s: %q is in the trace:\n%s", m, form, log.String())
+			}
+		}
+		if !strings.Contains(log.String(), "***") {
+			t.Errorf("%s: no trace: %s", m, log.String())
+		}
+	}
+}
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -20,8 +20,9 @@ type Options struct {
 	Hello string // our name, for EHLO
 	LMTP  bool   // LHLO and one reply for each recipient
 
-	// User and Password: AUTH PLAIN or LOGIN, with TLS unless the mode is Plain, which is said out loud.
-	// Password is asked at each login. User "" means no login.
+	// User and Password: AUTH by the strongest mechanism that is offered (relay/sasl); the password itself leaves
+	// with TLS only, unless the mode is Plain, which is said out loud. Password is asked at each login. User "" means
+	// no login.
 	User     string
 	Password func(context.Context) (string, error)
 
