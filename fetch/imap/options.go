@@ -56,6 +56,8 @@ type Options struct {
 	Reissue time.Duration    // how often Watch begins its wait anew; 0: 9 minutes
 	Observe mail.Observer    // told of a folder that is left out, and the like; may be nil
 	Now     func() time.Time // for events; nil: time.Now
+
+	ClassicWatch bool // Dial.TLS.Classic of the connections of Watch, which stay
 }
 
 // Limits bound what a session takes. The zero values mean what stands beside them.

@@ -72,6 +72,7 @@ func (r *Retriever) watched(ctx context.Context) ([]string, error) {
 func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) error {
 	o := r.Options
 	o.Folders, o.Memory, o.After = []string{name}, nil, Keep
+	o.Dial.TLS.Classic = o.ClassicWatch
 	o.Account = cmp.Or(o.Account, mail.AccountOf("imap", o.host(), o.User))
 	if err := o.check(); err != nil {
 		return &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
