@@ -43,11 +43,12 @@ type Runner struct {
 	Observe mail.Observer
 	Now     func() time.Time // nil: time.Now
 
-	mu    sync.Mutex
-	lanes map[mail.Lane]*lane
-	poke  chan struct{} // a worker asks the dispatcher to look again
-	work  sync.WaitGroup
-	made  int // counts the calls of Renew
+	mu       sync.Mutex
+	lanes    map[mail.Lane]*lane
+	poke     chan struct{} // a worker asks the dispatcher to look again
+	work     sync.WaitGroup
+	attempts attempts
+	made     int // counts the calls of Renew
 }
 
 // ErrMoved is an answer of Dial.

@@ -265,6 +265,30 @@ func TestRunnerStopLetsTheAttemptEnd(t *testing.T) {
 	})
 }
 
+// Who wants a message that is being attempted has it soon; the others' attempts go on.
+func TestRunnerYield(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Runner{}
+		early, done := r.attempts.begin(t.Context(), mail.ID{1})
+		other, doneToo := r.attempts.begin(t.Context(), mail.ID{2})
+		first, cancel := mail.Yielding(early)
+		second, cancelToo := mail.Yielding(other)
+		r.Yield(mail.ID{1})
+		r.Yield(mail.ID{1}) // twice is nothing more
+		r.Yield(mail.ID{3})
+		synctest.Wait()
+		equal(t, "asked to give way", context.Cause(first), mail.ErrYield)
+		equal(t, "another one", second.Err(), nil)
+		equal(t, "what comes after the dot", early.Err(), nil)
+		cancel()
+		cancelToo()
+		done()
+		doneToo()
+		r.Yield(mail.ID{2})
+		equal(t, "remembered", len(r.attempts.m), 0)
+	})
+}
+
 func TestRunnerPassEndsWhenNothingIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, a := newShelf(20), &mta{took: time.Second}

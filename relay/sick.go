@@ -114,6 +114,8 @@ type watched struct {
 }
 
 func (w watched) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	ctx, done := w.r.attempts.begin(ctx, m.ID)
+	defer done()
 	report := w.Deliverer.Deliver(ctx, m)
 	if report.Sick() == nil && answeredAny(report) {
 		w.r.well(ctx, w.l)

@@ -26,7 +26,7 @@ var changes = []changing{
 	{verb: control.Retry, short: "Attempt messages at once, held or not", done: "to be retried",
 		long: "Makes messages due at once, held or not, and finds their destinations anew. A message that is\n" +
 			"being attempted is waited for. A destination that is away is tried when its time has come; with\n" +
-			"--now at once."},
+			"--now at once, and an attempt under way is given up, if the message is not sent whole yet."},
 	{verb: control.Bounce, short: "Give messages up, and report that to their senders", done: "bounced",
 		why: "the `reason`, put into the report"},
 	{verb: control.Remove, short: "Remove messages without telling anybody", done: "removed"},
@@ -63,8 +63,12 @@ func newChange(a *app, v changing) *cobra.Command {
 	if v.why != "" {
 		c.Flags().StringVar(&q.Why, "why", "", v.why)
 	}
+	now := "give up an attempt under way, if the message is not sent whole yet, rather than wait for its end"
 	if v.verb == control.Retry {
-		c.Flags().BoolVar(&q.Now, "now", false, "try a destination that is away at once, too")
+		now = "do so, and try a destination that is away at once, too"
+	}
+	if v.verb != control.Release { // what is held is not attempted
+		c.Flags().BoolVar(&q.Now, "now", false, now)
 	}
 	return c
 }

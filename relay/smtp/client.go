@@ -23,7 +23,7 @@ type Client struct {
 // (io.Seeker) were already read. A cut or time-out after the final dot is Deferred with After = OpDot: the
 // message may have been delivered.
 //
-// When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer
+// When it is asked to give way ([mail.WithYield]) it does so before the final dot, and not after it. When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer
 // has not come within Times.Grace.
 func (c *Client) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 	return c.attempt(ctx, m, false)
@@ -48,9 +48,12 @@ func (c *Client) Close() error {
 func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.Report {
 	a := newAttempt(c, m, probe)
 	defer a.close()
+	late := ctx
+	ctx, cancel := mail.Yielding(ctx)
+	defer cancel()
 	for len(a.todo) > 0 {
-		if err := ctx.Err(); err != nil {
-			a.all(mail.Result{Scope: mail.OfSession, Err: err})
+		if ctx.Err() != nil {
+			a.all(mail.Result{Scope: mail.OfSession, Err: context.Cause(ctx)})
 			break
 		}
 		s, reused, f := c.session(ctx)
@@ -58,8 +61,8 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 			a.fail(ctx, a.todo, f)
 			break
 		}
-		f = a.run(ctx, s)
-		c.settle(ctx, s, a, f)
+		f = a.run(ctx, late, s)
+		c.settle(late, s, a, f)
 		if f == nil || !reused || !a.again(ctx, f) {
 			break
 		}

@@ -27,8 +27,9 @@ func (a *attempt) mine(f *failure) bool {
 }
 
 // run makes one transaction and fills the report for all of todo. The failure it returns is the one that
-// ended the transaction early, nil where it came to its end or was ended by replies to RCPT.
-func (a *attempt) run(ctx context.Context, s *session) *failure {
+// ended the transaction early, nil where it came to its end or was ended by replies to RCPT. ctx is for what comes
+// before the final dot, late for what comes after.
+func (a *attempt) run(ctx, late context.Context, s *session) *failure {
 	stop := s.Watch(ctx)
 	defer func() { stop() }()
 	ready, f := a.mail(ctx, s)
@@ -62,8 +63,8 @@ func (a *attempt) run(ctx context.Context, s *session) *failure {
 		a.fail(ctx, accepted, f)
 		return f
 	}
-	stop = s.grace(ctx)
-	return a.end(ctx, s, w, accepted)
+	stop = s.grace(late)
+	return a.end(late, s, w, accepted)
 }
 
 // mail says MAIL. It returns those who can be asked at this server; the others have failed.

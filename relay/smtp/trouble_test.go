@@ -433,3 +433,40 @@ func TestR1_NoFallBackToPlainText(t *testing.T) {
 		}
 	}
 }
+
+// An attempt gives way to somebody who wants the message before the final dot, and never after it.
+func TestYield(t *testing.T) {
+	for _, x := range []struct {
+		stage     string
+		delivered bool
+		took      time.Duration
+	}{
+		{"MAIL", false, time.Second},
+		{"DATA", false, time.Second},
+		{relaytest.Dot, true, 9 * time.Minute},
+	} {
+		t.Run(x.stage, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				delay := relaytest.Answer{Delay: 9 * time.Minute}
+				if x.stage != relaytest.Dot {
+					delay.Delay = time.Minute // below the time-out of the verb
+				}
+				mta := relaytest.NewPipe(t, relaytest.Script{Answer: relaytest.At(x.stage, delay)})
+				c := client(t, nil, mta)
+				yield := make(chan struct{})
+				time.AfterFunc(time.Second, func() { close(yield) })
+				began := time.Now()
+				r := one(t, c.Deliver(mail.WithYield(t.Context(), yield), message("x@y.example")))
+				if took := time.Since(began); (r.Outcome == mail.Delivered) != x.delivered || took != x.took {
+					t.Fatalf("after %v: %+v", took, r)
+				}
+				if !x.delivered && (!errors.Is(r.Err, mail.ErrYield) || r.Scope != mail.OfSession) {
+					t.Fatalf("%+v", r)
+				}
+				if r := one(t, c.Deliver(t.Context(), message("x@y.example"))); r.Outcome != mail.Delivered {
+					t.Fatalf("the next one: %+v", r)
+				}
+			})
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/relay"
 	"mailretr/store"
 	"mailretr/store/mail"
 )
@@ -127,7 +128,7 @@ const (
 type ChangeRequest struct {
 	Select
 	Why    string `json:"why,omitempty"`     // of Hold and Bounce
-	Now    bool   `json:"now,omitempty"`     // of Retry: a sick next hop is tried at once, too
+	Now    bool   `json:"now,omitempty"`     // an attempt under way gives way; of Retry: a sick next hop is tried, too
 	DryRun bool   `json:"dry_run,omitempty"` // say what would be done
 }
 
@@ -182,6 +183,9 @@ func change(h *House, out *stream, r *http.Request) error {
 	if q.DryRun {
 		return would(out, ids)
 	}
+	if q.Now && h.Runner != nil {
+		do = hurried(h.Runner, do)
+	}
 	if err := each(r.Context(), out, ids, do); err != nil {
 		return err
 	}
@@ -193,8 +197,21 @@ func change(h *House, out *stream, r *http.Request) error {
 	return nil
 }
 
+// A doing is what a verb does to one message.
+type doing func(context.Context, mail.ID, store.Busy) error
+
+// hurried asks an attempt that a verb would have to wait for to give way. After its final dot the attempt does not.
+func hurried(r *relay.Runner, do doing) doing {
+	return func(ctx context.Context, id mail.ID, busy store.Busy) error {
+		return do(ctx, id, func(id mail.ID) {
+			r.Yield(id)
+			busy(id)
+		})
+	}
+}
+
 // of returns what the verb does to one message.
-func (v Verb) of(h *House, q ChangeRequest) (func(context.Context, mail.ID, store.Busy) error, error) {
+func (v Verb) of(h *House, q ChangeRequest) (doing, error) {
 	why := q.Why
 	if len(why) > 300 {
 		return nil, usage("the reason is longer than 300 octets", "")
@@ -235,7 +252,7 @@ func would(out *stream, ids []mail.ID) error {
 
 // each changes messages, a few at once, and tells of each as it is done. It goes on when one fails, and
 // stops when nobody listens any more.
-func each(ctx context.Context, out *stream, ids []mail.ID, do func(context.Context, mail.ID, store.Busy) error) error {
+func each(ctx context.Context, out *stream, ids []mail.ID, do doing) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex // guards out and failed
