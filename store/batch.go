@@ -38,10 +38,11 @@ type entry struct {
 	n       int // recipients
 	parts   []part
 	mark    Seen
-	again   bool   // the mark replaces another: a new message under an old UID
-	hit     bool   // was taken already by another session; what we staged is discarded
-	second  bool   // a second name of a message that has a mark: nothing is queued
-	of      *entry // whose body it shares; it is taken only together with it. nil: it has one of its own
+	again   bool     // the mark replaces another: a new message under an old UID
+	hit     bool     // was taken already by another session; what we staged is discarded
+	former  [16]byte // content key with the size that the mark of its UID has; zero: there is none
+	second  bool     // a second name of a message that has a mark: nothing is queued
+	of      *entry   // whose body it shares; it is taken only together with it. nil: it has one of its own
 	mended  mended
 	before  Partial // what an earlier session had brought; zero: nothing
 	partial Partial // whose note ends when the message is taken; zero: there is none
@@ -211,6 +212,9 @@ func (q *Queue) pump(ctx context.Context, e *entry, judged bool) error {
 	h := head{found: func(header []byte) {
 		if e.m.Origin.Account != "" {
 			e.mark.Key = contentKey(&q.Secret, header, e.m.Content.Size())
+			if size, ok := q.memory.formerSize(e.m.Origin); ok {
+				e.former = contentKey(&q.Secret, header, size)
+			}
 		}
 		if judged {
 			loop = q.Loop.looped(header, e.m)

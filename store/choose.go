@@ -37,6 +37,8 @@ type Listing struct {
 	Size     func(mail.UID) int64 // as announced now; negative: not known. nil: never known
 	Settings string               // hash of what aside notes depend on
 	Hasten   string               // aside notes of this kind do not hold
+
+	renumbered bool // nothing of what is kept is named: a UID proves nothing
 }
 
 // Chosen says what a session shall do and why the rest is left.
@@ -128,6 +130,9 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 	q.memory.met(l.Account, c.once(&l))
 	if c.Follow && (!l.Lets || l.Stays) { // what is kept from now on was not meant
 		c.Follow, fresh = false, true
+	}
+	if l.renumbered, err = q.renumbered(ctx, &l, marks); err != nil {
+		return Chosen{}, local(err, "")
 	}
 	all, err := q.sort(ctx, &l, &c, marks)
 	if err != nil {
@@ -261,10 +266,10 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now time.Time) {
 	other := l.Size != nil && m.Size > 0 && l.Size(u) >= 0 && l.Size(u) != m.Size
 	switch {
-	case m.Mark == Unseen && !l.Copies && !c.doubts(spaceOf(u, l.Folders), now):
+	case m.Mark == Unseen && !l.Copies && !l.renumbered && !byContent(u) && !c.doubts(spaceOf(u, l.Folders), now):
 		all.Fetch = append(all.Fetch, u)
 	case m.Mark == Unseen, other, m.Mark == LetGo && !u.Derived():
-		q.memory.doubts(l.Account, u)
+		q.memory.doubts(l.Account, u, m.Size)
 		all.Fetch = append(all.Fetch, u)
 		all.Check = append(all.Check, u)
 	case m.Mark == Known:
@@ -280,6 +285,26 @@ func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now
 	default:
 		all.Release = append(all.Release, u)
 	}
+}
+
+// byContent says whether a UID was made from the content, of the first of equal messages: the message may have had a
+// unique-id before, which another one has got as well since.
+func byContent(u mail.UID) bool { return u.Derived() && !strings.Contains(string(u), ".") }
+
+// renumbered says whether a server may have given new unique-ids to everything (POP3): mail that is kept is there, and
+// the listing names none of it.
+func (q *Queue) renumbered(ctx context.Context, l *Listing, marks []Seen) (bool, error) {
+	stays := !l.Lets || l.Stays || l.Days > 0 || l.Above > 0
+	named := func(s Seen) bool { return s.Mark != Unseen && s.Mark != LetGo }
+	if !stays || !l.Complete || l.Folders != nil || len(marks) == 0 || slices.ContainsFunc(marks, named) {
+		return false, nil
+	}
+	for s, err := range q.Engine.AllMarks(ctx, l.Account) {
+		if err != nil || named(s) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // ripe notes the day on which something is to be let go of.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"mailretr/store/mail"
@@ -11,8 +12,8 @@ import (
 // poll fills it again before anything is fetched.
 type memory struct {
 	mu     sync.Mutex
-	asides map[place]bool // messages with an aside note, which ends when they are taken
-	doubt  map[place]bool // listed under a UID that does not prove that they are new
+	asides map[place]bool  // messages with an aside note, which ends when they are taken
+	doubt  map[place]int64 // listed under a UID that does not prove that they are new; the size of its mark
 	former map[mail.Account][]mail.Account
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
 	once   map[mail.Account]map[string]bool       // folders that never had another UIDVALIDITY, and are no labels
@@ -30,13 +31,9 @@ func (m *memory) reset(a mail.Account, former []mail.Account, folders []string) 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.make()
-	for _, all := range []map[place]bool{m.asides, m.doubt} {
-		for p := range all {
-			if p.account == a && covered(p.uid, folders) {
-				delete(all, p)
-			}
-		}
-	}
+	covers := func(p place) bool { return p.account == a && covered(p.uid, folders) }
+	maps.DeleteFunc(m.asides, func(p place, _ bool) bool { return covers(p) })
+	maps.DeleteFunc(m.doubt, func(p place, _ int64) bool { return covers(p) })
 	m.former[a] = former
 	delete(m.keys, a)
 }
@@ -81,7 +78,7 @@ func (m *memory) twice(o mail.Origin, key [16]byte) bool {
 
 func (m *memory) make() {
 	if m.asides == nil {
-		m.asides, m.doubt, m.former = map[place]bool{}, map[place]bool{}, map[mail.Account][]mail.Account{}
+		m.asides, m.doubt, m.former = map[place]bool{}, map[place]int64{}, map[mail.Account][]mail.Account{}
 	}
 }
 
@@ -92,10 +89,19 @@ func (m *memory) aside(a mail.Account, u mail.UID) {
 	m.asides[place{a, u}] = true
 }
 
-func (m *memory) doubts(a mail.Account, u mail.UID) {
+// doubts notes that a UID proves nothing; size is that of its mark, 0 where there is none.
+func (m *memory) doubts(a mail.Account, u mail.UID, size int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.doubt[place{a, u}] = true
+	m.doubt[place{a, u}] = size
+}
+
+// formerSize is the size that a message whose UID proves nothing was announced with when it got its mark.
+func (m *memory) formerSize(o mail.Origin) (size int64, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size = m.doubt[place{o.Account, o.UID}]
+	return size, size > 0
 }
 
 // asideNote returns the removal of the aside note of a message that is being taken.
@@ -119,7 +125,8 @@ func (m *memory) took(o mail.Origin) {
 func (m *memory) doubtful(o mail.Origin) (former []mail.Account, yes bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.former[o.Account], m.doubt[place{o.Account, o.UID}]
+	_, yes = m.doubt[place{o.Account, o.UID}]
+	return m.former[o.Account], yes
 }
 
 // forewarned looks at messages whose UID does not prove that they are new: let go of and listed again,

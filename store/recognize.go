@@ -21,6 +21,9 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 			return nil, nil, err
 		}
 		e.mark.Key = q.ContentKey(header, m.Content.Size())
+		if size, ok := q.memory.formerSize(m.Origin); ok {
+			e.former = q.ContentKey(header, size)
+		}
 		q.mark([]*entry{e})
 		left, err := q.forewarned(ctx, []*entry{e})
 		if err != nil {

@@ -118,7 +118,7 @@ func (e *entry) against(have Seen) (covered bool) {
 		return false
 	case have.Mark == Known, have.Mark == Kept:
 		e.err = errKnown
-	case have.Mark == LetGo && e.mark.Key != have.Key:
+	case have.Mark == LetGo && e.mark.Key != have.Key && e.former != have.Key:
 		return false
 	default:
 		e.hit = true
@@ -138,11 +138,11 @@ func (knownError) Error() string { return "the message is known, and stays where
 // Known tells this error from one of the disk or database.
 func (knownError) Known() bool { return true }
 
-// same says whether a mark speaks of this very message. A mark without a size or key proves nothing else
-// than the UID.
+// same says whether a mark speaks of this very message: some servers announce another size from one session to the
+// next, so the header section decides. A mark without a size or key proves nothing else than the UID.
 func (e *entry) same(have Seen) bool {
 	if have.Key != [16]byte{} && e.mark.Key != [16]byte{} {
-		return have.Key == e.mark.Key
+		return have.Key == e.mark.Key || have.Key == e.former
 	}
 	return have.Size <= 0 || e.mark.Size <= 0 || have.Size == e.mark.Size
 }

@@ -106,9 +106,11 @@ func (s *session) topKey(x *item) (string, error) {
 	h := sha256.New()
 	m := s.link.multi()
 	scan, done := scanner{}, false
+	var head []byte
 	for {
 		b, err := m.next()
 		if err == io.EOF {
+			s.keep(x, head)
 			fmt.Fprintf(h, "\x00%d", x.size)
 			return hex.EncodeToString(h.Sum(nil)[:16]), nil
 		}
@@ -120,9 +122,28 @@ func (s *session) topKey(x *item) (string, error) {
 		}
 		if !done {
 			h.Write(b)
+			head = append(head, b[:min(len(b), maxKept+1-len(head))]...)
 			done = scan.end(b)
 		}
 	}
+}
+
+// What is kept of headers that were read for an identity, in octets: of one, and of all.
+const (
+	maxKept = 16 << 10
+	allKept = 4 << 20
+)
+
+// keep keeps a header for Content.Header.
+func (s *session) keep(x *item, head []byte) {
+	if len(head) > maxKept || len(head) == 0 || s.kept+len(head) > allKept {
+		return
+	}
+	if s.heads == nil {
+		s.heads = map[*item][]byte{}
+	}
+	s.heads[x] = head
+	s.kept += len(head)
 }
 
 // nameless refuses what can only go wrong: a message without any identity that stays upstream would be

@@ -387,3 +387,20 @@ func TestR12_LateUID(t *testing.T) {
 		}
 	}
 }
+
+// A header that was read to find out an identity is not asked for again.
+func TestDerivedHeaderIsKept(t *testing.T) {
+	s, o, _ := oddServer(t, nil)
+	for i := range 5 {
+		s.Add(&fetchtest.Mail{Octets: fetchtest.Text(500, i), NoUID: true})
+	}
+	heads, err := headers(t, o)
+	if err != nil || len(heads) != 5 || s.Count("TOP") != 5 {
+		t.Errorf("%d headers, %v: %q", len(heads), err, s.Log())
+	}
+	for i, h := range heads {
+		if b, _, _ := bytes.Cut(fetchtest.Text(500, i), []byte("\r\n\r\n")); string(h) != string(b)+"\r\n\r\n" {
+			t.Errorf("header %d is %q", i, h)
+		}
+	}
+}

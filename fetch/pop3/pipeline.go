@@ -3,6 +3,7 @@ package pop3
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -113,6 +114,9 @@ func (s *session) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message)
 	}
 	if err := s.tryTop(ctx, top, plan); err != nil {
 		return err
+	}
+	if top {
+		plan = slices.DeleteFunc(plan, func(x *item) bool { return s.heads[x] != nil })
 	}
 	for _, r := range s.flight.all { // what is on the line already is not asked for again
 		if len(plan) > 0 && r.item == plan[0] && r.top == top && !s.begun(r) {

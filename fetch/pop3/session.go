@@ -36,7 +36,8 @@ type session struct {
 	glance string           // what Glance has said
 	proven int              // how many messages Since has found where an earlier session left them
 	proof  mail.UID         // the unique-id of the last of these
-	heads  map[*item][]byte // headers that the trial of TOP has brought
+	heads  map[*item][]byte // headers that were read for an identity, or as a trial of TOP
+	kept   int              // octets of these
 
 	plan    []*item // what will be asked for next, in order
 	planTop bool    // by TOP; else by RETR

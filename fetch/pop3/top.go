@@ -37,10 +37,7 @@ func (s *session) tryTop(ctx context.Context, top bool, plan []*item) error {
 			return err
 		}
 		if err == nil {
-			if s.heads == nil {
-				s.heads = map[*item][]byte{}
-			}
-			s.heads[plan[0]] = head
+			s.keep(plan[0], head)
 		}
 	}
 	if s.known.NoTop {
