@@ -40,6 +40,45 @@ func TestPipelineWithSmallBuffers(t *testing.T) {
 	}
 }
 
+// A server that stops reading, and one that stops writing, in the middle of what was asked ahead: the session ends within
+// its limits, nothing waits for ever, and nothing is deleted.
+func TestServerStops(t *testing.T) {
+	for _, size := range []int{1100, 4096, 64 << 10} {
+		for _, drains := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				s := fetchtest.NewPOP3(t)
+				s.Buffer = size
+				for i := range 3000 {
+					s.Put(fetchtest.Text(300, i))
+				}
+				answered := 0
+				s.On = on("RETR", func(c *fetchtest.POP3Conn, _ string) bool {
+					if answered++; answered < 50 {
+						return false
+					}
+					if drains {
+						c.Hang() // it reads on, and says nothing
+					} else {
+						time.Sleep(time.Hour)
+						c.Cut()
+					}
+					return true
+				})
+				began := time.Now()
+				whole, err := collect(t.Context(), options(s, nil), true)
+				if err == nil || len(whole) != 49 || s.Count("DELE") > 0 {
+					t.Errorf("buffers of %d: %d whole, %v", size, len(whole), err)
+				}
+				if took := time.Since(began); took > 10*time.Minute {
+					t.Errorf("buffers of %d: took %v", size, took)
+				}
+				time.Sleep(2 * time.Hour)
+				s.Close()
+			})
+		}
+	}
+}
+
 // What is asked for and unanswered stays within the window: a server that waits before its first answer
 // sees it all.
 func TestWindow(t *testing.T) {

@@ -291,6 +291,49 @@ func TestPasswordAtLogin(t *testing.T) {
 	}
 }
 
+// Servers without codes say it in prose. Most of these are what servers that are, or were, common say.
+func TestR23_Prose(t *testing.T) {
+	for text, want := range map[string]mail.Kind{
+		"Authentication failed.": mail.Auth, // Dovecot
+		"Login failed.":          mail.Auth, // Courier
+		"Logon failure: unknown user name or bad password.":                                 mail.Auth, // Exchange
+		"Password supplied for \"jaco\" is incorrect.":                                      mail.Auth, // qpopper
+		"authorization failed":                                                              mail.Auth,
+		"invalid user name or password":                                                     mail.Auth,
+		"Mailbox unknown, or bad password":                                                  mail.Auth,
+		"account is locked, too many failed logins":                                         mail.Auth,
+		"[AUTH] (#MBR1240) Please verify your account":                                      mail.Auth,
+		"[SYS/PERM] Your account is not enabled for POP access.":                            mail.Auth,
+		"POP3 access is disabled for your domain":                                           mail.Auth,
+		"invalid password, please try again":                                                mail.Auth,
+		"Temporary authentication failure, password not checked":                            mail.Busy,
+		"maildrop already locked":                                                           mail.Busy, // RFC 1939
+		"/var/mail/.jaco.pop lock busy! Is another session active? (11)":                    mail.Busy, // qpopper
+		"Unable to lock maildrop: Mailbox is locked by POP server":                          mail.Busy, // Cyrus
+		"Can't lock INBOX":                                                                  mail.Busy,
+		"Lock error":                                                                        mail.Busy,
+		"Mailbox is in use by another process":                                              mail.Busy,
+		"Server Unavailable. 21":                                                            mail.Busy, // Exchange
+		"The specified server is not currently available.":                                  mail.Busy,
+		"login allowed only every 15 minutes":                                               mail.Busy, // Hotmail
+		"Exceeded the login limit for a 15 minute period. Reduce the frequency of requests": mail.Busy,
+		"Minimum interval between logins is 5 minutes":                                      mail.Busy,
+		"Server error - Please try again later.":                                            mail.Busy, // Yahoo
+		"too many concurrent sessions":                                                      mail.Busy,
+		"Maximum number of connections exceeded, please wait":                               mail.Busy,
+		"internal error: cannot open mailbox":                                               mail.Busy,
+		"Temporary problem, please try later":                                               mail.Busy,
+	} {
+		tr := refused(mail.OpLogin, "s", status{text: text}, nil)
+		if tr.Kind != want || tr.Kind == mail.Auth && tr.Hint == "" {
+			t.Errorf("%q: %v, want %v; %q", text, tr.Kind, want, tr.Hint)
+		}
+		if strings.Contains(text, "POP") && want == mail.Auth && !strings.Contains(tr.Hint, "Switch on POP3") {
+			t.Errorf("%q: %q", text, tr.Hint)
+		}
+	}
+}
+
 func TestR23_Refusals(t *testing.T) {
 	for reply, want := range map[string]mail.Kind{
 		"-ERR [AUTH] no":                         mail.Auth,

@@ -1,6 +1,7 @@
 package pop3
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,8 @@ func refused(op mail.Op, server string, s status, caps caps) *mail.Trouble {
 		if t.After == 0 {
 			t.After = caps.delay()
 		}
+	case op == mail.OpLogin && closedToPOP(s.text): // Gmail says so with SYS/PERM: trying again helps nobody
+		t.Kind = mail.Auth
 	case code == "SYS/PERM":
 		t.Kind, t.Hint = mail.Busy, "Only the provider can repair this maildrop."
 	case op == mail.OpGreeting:
@@ -44,7 +47,9 @@ func refused(op mail.Op, server string, s status, caps caps) *mail.Trouble {
 		t.Kind = mail.Auth
 	}
 	if t.Kind == mail.Auth {
-		t.Hint = "Check user name and password of this maildrop."
+		if t.Hint = "Check user name and password of this maildrop."; closedToPOP(s.text) {
+			t.Hint = "Switch on POP3 for this account at the provider, or use IMAP."
+		}
 	}
 	return t
 }
@@ -72,22 +77,38 @@ func seconds(s string) time.Duration {
 	return min(time.Duration(n)*time.Second, 24*time.Hour)
 }
 
-// waits says whether a refusal without a code speaks of the maildrop being held, and not of the
-// credentials. "account locked" is a lock-out, which trying again makes worse.
+// waits says whether a refusal without a code speaks of the maildrop being held, of the server being unwell, or of
+// logins that come too fast, and not of the credentials. "account locked" is a lock-out, which trying again makes worse.
 func waits(text string) bool {
 	text = strings.ToLower(text)
-	for _, s := range []string{"in use", "busy", "try again", "try later", "temporar", "another session",
-		"another process", "unavailable", "minimum interval", "login delay", "too many connections",
-		"overload"} {
-		if strings.Contains(text, s) {
-			return true
-		}
+	any := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 	}
-	if !strings.Contains(text, "lock") {
-		return false
+	switch {
+	case any("password", "incorrect", "invalid", "credential", "unknown user", "authentication failed") && !any("temporar"):
+		return false // "wrong password, try again"
+	case any("try again", "try later", "please wait", "later.", "temporar", "unavailable", "not available", "not currently available", "overload",
+		"maintenance", "shutting down", "in use", "busy", "another session", "another process", "already open"):
+		return true
+	case any("minimum interval", "login delay", "login interval", "allowed only every", "too frequent", "too often",
+		"login limit", "logins too fast", "rate limit", "reduce the frequency"):
+		return true
+	case any("too many") && any("connection", "session", "concurrent", "simultaneous"):
+		return true
+	case any("internal error", "server error", "system error", "i/o error", "disk full", "no space", "out of memory",
+		"cannot open", "can't open", "unable to open"):
+		return true
 	}
-	for _, s := range []string{"maildrop", "mailbox", "mail drop", "popdrop", "spool", "inbox"} {
-		if strings.Contains(text, s) {
+	return any("lock") && any("maildrop", "mailbox", "mail drop", "popdrop", "spool", "inbox", "can't", "cannot", "unable",
+		"lock error", "already locked")
+}
+
+// closedToPOP says whether the account is one that POP3 is not open to.
+func closedToPOP(text string) bool {
+	text = strings.ToLower(text)
+	for _, w := range []string{"not enabled for pop", "pop access", "pop3 access", "pop is disabled", "pop3 is disabled",
+		"pop disabled", "pop3 disabled", "not allowed to use pop", "protocol disabled", "enable pop", "activate pop"} {
+		if strings.Contains(text, w) {
 			return true
 		}
 	}
