@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/store/mail"
@@ -127,5 +128,28 @@ func FuzzStatus(f *testing.F) {
 		}
 		refused(mail.OpLogin, "s", st, nil)
 		timestamp(line)
+	})
+}
+
+// FuzzCapa gives CAPA any text: what is concluded of it is within bounds.
+func FuzzCapa(f *testing.F) {
+	for _, s := range []string{"TOP\r\nUIDL\r\nEXPIRE 30 USER\r\nLOGIN-DELAY 900 USER\r\n.\r\n", "EXPIRE NEVER\r\n.\r\n", ".\r\n",
+		"EXPIRE -1\r\nLOGIN-DELAY 99999999999999999999\r\n.\r\n", " EXPIRE\t0\r\n.\r\n", "SASL PLAIN\r\nIMPLEMENTATION x y\r\n.\r\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, err := readCaps(&multi{r: bufio.NewReaderSize(bytes.NewReader(in), 4096)})
+		if err != nil {
+			return
+		}
+		if len(c) > maxCaps {
+			t.Fatalf("%d capabilities", len(c))
+		}
+		if d := c.delay(); d < 0 || d > 24*time.Hour {
+			t.Fatalf("%q: a login delay of %v", in, d)
+		}
+		if n, ok := c.expire(); n < 0 || n > 1<<16 || !ok && n != 0 && n != 1<<16-1 {
+			t.Fatalf("%q: expires after %d days, %v", in, n, ok)
+		}
 	})
 }
