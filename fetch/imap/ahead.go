@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	firstWindow = 256 << 10 // octets asked for ahead at first: half a second of a 4 Mbit/s line
+	firstWindow = 1 << 20 // octets asked for ahead at first: a second of an 8 Mbit/s line
 	leastWindow = 64 << 10
 	quick       = 500 * time.Millisecond // a window that is half used up in less is too small
 	slow        = 5 * time.Second        // one that takes longer is too large

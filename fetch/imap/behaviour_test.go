@@ -377,10 +377,10 @@ func TestWindowFollowsTheLine(t *testing.T) {
 		now = now.Add(100 * time.Millisecond)
 		s.measure()
 	}
-	equal(t, "quick", s.window, 1<<20)
+	equal(t, "quick", s.window, 4<<20)
 	now = now.Add(time.Second)
 	s.measure()
-	equal(t, "neither", s.window, 1<<20)
+	equal(t, "neither", s.window, 4<<20)
 	for range 9 {
 		now = now.Add(10 * time.Second)
 		s.measure()
