@@ -13,24 +13,27 @@ import (
 )
 
 // The bare client is the yardstick of what a line allows: it knows what the server can, pipelines everything, keeps
-// nothing, and does not look at what it gets. It returns when it began and when the last octet of the last message had
-// come; deletions and the end of its session come after that.
+// nothing, and does not look at what it gets.
+
+// bareTimes are when its session began, when the last octet of the last message had come, and when it ended.
+type bareTimes struct{ began, octet, end time.Time }
 
 // bare collects and deletes all messages of a maildrop.
-func (g *ground) bare() (began, whole time.Time, err error) {
-	began = time.Now()
+func (g *ground) bare() (x bareTimes, err error) {
+	x.began = time.Now()
 	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.port))
 	if err != nil {
-		return began, began, err
+		return x, err
 	}
 	defer c.Close()
-	c.SetDeadline(began.Add(5 * time.Minute))
+	c.SetDeadline(x.began.Add(5 * time.Minute))
 	if g.place.row.imap {
-		whole, err = bareIMAP(c, g.user)
+		x.octet, err = bareIMAP(c, g.user)
 	} else {
-		whole, err = barePOP3(c, g.user)
+		x.octet, err = barePOP3(c, g.user)
 	}
-	return began, whole, err
+	x.end = time.Now()
+	return x, err
 }
 
 func barePOP3(c net.Conn, user string) (whole time.Time, err error) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -77,6 +78,7 @@ func (r result) line(row row) string {
 type bench struct {
 	program  string
 	cleanups []func()
+	starting sync.Mutex // held where programs are started side by side
 }
 
 func (b *bench) Helper()                           {}

@@ -18,8 +18,19 @@ type chart struct {
 	lowest  bool    // mailretr is to be the lowest
 	most    float64 // what mailretr may have at most; 0: anything
 	least   float64 // what mailretr has to have at least; 0: anything
+	wants   []want
 	notes   []string
+
+	decimals int
 }
+
+// A want is something else that has to hold.
+type want struct {
+	what string
+	held bool
+}
+
+func (c *chart) want(what string, held bool) { c.wants = append(c.wants, want{what, held}) }
 
 type figure struct {
 	who  string
@@ -53,14 +64,14 @@ func (c chart) reached() bool {
 func (c chart) String() string {
 	var s strings.Builder
 	for _, f := range c.figures {
-		fmt.Fprintf(&s, "  %-28s %s\n", f.who, amount(f.much, c.unit))
+		fmt.Fprintf(&s, "  %-40s %s\n", f.who, c.amount(f.much))
 	}
 	var want []string
 	if c.most > 0 {
-		want = append(want, "at most "+amount(c.most, c.unit))
+		want = append(want, "at most "+c.amount(c.most))
 	}
 	if c.least > 0 {
-		want = append(want, "at least "+amount(c.least, c.unit))
+		want = append(want, "at least "+c.amount(c.least))
 	}
 	if c.lowest {
 		want = append(want, "the lowest")
@@ -68,15 +79,19 @@ func (c chart) String() string {
 	if len(want) > 0 {
 		fmt.Fprintf(&s, "  to reach: %s: %s\n", strings.Join(want, ", "), map[bool]string{true: "yes", false: "NO"}[c.reached()])
 	}
+	for _, w := range c.wants {
+		fmt.Fprintf(&s, "  to reach: %s: %s\n", w.what, map[bool]string{true: "yes", false: "NO"}[w.held])
+	}
 	for _, n := range c.notes {
 		fmt.Fprintf(&s, "  %s\n", n)
 	}
 	return s.String()
 }
 
-func amount(much float64, unit string) string {
-	if unit == "x" {
-		return fmt.Sprintf("%.4f x", much)
+func (c chart) amount(much float64) string {
+	decimals := c.decimals
+	if c.unit == "x" {
+		decimals = 4
 	}
-	return fmt.Sprintf("%.0f %s", much, unit)
+	return fmt.Sprintf("%.*f %s", decimals, much, c.unit)
 }

@@ -4,7 +4,7 @@
 //
 // The first rows are rates beside fetchmail, from the start of the program to the last message at the MTA (bench.go). Then
 // come what crosses the line (octets.go) and what round trips cost (trips.go), beside all peers and a client that keeps
-// nothing (bare.go).
+// nothing (bare.go); who waits for whom (fair.go), a line that is cut (cut.go), and 1,000 maildrops (many.go).
 //
 // Times without latency hold as ratios only; octets and memory are exact.
 package main
@@ -44,7 +44,7 @@ func main() {
 		fmt.Fprintln(w, m.line(r))
 		w.Flush()
 	}
-	for _, s := range slices.Concat(octetRows, tripRows) {
+	for _, s := range slices.Concat(octetRows, tripRows, fairRows, cutRows, manyRows) {
 		if chosen(s.name) {
 			fmt.Printf("%s\n%v", s.name, s.run(b))
 		}

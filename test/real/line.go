@@ -17,6 +17,7 @@ type Line struct {
 
 	delay time.Duration // one way
 	cut   atomic.Int64  // octets down until the connection is cut; 0: never
+	gate  sync.RWMutex  // held while connections have to wait
 	rate  atomic.Int64  // octets per second of a connection, each way; 0: as fast as it goes
 	watch atomic.Pointer[func(up bool, octets []byte)]
 	to    string
@@ -53,6 +54,12 @@ func (x *Line) CutAfter(n int64) { x.cut.Store(n) }
 // Limit gives each connection from now on this many octets per second, each way; 0: as many as it takes.
 func (x *Line) Limit(perSecond int64) { x.rate.Store(perSecond) }
 
+// Hold makes connections wait until what it returns is called.
+func (x *Line) Hold() (release func()) {
+	x.gate.Lock()
+	return x.gate.Unlock
+}
+
 // Watch has f called with whatever leaves a client (up) or reaches it, at that moment. f must not keep the octets.
 func (x *Line) Watch(f func(up bool, octets []byte)) { x.watch.Store(&f) }
 
@@ -63,12 +70,15 @@ func (x *Line) Sessions() int {
 	return len(x.starts)
 }
 
-// Idle says whether no connection is open.
-func (x *Line) Idle() bool {
+// Open returns how many connections are open.
+func (x *Line) Open() int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.conns) == 0
+	return len(x.conns) / 2
 }
+
+// Idle says whether none is.
+func (x *Line) Idle() bool { return x.Open() == 0 }
 
 // CutNow cuts all connections.
 func (x *Line) CutNow() {
@@ -96,6 +106,8 @@ func (x *Line) OfSessions(n int) (octets int64, ok bool) {
 }
 
 func (x *Line) serve(client net.Conn) {
+	x.gate.RLock()
+	x.gate.RUnlock()
 	server, err := net.Dial("tcp", x.to)
 	if err != nil {
 		client.Close()
