@@ -306,3 +306,22 @@ func TestLogin_Device(t *testing.T) {
 	}
 	s.secret()
 }
+
+// TestLogin_TokenOfAnother: somebody else's program has the token, as with other retrievers.
+func TestLogin_TokenOfAnother(t *testing.T) {
+	s := newSignIn(t, "")
+	text, err := os.ReadFile(s.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.pop.Owner, s.pop.Token = nil, "a-token"
+	write(t, s.config(), strings.Replace(string(text), "    oauth: ours\n",
+		"    auth: xoauth2\n    password: {command: [echo, a-token]}\n", 1))
+	if code, out := s.call("poll"); code != exOK {
+		t.Fatalf("%d: %s", code, out)
+	}
+	s.collected(1)
+	if code, out := s.call("login", "jaco"); code != exUsage || !strings.Contains(out, "is collected with a password") {
+		t.Errorf("%d: %s", code, out)
+	}
+}

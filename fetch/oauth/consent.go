@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"mailretr/store/mail"
 )
 
 const (
@@ -70,11 +72,17 @@ func (a *Account) Device(ctx context.Context, show func(Prompt) error) error {
 	if err := show(Prompt{URL: d.VerificationURI, Code: d.UserCode, Until: d.Expiry}); err != nil {
 		return err
 	}
-	t, err := c.DeviceAccessToken(asking, d)
-	if err != nil {
-		return a.trouble(err, d.DeviceCode, d.UserCode, c.ClientSecret)
+	for {
+		t, err := c.DeviceAccessToken(asking, d) // waits before it asks
+		if err == nil {
+			return a.consented(ctx, t)
+		}
+		x := a.trouble(err, d.DeviceCode, d.UserCode, c.ClientSecret)
+		passing := x.Kind == mail.Unreachable || x.Kind == mail.Busy
+		if !passing || ctx.Err() != nil || !time.Now().Before(d.Expiry) { // the owner may be typing: the line comes back
+			return x
+		}
 	}
-	return a.consented(ctx, t)
 }
 
 // sensible refuses what nobody should be sent to, or cannot be shown.

@@ -14,7 +14,10 @@ import (
 )
 
 // A Key encrypts consents (AES-256-GCM). It shows itself in no formatting.
-type Key struct{ aead cipher.AEAD }
+type Key struct {
+	aead cipher.AEAD
+	old  cipher.AEAD // opens what was sealed before there was a credential; nil: nothing was
+}
 
 const (
 	// KeyFile is the name of the key in the state directory.
@@ -35,7 +38,7 @@ func LoadKey(state, credentials string) (Key, error) {
 		case err == nil && len(b) < keySize:
 			return Key{}, fmt.Errorf("the credential %s has less than %d octets", Credential, keySize)
 		case err == nil:
-			return derive(b)
+			return replacing(b, filepath.Join(state, KeyFile))
 		case !errors.Is(err, fs.ErrNotExist):
 			return Key{}, fmt.Errorf("the key of the consents: %w", err)
 		}
@@ -56,6 +59,17 @@ func LoadKey(state, credentials string) (Key, error) {
 		return Key{}, fmt.Errorf("others can read %s (mode %04o): chmod 600 it", path, fi.Mode().Perm())
 	}
 	return derive(b)
+}
+
+// replacing returns the key of a credential, which also opens what a file's key has sealed, if there is one.
+func replacing(credential []byte, file string) (Key, error) {
+	k, err := derive(credential)
+	if b, missing := os.ReadFile(file); err == nil && missing == nil && len(b) == keySize {
+		var old Key
+		old, err = derive(b)
+		k.old = old.aead
+	}
+	return k, err
 }
 
 // makeKey makes a file that is whole, or is not there. Its name is durable before anything is encrypted with it.
@@ -92,7 +106,7 @@ func derive(material []byte) (Key, error) {
 		return Key{}, err
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return Key{aead}, err
+	return Key{aead: aead}, err
 }
 
 // String shows nothing.
@@ -113,5 +127,9 @@ func (k Key) open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1 || sealed[0] != version {
 		return nil, errors.New("it is of another version")
 	}
-	return k.aead.Open(nil, nil, sealed[1:], []byte(name))
+	plain, err := k.aead.Open(nil, nil, sealed[1:], []byte(name))
+	if err != nil && k.old != nil {
+		return k.old.Open(nil, nil, sealed[1:], []byte(name))
+	}
+	return plain, err
 }

@@ -171,6 +171,21 @@ func TestDevice(t *testing.T) {
 	}
 	err = a.Device(t.Context(), func(p Prompt) error { return w.Enter(p.Code, false) })
 	kind(t, "denied", err, mail.Auth)
+	cuts := 0
+	err = a.Device(t.Context(), func(p Prompt) error {
+		w.Answer(func(rw http.ResponseWriter, _ *http.Request) bool { // the line breaks while the owner is typing
+			if cuts++; cuts > 1 {
+				return false
+			}
+			c, _, _ := http.NewResponseController(rw).Hijack()
+			c.Close()
+			return true
+		})
+		return w.Enter(p.Code, true)
+	})
+	if w.Answer(nil); err != nil || cuts != 2 {
+		t.Errorf("a line that was cut: %v after %d requests", err, cuts)
+	}
 	w.token(a) // what was consented before goes on
 }
 
@@ -357,6 +372,15 @@ func TestKeys(t *testing.T) {
 	}
 	if _, err := c.open("a", k.seal("a", nil)); err == nil {
 		t.Error("the credential is not used")
+	}
+	if c, err = LoadKey(dir, dir); err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := c.open("a", k.seal("a", []byte("x"))); err != nil || string(plain) != "x" {
+		t.Errorf("what the file's key has sealed is lost: %v", err)
+	}
+	if _, err := k.open("a", c.seal("a", nil)); err == nil {
+		t.Error("the file's key is used although there is a credential")
 	}
 	file(t, filepath.Join(dir, Credential), "short")
 	if _, err := LoadKey(dir, dir); err == nil {

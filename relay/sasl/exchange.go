@@ -148,6 +148,10 @@ func (e *Exchange) Refused(t *mail.Trouble) *mail.Trouble {
 		t.Reply += " (" + e.problem + ")"
 	}
 	t.Reply = e.Redact(t.Reply)
+	if strings.Contains(e.problem, "channel-binding") {
+		t.Hint = "The server binds logins to TLS in another way than we do: write auth: " +
+			strings.ToLower(strings.TrimSuffix(string(e.mechanism), "-PLUS")) + " in the maildrop."
+	}
 	if e.mechanism.Token() && t.Kind == mail.Auth {
 		t.Hint = "The provider does not accept the access token. Sign in again with mailretr login, and look " +
 			"whether POP3 or IMAP is switched on for the account."

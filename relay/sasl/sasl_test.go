@@ -194,7 +194,18 @@ func TestR18_Nonsense(t *testing.T) {
 	}
 }
 
-// TestTokenRefused: the reason is told, the exchange ended as the mechanism wants, and the token is shown nowhere.
+// TestBindingRefused: the way out is told.
+func TestBindingRefused(t *testing.T) {
+	r := Request{User: "user", Secret: "pencil", Channel: clear, Nonce: func() string { return "rOprNGfwEbeRWgbNEkqO" }}
+	first := b64("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
+	_, err := run(t, r, SCRAMSHA256, 1000, first, b64("e=unsupported-channel-binding-type"), "NO")
+	var trouble *mail.Trouble
+	if !errors.As(err, &trouble) || !strings.Contains(trouble.Hint, "auth: scram-sha-256") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestH4_TokenRefused: the reason is told, the exchange ended as the mechanism wants, and the token is shown nowhere.
 func TestH4_TokenRefused(t *testing.T) {
 	const canary = "ya29.token-canary"
 	for m, answer := range map[Mechanism]string{XOAuth2: "", OAuthBearer: b64("\x01")} {

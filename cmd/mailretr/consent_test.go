@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"mailretr/fetch/oauth"
+	"mailretr/fetch/oauthtest"
+	"mailretr/store/mail"
+)
+
+// kept is a store of consents.
+type kept map[string][]byte
+
+func (k kept) Load(_ context.Context, name string) ([]byte, error)      { return k[name], nil }
+func (k kept) Save(_ context.Context, name string, sealed []byte) error { k[name] = sealed; return nil }
+
+// refusing is a retriever that shows its token to a server which takes none.
+type refusing struct{ tokens *tokens }
+
+func (r refusing) Open(ctx context.Context) (mail.Maildrop, error) {
+	if _, err := r.tokens.Token(ctx); err != nil {
+		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Err: err, Hint: "Look at user and password."}
+	}
+	return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "NO"}
+}
+
+// TestR23_TokenDoubted: a token that was good and is refused costs no hours of waiting: the next visit has another one.
+// Only where that is refused too the login is refused; and a consent that has ended is no mistake in the configuration.
+func TestR23_TokenDoubted(t *testing.T) {
+	provider := oauthtest.New(t)
+	now := time.Now()
+	k := &oauth.Keeper{Store: kept{}, Now: func() time.Time { return now }}
+	dir := t.TempDir()
+	k.Key = func() (oauth.Key, error) { return oauth.LoadKey(dir, "") }
+	a := k.Account(oauth.Provider{Name: "ours", ClientID: oauthtest.ClientID, Scopes: oauthtest.Scopes,
+		Secret:  func(context.Context) (string, error) { return oauthtest.ClientSecret, nil },
+		AuthURL: provider.AuthURL(), TokenURL: provider.TokenURL()}, oauthtest.User)
+	p, err := a.Begin(t.Context(), "http://127.0.0.1:1234/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := provider.Browse(p.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, _ := url.Parse(back)
+	if err := a.Finish(t.Context(), p.State, u.Query().Get("code")); err != nil {
+		t.Fatal(err)
+	}
+	tk := &tokens{account: a, name: "jaco"}
+	r := withTokens(refusing{tk}, tk)
+	want := func(kind mail.Kind, asked int) *mail.Trouble {
+		t.Helper()
+		_, err := r.Open(t.Context())
+		var x *mail.Trouble
+		if !errors.As(err, &x) || x.Kind != kind || provider.Count(oauthtest.TokenPath) != asked {
+			t.Fatalf("%v, want %v; %d requests, want %d", err, kind, provider.Count(oauthtest.TokenPath), asked)
+		}
+		return x
+	}
+	now = now.Add(2 * time.Minute)
+	want(mail.Busy, 1) // it was good a moment ago
+	want(mail.Auth, 2) // another one is not taken either
+	want(mail.Auth, 2)
+	now = now.Add(time.Hour)
+	provider.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		w.Write([]byte(`{"error":"invalid_grant"}`))
+		return true
+	})
+	if x := want(mail.Auth, 3); x.Hint != "Sign in: mailretr login jaco" {
+		t.Errorf("hint %q", x.Hint)
+	}
+}
