@@ -54,6 +54,7 @@ type Conn struct {
 	data  atomic.Bool // see Data
 	apart atomic.Bool // see Apart
 	asked atomic.Bool // something was sent since the gate looked
+	steps atomic.Bool // see Stepwise
 	trace *trace
 }
 

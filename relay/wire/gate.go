@@ -48,6 +48,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	b, _ := c.br.Peek(min(c.br.Buffered(), len(p)))
+	if c.steps.Load() {
+		b = oneLine(b, Lines)
+	}
 	b, err := c.pass(b)
 	c.line.in.mode = rated
 	if err != nil {

@@ -73,7 +73,10 @@ type Options struct {
 }
 
 // A Meter counts octets on the line, TLS and commands included. Safe for concurrent use.
-type Meter struct{ Up, Down atomic.Int64 }
+type Meter struct {
+	Up, Down atomic.Int64
+	Spared   atomic.Int64 // that did not cross it, because the peer compressed them
+}
 
 // or returns d, or the default where d is not set.
 func or(d, def time.Duration) time.Duration {
