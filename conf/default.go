@@ -38,7 +38,7 @@ func DefaultDestination() Destination { return Destination{Name: "default", Conn
 
 // DefaultMaildrop returns a maildrop in which nothing was written yet.
 func DefaultMaildrop() Maildrop {
-	return Maildrop{Auth: "auto", Sender: "Return-Path", Check: true, Enabled: true}
+	return Maildrop{Auth: "auto", Sender: "Return-Path", Check: true, Enabled: true, Compress: true}
 }
 
 // Complete fills in what depends on other settings. It may be called again.

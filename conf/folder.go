@@ -39,6 +39,9 @@ func (v *validator) folders(m *Maildrop) {
 	if m.Protocol == "pop3" && m.Idle > 0 {
 		v.fail(m.At.Of("idle"), "remove it, or use imap", "idle: a POP3 server cannot say when mail comes")
 	}
+	if m.Protocol == "pop3" && !m.Compress {
+		v.fail(m.At.Of("compress"), "remove it, or use imap", "compress: POP3 has no compression")
+	}
 	if m.Protocol == "pop3" && len(m.Folders) > 0 {
 		v.fail(m.At.Of("folders"), "remove it, or use imap", "folders: POP3 has none")
 	}

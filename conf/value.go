@@ -146,6 +146,22 @@ func Size(n int64) string {
 	return strconv.FormatInt(n, 10) + units[i:i+1]
 }
 
+// ParseCompress reads auto or off.
+func ParseCompress(s string) (bool, error) {
+	if s != "auto" && s != "off" {
+		return false, fmt.Errorf("%q is not known; write auto or off", s)
+	}
+	return s == "auto", nil
+}
+
+// FormatCompress writes it as ParseCompress reads it.
+func FormatCompress(on bool) string {
+	if on {
+		return "auto"
+	}
+	return "off"
+}
+
 // ParseFirst reads all, new, or an age such as 30d.
 func ParseFirst(s string) (First, error) {
 	switch s {

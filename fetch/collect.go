@@ -124,7 +124,9 @@ func (s *session) run(ctx context.Context) {
 	}
 	if err == nil {
 		up, down := s.drop.meter()
+		spared := s.drop.spared()
 		err = s.transfer(ctx)
+		s.tally.Saved += s.drop.spared() - spared
 		upNow, downNow := s.drop.meter()
 		s.up, s.down = upNow-up, downNow-down
 	}

@@ -55,6 +55,9 @@ type Drop struct {
 	// Ledger says later when it is. nil: each is.
 	Now func(*mail.Message) bool
 
+	// Spared returns the octets that compression has kept off the line so far. nil: nobody knows.
+	Spared func() int64
+
 	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
 	// counted.
 	Meter func() (up, down int64)
@@ -93,6 +96,13 @@ func (d *Drop) settings(ctx context.Context) string {
 		return ""
 	}
 	return d.Settings(ctx)
+}
+
+func (d *Drop) spared() int64 {
+	if d.Spared == nil {
+		return 0
+	}
+	return d.Spared()
 }
 
 func (d *Drop) meter() (up, down int64) {

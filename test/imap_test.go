@@ -7,6 +7,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"mailretr/fetch/imap"
@@ -141,4 +146,128 @@ func goOn(t *testing.T, r *imap.Retriever, got []byte) ([]byte, bool) {
 		}
 	}
 	return got[:bytes.LastIndexByte(got, '\n')+1], false
+}
+
+// prose is a message of English text, which every Debian has, cut out of it somewhere.
+func prose(t *testing.T, i, size int) []byte {
+	t.Helper()
+	list, err := filepath.Glob("/usr/share/common-licenses/*")
+	if err != nil || len(list) == 0 {
+		t.Fatal("no licences", err)
+	}
+	var lines []string
+	for _, path := range list {
+		if b, err := os.ReadFile(path); err == nil {
+			lines = append(lines, strings.Split(string(b), "\n")...)
+		}
+	}
+	m := fmt.Sprintf("From: a@example.org\r\nSubject: text %d\r\nMessage-ID: <%d@example.org>\r\n\r\n", i, i)
+	for at := i * 7919; len(m) < size; at++ {
+		m += lines[at%len(lines)] + "\r\n"
+	}
+	return []byte(m)
+}
+
+// TestCompressedIMAP: 300 texts of 8 KB from a Dovecot that compresses, by TLS and by STARTTLS, and the same
+// without: all are what they were.
+func TestCompressedIMAP(t *testing.T) {
+	d := real.StartDovecotAs(t, real.Setup{Extra: "protocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"})
+	size := 0
+	want := map[string]bool{}
+	for i := range 300 {
+		b := prose(t, i, 8000)
+		d.Put("jaco", b)
+		want[string(b)] = true
+		size += len(b)
+	}
+	for _, x := range []struct {
+		name string
+		mode wire.Mode
+		off  bool
+		most float64
+	}{{"TLS", wire.Implicit, false, 0.34}, {"STARTTLS", wire.StartTLS, false, 0.34}, {"TLS, off", wire.Implicit, true, 1.06}} {
+		m := &wire.Meter{}
+		r, l := imapAt(t, d, "jaco", func(o *imap.Options) { o.NoCompress, o.Dial.Meter = x.off, m })
+		if r.Dial.TLS.Mode = x.mode; x.mode == wire.StartTLS {
+			l = real.StartLine(t, d.IMAP, 0)
+			r.Dial.Address = fmt.Sprintf("localhost:%d", l.Port)
+		}
+		if got := collected(t, r); len(got) != 300 || !maps.Equal(got, want) {
+			t.Errorf("%s: %d messages, or others than were there", x.name, len(got))
+		}
+		rate := float64(l.Octets()) / float64(size)
+		t.Logf("%s: 300 texts of 8 KB cost %.3f of their size on the line, %d octets spared", x.name, rate, m.Spared.Load())
+		if rate > x.most {
+			t.Errorf("%s: %.3f of the size", x.name, rate)
+		}
+	}
+}
+
+// collected reads everything that waits, as the daemon does, and returns it.
+func collected(t *testing.T, r *imap.Retriever) map[string]bool {
+	t.Helper()
+	got := map[string]bool{}
+	drop, err := r.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ms []*mail.Message
+	for m, err := range drop.Messages(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms = append(ms, m)
+	}
+	if err := drop.(mail.Aheader).Ahead(t.Context(), mail.Whole, ms); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range ms {
+		in, err := m.Content.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Close()
+		got[string(b)] = true
+	}
+	if err := drop.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestCompressedByConfiguration: the program lets a server compress unless it is told not to, and counts what
+// that saved.
+func TestCompressedByConfiguration(t *testing.T) {
+	d := real.StartDovecotAs(t, real.Setup{Extra: "protocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"})
+	for _, word := range []string{"auto", "off"} {
+		d.Empty("jaco")
+		size := int64(0)
+		for i := range 50 {
+			b := prose(t, i, 8000)
+			d.Put("jaco", b)
+			size += int64(len(b))
+		}
+		sink := real.StartSink(t, false, nil)
+		line := real.StartLine(t, d.IMAP, 0)
+		p := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "127.0.0.1:%d"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+maildrops:
+  - {name: jaco, url: "imap://jaco@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: jaco@kroon.co.za,
+     after: delete, compress: %s}
+`, sink.Port, line.Port, word))
+		out, errs, code := p.run("poll")
+		if code != 0 || d.Count("jaco") != 0 {
+			t.Fatalf("%s: exit code %d, %d left: %s%s", word, code, d.Count("jaco"), out, errs)
+		}
+		status, _, _ := p.run("status", "--json")
+		saved := regexp.MustCompile(`"saved":\s*([1-9]\d{4,})`).MatchString(status)
+		if down := line.Down.Load(); (down < size/2) != (word == "auto") || saved != (word == "auto") {
+			t.Errorf("compress: %s: %d octets came down for %d: %s", word, down, size, status)
+		}
+	}
 }

@@ -398,6 +398,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Watch:  m.Idle > 0,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
+		Spared: meter.Spared.Load,
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
 		Settings: func(ctx context.Context) string { return login + secretOf(ctx, m) + h.mark(ctx, m) },

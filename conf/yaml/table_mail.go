@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"gopkg.in/yaml.v3"
+
 	"mailretr/conf"
 )
 
@@ -38,6 +40,7 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 			"field.",
 	},
 	folders,
+	compressing(),
 	value("first", "What to do at first contact with the mail that is already there: all (collect it), new "+
 		"(only what comes from now on), or an age such as 30d.", "all",
 		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),
@@ -77,6 +80,21 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 	truth("trace", "Log the protocol of this maildrop, passwords masked.", "false",
 		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
 })
+
+// compressing is shown where it means something.
+func compressing() option[conf.Maildrop] {
+	o := value("compress", "auto: what an IMAP server sends comes compressed where it offers that "+
+		"(COMPRESS=DEFLATE) and enough is to be fetched; text costs a third. off: never.", "auto",
+		func(m *conf.Maildrop) *bool { return &m.Compress }, conf.ParseCompress, conf.FormatCompress).rare()
+	all := o.show
+	o.show = func(s shower, m *conf.Maildrop) *yaml.Node {
+		if m.Protocol == "pop3" {
+			return nil
+		}
+		return all(s, m)
+	}
+	return o
+}
 
 // destination is the table of one destination.
 var destination = []option[conf.Destination]{

@@ -85,6 +85,9 @@ func (s *session) Ahead(ctx context.Context, which mail.Part, ms []*mail.Message
 		return err
 	}
 	defer s.watch(ctx, mail.OpFetch)()
+	if err := s.compress(ctx, expected(which, ms)); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var next []*part
@@ -116,6 +119,18 @@ func (s *session) Ahead(ctx context.Context, which mail.Part, ms []*mail.Message
 		}
 	}
 	return s.pump(false)
+}
+
+// expected is how many octets all this is, as announced.
+func expected(which mail.Part, ms []*mail.Message) (n int64) {
+	for _, m := range ms {
+		if which == mail.Header {
+			n += guessHeader
+		} else {
+			n += min(max(m.Content.Size(), 0), 1<<40)
+		}
+	}
+	return n
 }
 
 // unsend takes back what was made up and not sent. s.mu is held.

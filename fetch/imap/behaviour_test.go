@@ -251,7 +251,7 @@ func TestByeIsTold(t *testing.T) {
 	s.put("INBOX", letterOf(1, "one"))
 	s.on = atBody(func(c *client, tag, args string) {
 		c.say("* BYE [UNAVAILABLE] restart in a minute\r\n")
-		c.w.Flush()
+		c.flush()
 		c.conn.Close()
 	})
 	_, err := collect(t.Context(), s.retriever(nil))

@@ -87,15 +87,22 @@ func (c *content) again() {
 
 // begin waits until there is something to read: the header by itself, which it takes, or a reader.
 func (c *content) begin(ctx context.Context, which mail.Part) error {
-	return c.beginWith(ctx, func() *part { return c.plan(which) })
+	octets := c.size
+	if which == mail.Header {
+		octets = guessHeader
+	}
+	return c.beginWith(ctx, octets, func() *part { return c.plan(which) })
 }
 
-func (c *content) beginWith(ctx context.Context, plan func() *part) error {
+func (c *content) beginWith(ctx context.Context, octets int64, plan func() *part) error {
 	s := c.s
 	if err := s.ready(ctx, mail.OpFetch); err != nil {
 		return err
 	}
 	defer s.watch(ctx, mail.OpFetch)()
+	if err := s.compress(ctx, octets); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	p := plan()
 	s.mu.Unlock()

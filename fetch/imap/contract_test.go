@@ -56,6 +56,18 @@ func TestContractOldServer(t *testing.T) {
 	})
 }
 
+// TestContractCompressed: everything that is asked of messages comes compressed.
+func TestContractCompressed(t *testing.T) {
+	fetchtest.Run(t, func(t *testing.T) fetchtest.Harness {
+		return harness(t, func(s *server, r *Retriever) {
+			s.mu.Lock()
+			s.caps = goodCaps + " COMPRESS=DEFLATE"
+			s.mu.Unlock()
+			r.Limits.Compress = 1
+		})
+	})
+}
+
 // TestContractRemembered: login, listing and sizes in one round trip.
 func TestContractRemembered(t *testing.T) { remembered(t, true) }
 

@@ -266,7 +266,7 @@ func TestR24_Deletions(t *testing.T) {
 				}
 				c.say("%s", strings.ReplaceAll(x.answer, "TAG", tag))
 				if !strings.Contains(x.answer, "TAG") {
-					c.w.Flush()
+					c.flush()
 					c.conn.Close()
 				}
 			})

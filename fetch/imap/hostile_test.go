@@ -30,14 +30,14 @@ func at(verb string, do func(c *client, tag, args string)) func(*client, string,
 			return false
 		}
 		do(c, tag, args)
-		c.w.Flush()
+		c.flush()
 		return true
 	}
 }
 
 // silent reads on and never answers.
 func silent(c *client) {
-	c.w.Flush()
+	c.flush()
 	for {
 		if _, err := c.r.ReadString('\n'); err != nil {
 			return
@@ -119,7 +119,7 @@ func (c *client) trickle(text string, pause time.Duration) {
 	for i := range len(text) {
 		<-time.After(pause)
 		c.w.WriteByte(text[i])
-		if c.w.Flush() != nil {
+		if c.flush() != nil {
 			return
 		}
 	}
@@ -161,7 +161,7 @@ func TestR5_SlowLine(t *testing.T) {
 			for i := 0; i < len(b); i += 3000 {
 				<-time.After(10 * time.Second)
 				c.w.Write(b[i:min(i+3000, len(b))])
-				c.w.Flush()
+				c.flush()
 			}
 			c.say(")\r\n%s OK done\r\n", tag)
 		})
@@ -306,7 +306,7 @@ func TestR8_Sizes(t *testing.T) {
 		s.put("INBOX", letterOf(1, "one"))
 		s.on = atBody(func(c *client, tag, args string) {
 			c.say("* 1 FETCH (UID 1 BODY[] {%s}\r\nshort)\r\n%s OK done\r\n", size, tag)
-			c.w.Flush()
+			c.flush()
 			c.conn.Close()
 		})
 		var before, after runtime.MemStats

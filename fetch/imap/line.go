@@ -150,10 +150,16 @@ func (l *line) arm() {
 	if l.busy == 0 || !l.reading || l.closed {
 		return
 	}
+	_, before := l.Conn.Octets()
 	var self *time.Timer
 	self = time.AfterFunc(l.idle, func() {
+		_, now := l.Conn.Octets()
 		l.mu.Lock()
 		late := l.timer == self
+		if late && float64(now-before) >= l.idle.Seconds()*wire.Rate {
+			l.arm() // a record of TLS, or a block of what is compressed, is handed out when it is whole
+			late = false
+		}
 		l.mu.Unlock()
 		if late {
 			l.Conn.Abort(fmt.Errorf("no answer for %v: %w", l.idle, os.ErrDeadlineExceeded))

@@ -12,8 +12,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// sizesAtOnce is how many messages one round trip asks about; each answer has about a hundred octets.
-const sizesAtOnce = 2000
+const (
+	sizesAtOnce = 2000 // messages that one round trip asks about
+	aboutSize   = 100  // octets of each answer
+)
 
 // Messages asks for sizes, dates and flags of what is wanted, some thousand at a time, and yields folder by
 // folder in the order of UIDs. What is no longer there does not come. Announcements made before are
@@ -95,6 +97,9 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 		return nil, err
 	}
 	if err := s.enter(f); err != nil {
+		return nil, err
+	}
+	if err := s.compress(ctx, int64(len(uids))*aboutSize); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

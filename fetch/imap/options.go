@@ -58,6 +58,8 @@ type Options struct {
 	Now     func() time.Time // for events; nil: time.Now
 
 	ClassicWatch bool // Dial.TLS.Classic of the connections of Watch, which stay
+	// NoCompress leaves COMPRESS=DEFLATE alone where it is offered.
+	NoCompress bool
 }
 
 // Limits bound what a session takes. The zero values mean what stands beside them.
@@ -66,6 +68,10 @@ type Limits struct {
 	Message  int64         // octets of one message; a larger one is yielded with an error: no limit
 	Window   int64         // octets asked for ahead at most, and kept in memory: 4 MiB
 	Close    time.Duration // for Close as a whole: 30 s
+
+	// Compress is how many octets must be about to be asked for if COMPRESS, which costs a round trip and about
+	// 130 octets, is to pay: 16 KiB.
+	Compress int64
 }
 
 // Memory is what the server could and had at the end of the last good session. With it, the login and what is
@@ -77,6 +83,8 @@ type Memory struct {
 
 	// Busy: there was something to fetch, so the newest messages are asked about with the login.
 	Busy bool
+	// Uncompressed: it has refused to compress, though it says it can.
+	Uncompressed bool
 	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.
 	Unfit bool
 
@@ -101,6 +109,9 @@ func (o *Options) limits() Limits {
 	}
 	if l.Window <= 0 {
 		l.Window = 4 << 20
+	}
+	if l.Compress <= 0 {
+		l.Compress = 16 << 10
 	}
 	if l.Close <= 0 {
 		l.Close = 30 * time.Second

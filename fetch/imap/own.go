@@ -20,14 +20,22 @@ type own struct {
 	answers []reply
 	err     error
 	done    chan struct{}
+	then    then // may be nil
 }
+
+// then is called by the reading goroutine behind the last answer, before anything else is read.
+type then func(answers []reply)
 
 // ask sends commands of ours at once, and returns the untagged responses of one kind, each a logical line with
 // its literals, and how the commands ended. Nothing of the library's may be under way; octets bounds what
 // comes.
 func (l *line) ask(commands []string, keep string, octets int64) ([][]byte, []reply, error) {
+	return l.askThen(commands, keep, octets, nil)
+}
+
+func (l *line) askThen(commands []string, keep string, octets int64, f then) ([][]byte, []reply, error) {
 	defer l.begin(octets)()
-	o := &own{tags: map[string]bool{}, keep: keep, done: make(chan struct{})}
+	o := &own{tags: map[string]bool{}, keep: keep, done: make(chan struct{}), then: f}
 	var out strings.Builder
 	for _, c := range commands {
 		tag := "L" + rand.Text()[:12]
@@ -82,6 +90,9 @@ func (l *line) sift(p []byte) bool {
 		o.buf = nil
 		if len(o.tags) == 0 {
 			l.rest = append(l.rest, p[i+1:]...)
+			if o.then != nil {
+				o.then(o.answers)
+			}
 			l.release(o, nil)
 			return true
 		}

@@ -52,7 +52,7 @@ func (c *content) OpenAt(ctx context.Context, n int64) (io.ReadCloser, error) {
 		}
 		return r, nil
 	}
-	if err := c.beginWith(ctx, func() *part { return p }); err != nil {
+	if err := c.beginWith(ctx, p.size, func() *part { return p }); err != nil {
 		return nil, err
 	}
 	r := c.begun

@@ -3,6 +3,7 @@ package imap
 import (
 	"bufio"
 	"cmp"
+	"compress/flate"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -126,6 +127,8 @@ type client struct {
 	box    *box
 	only   bool // EXAMINE
 	secure bool
+
+	squeezed *flate.Writer // COMPRESS is on
 }
 
 func (s *server) serve(conn net.Conn) {
@@ -140,7 +143,7 @@ func (s *server) serve(conn net.Conn) {
 	}
 	c.say("%s", greeting)
 	for {
-		if c.w.Flush() != nil {
+		if c.flush() != nil {
 			return
 		}
 		line, err := c.r.ReadString('\n')
@@ -162,10 +165,26 @@ func (s *server) serve(conn net.Conn) {
 			continue
 		}
 		if !c.command(tag, verb, args) {
-			c.w.Flush()
+			c.flush()
 			return
 		}
 	}
+}
+
+// flush sends what was said, and ends a block of it where it is compressed.
+func (c *client) flush() error {
+	if err := c.w.Flush(); err != nil || c.squeezed == nil {
+		return err
+	}
+	return c.squeezed.Flush()
+}
+
+// compress answers COMPRESS.
+func (c *client) compress(tag string) {
+	c.say("%s OK from here on\r\n", tag)
+	c.flush()
+	c.squeezed, _ = flate.NewWriter(c.conn, flate.DefaultCompression)
+	c.w, c.r = bufio.NewWriter(c.squeezed), bufio.NewReader(flate.NewReader(c.r))
 }
 
 func (c *client) say(format string, a ...any) { fmt.Fprintf(c.w, format, a...) }
@@ -204,6 +223,9 @@ func (c *client) command(tag, verb, args string) bool {
 		return c.authenticate(tag, args)
 	case "SELECT", "EXAMINE":
 		return c.open(tag, verb, strings.Trim(args, `"`))
+	case "COMPRESS":
+		c.compress(tag)
+		return true
 	case "STATUS":
 		name, _, _ := strings.Cut(args, " (")
 		b := c.folders[strings.Trim(name, `"`)]

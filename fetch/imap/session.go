@@ -30,6 +30,7 @@ type session struct {
 	early    flight // what was asked together with the login
 	told     *told  // of a session that only waits
 	busy     bool   // something was there to be fetched
+	squeezed bool   // COMPRESS was tried
 
 	password string // of the LOGIN command
 

@@ -267,7 +267,7 @@ func (s *session) remember() {
 	}
 	slices.Sort(caps)
 	if len(m.Caps) > 0 && !slices.Equal(m.Caps, caps) {
-		m.Unfit = false // another version of it, perhaps
+		m.Unfit, m.Uncompressed = false, false // another version of it, perhaps
 	}
 	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
