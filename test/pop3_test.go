@@ -161,3 +161,55 @@ func TestCutPOP3Body(t *testing.T) {
 		t.Errorf("%d octets crossed the line", n)
 	}
 }
+
+// TestKeptPOP3Maildrop: a daemon polls a maildrop in which thousands of messages are kept. A poll that finds nothing lists
+// nothing, a new message is collected once, and all stays where it is; also after the daemon was killed.
+func TestKeptPOP3Maildrop(t *testing.T) {
+	b := &bed{ledger: newLedger(t), d: real.StartDovecot(t)}
+	b.sink = real.StartSink(t, false, b.take)
+	for i := range 3000 {
+		b.d.Put("jaco", []byte(fmt.Sprintf("Subject: old %d\n\nkept\n", i)))
+	}
+	b.line = real.StartLine(t, b.d.POP3S, 0)
+	b.p = newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "127.0.0.1:%d"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+poll: 1s
+maildrops:
+  - {name: jaco, url: "pop3s://jaco@localhost:%d", tls: {ca: %s}, password: {file: @DIR@/pass}, to: jaco@kroon.co.za, first: new, after: keep}
+`, b.sink.Port, b.line.Port, b.d.CAFile))
+	polls := func(when string) {
+		t.Helper()
+		base := b.line.Sessions() + 1
+		var to int64
+		eventually(t, time.Minute, "polls", func() (ok bool) { to, ok = b.line.OfSessions(base + 3); return ok })
+		from, _ := b.line.OfSessions(base)
+		t.Logf("%s: an empty poll costs %d octets", when, (to-from)/3)
+		if to-from > 3*2000 {
+			t.Errorf("%s: three empty polls cost %d octets", when, to-from)
+		}
+	}
+	b.p.serve()
+	eventually(t, time.Minute, "a first session", func() bool { return b.line.Sessions() > 2 })
+	polls("nothing new")
+	for i := range 3 {
+		before := b.line.Octets()
+		b.put(b.d, "jaco", 1500, uint64(i))
+		eventually(t, time.Minute, "new mail", func() bool { return b.missing() == 0 })
+		polls("after new mail")
+		if n := b.line.Octets() - before; n > 60_000 {
+			t.Errorf("one new message and some polls cost %d octets", n)
+		}
+	}
+	b.p.kill()
+	b.p.serve()
+	eventually(t, time.Minute, "a session after the kill", func() bool { return b.line.Idle() })
+	polls("after a kill")
+	if err := b.p.stop(); err != nil {
+		t.Error(err)
+	}
+	if n := b.d.Count("jaco"); n != 3003 {
+		t.Errorf("%d messages are in the maildrop", n)
+	}
+	b.judge(0)
+}
