@@ -143,6 +143,9 @@ func (w *world) changed(no string, m *relaytest.Mail) []string {
 		return []string{no + " was never given"}
 	}
 	front, found := strings.CutSuffix(string(m.Data), normal(l.rest))
+	if !found && l.other != "" {
+		front, found = strings.CutSuffix(string(m.Data), normal(l.other))
+	}
 	if !found {
 		return []string{fmt.Sprintf("%s has other octets: %.600q", no, m.Data)}
 	}

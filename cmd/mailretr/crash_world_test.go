@@ -34,6 +34,7 @@ type letter struct {
 	no      string // in its Subject
 	top     string // fields that were put in front at its final delivery; ours does not pass Return-Path on
 	rest    string // what has to arrive, in its normal form
+	other   string // the same for another of its recipients: a copy, with a field of its own; "": there is none
 	served  []string
 	refused []string // each told to the sender, once
 }
@@ -100,7 +101,12 @@ func letters(exact bool) (single, multi []letter) {
 		l.top = l.top[:strings.Index(l.top, "X-")]
 		multi = append(multi, l)
 	}
-	return single, multi
+	twins := newLetter("no-twins", fromMany, 100<<10, "a@kroon.co.za", "b@kroon.co.za")
+	for i, rest := range []*string{&twins.other, &twins.rest} {
+		*rest = "X-Envelope-To: " + twins.served[i] + "\r\nReceived: from out.example.org by mx.isp.example with ESMTP id 4XY; " +
+			"Wed, 4 Nov 2026 10:11:12 +0200\r\n" + twins.rest
+	}
+	return single, append(multi, twins)
 }
 
 func (l *letter) octets() []byte { return []byte(l.top + l.rest) }
@@ -173,6 +179,9 @@ func newWorld(t *testing.T, protocol string) *world {
 func (w *world) put(drop int, l letter) {
 	w.given[l.no] = l
 	w.drops[drop].put(l.octets())
+	if l.other != "" {
+		w.drops[drop].put([]byte(l.top + l.other))
+	}
 }
 
 func (w *world) configure() {
