@@ -58,6 +58,9 @@ func TestCommandThatFailsSaysWhy(t *testing.T) {
 func TestCommandsComplaintIsBounded(t *testing.T) {
 	c := byCommand(t, "sh", "-c", `yes nonsense | head -c 10000000 >&2; echo the reason >&2; exit 1`)
 	_, err := c.ReadLine(100)
+	if kept := c.line.Conn.(*command).said.kept; len(kept) > maxComplaint {
+		t.Errorf("%d octets are kept", len(kept))
+	}
 	if err == nil || len(err.Error()) > 2*maxComplaint || !strings.HasSuffix(err.Error(), "the reason") {
 		t.Errorf("%.3000v", err)
 	}
@@ -82,14 +85,20 @@ func TestCommandEndsAsAGroup(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for n := 0; alive(pid); n++ {
-					if n > 1000 {
-						t.Fatalf("%d of %v is still there", pid, pids)
-					}
-					<-time.After(5 * time.Millisecond) // another process: no clock of ours
-				}
+				ends(t, pid)
 			}
 		})
+	}
+}
+
+// ends waits until a process has ended.
+func ends(t *testing.T, pid int) {
+	t.Helper()
+	for n := 0; alive(pid); n++ {
+		if n > 1000 {
+			t.Fatalf("%d is still there", pid)
+		}
+		<-time.After(5 * time.Millisecond) // another process: no clock of ours
 	}
 }
 
@@ -134,9 +143,10 @@ func TestBefore(t *testing.T) {
 }
 
 func TestBeforeThatFailsIsSaid(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
 	for _, x := range []struct{ script, says string }{
 		{"echo no tunnel >&2; exit 3", "exit status 3: no tunnel"},
-		{"echo working >&2; sleep 600 & sleep 600", "not done within 200ms: i/o timeout: working"},
+		{"echo working >&2; sleep 600 & echo $! > " + file + "; sleep 600", "not done within 200ms: i/o timeout: working"},
 	} {
 		_, err := Dial(t.Context(), Options{Address: "mail.test:110", Before: []string{"sh", "-c", x.script},
 			BeforeWait: 200 * time.Millisecond, Command: []string{"false"}})
@@ -145,6 +155,15 @@ func TestBeforeThatFailsIsSaid(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends(t, pid)
 }
 
 // A tunnel goes into the background and stays there.

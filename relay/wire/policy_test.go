@@ -25,6 +25,9 @@ func TestH7_InsideIsNotDialled(t *testing.T) {
 		"2130706433:143", "0x7f.1:143", "localhost:143", "127.1:143", // names to us, addresses to some resolvers
 		"192.0.2.1:25", "9.9.9.9:22", "9.9.9.9:6379", "9.9.9.9:0", "9.9.9.9",
 	} {
+		if err := strict().Allows(address); !errors.Is(err, ErrDenied) {
+			t.Errorf("%s: %v", address, err)
+		}
 		c, err := Dial(t.Context(), Options{Address: address, TLS: TLS{Mode: Plain}, Policy: strict(),
 			Resolver: answering(t, func() netip.Addr { return addr("127.0.0.1") })})
 		if err == nil {

@@ -147,6 +147,19 @@ func TestSessionOfAnExpiredCertificateIsNotOffered(t *testing.T) {
 	})
 }
 
+// The same where its authority is not trusted any more, and another one is.
+func TestSessionOfALostAuthorityIsNotOffered(t *testing.T) {
+	old, new := newAuthority(t), newAuthority(t)
+	now := old.issue(t, nil)
+	dial, _ := serve(t, &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &now, nil }})
+	o := Options{Address: "mail.test:995", DialContext: dial, TLS: TLS{Mode: Implicit, Roots: old.pool, Sessions: &Sessions{}}}
+	expect(t, "the first", o, false)
+	expect(t, "the second", o, true)
+	now, o.TLS.Roots = new.issue(t, nil), new.pool
+	expect(t, "under another authority", o, false)
+	expect(t, "again", o, true)
+}
+
 func TestSessionsOutliveTheProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := authorityFor(t, 90*24*time.Hour)
@@ -220,4 +233,17 @@ func FuzzSession(f *testing.F) {
 			t.Error("a session that was forgotten is used")
 		}
 	})
+}
+
+func TestSessionsAreNotUsedWhenTheyAreOld(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	s := &Sessions{Now: func() time.Time { return now }}
+	fine := func([]*x509.Certificate) error { return nil }
+	for after, ok := range map[time.Duration]bool{0: true, maxSession: true, maxSession + time.Second: false, -time.Hour: false} {
+		s.put(&session{settings: "a", made: now, state: &tls.ClientSessionState{}})
+		now = now.Add(after)
+		if got := s.find("a", fine) != nil; got != ok {
+			t.Errorf("after %v: used %v", after, got)
+		}
+	}
 }
