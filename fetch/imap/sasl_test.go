@@ -171,3 +171,23 @@ func TestH3_TraceOfLogins(t *testing.T) {
 		}
 	}
 }
+
+// TestCapabilitiesAfterLogin: what the server could before is not believed afterwards.
+func TestCapabilitiesAfterLogin(t *testing.T) {
+	s, r := offering(t, "PLAIN")
+	r.Auth = Plain
+	s.on = func(c *client, tag, verb, _ string) bool {
+		if verb == "AUTHENTICATE" {
+			c.say("%s OK in\r\n", tag)
+		}
+		return verb == "AUTHENTICATE"
+	}
+	if x, err := collect(t.Context(), r); err != nil || len(x.octets) != 1 {
+		t.Fatal(err)
+	}
+	said := s.said()
+	i := slices.IndexFunc(said, func(c string) bool { return strings.HasPrefix(c, "AUTHENTICATE") })
+	if !slices.Contains(said[i:], "CAPABILITY") {
+		t.Errorf("it was not asked again: %q", said)
+	}
+}

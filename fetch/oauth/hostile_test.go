@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -290,5 +291,21 @@ func TestH4_KilledBetweenUseAndSave(t *testing.T) {
 			w.consent(w.account())
 			w.token(w.account())
 		}
+	}
+}
+
+// TestLargeAnswer: more than is allowed is not even read.
+func TestLargeAnswer(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write(make([]byte, 10*maxAnswer)) // the client hangs up
+	}))
+	defer s.Close()
+	r, err := NewClient(nil).Get(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, _ := io.ReadAll(r.Body); len(b) > maxAnswer {
+		t.Errorf("%d octets were read", len(b))
 	}
 }

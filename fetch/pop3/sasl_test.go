@@ -113,7 +113,8 @@ func TestTokenInTwoSteps(t *testing.T) {
 		}
 		return false
 	}}
-	o.Token, o.Password = true, password(token)
+	s.Token = "short"
+	o.Token, o.Password = true, password(s.Token)
 	if got, err := login(t, s, o); err != nil || !slices.Equal(got, []string{"AUTH XOAUTH2"}) {
 		t.Errorf("%q, %v", got, err)
 	}
