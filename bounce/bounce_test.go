@@ -243,6 +243,15 @@ func TestGolden(t *testing.T) {
 			}(),
 			mail.Report{refused("550 5.7.1 we do not take mail from you", "5.7.1")},
 		},
+		"too-large": {
+			func() *mail.Message {
+				m := message(letter, "jaco@kroon.co.za")
+				m.ID, m.Queued, m.Attempts = mail.ID{}, time.Time{}, 0
+				m.Content.(*content).size = 25_300_000
+				return m
+			}(),
+			mail.Report{{Outcome: mail.Failed, Enhanced: "5.2.3", Err: errors.New("too large")}},
+		},
 		"utf8-recipient": {message(letter, "jürgen+x@kroon.co.za"),
 			mail.Report{refused("550 5.1.1 <jürgen+x@kroon.co.za>: Benutzer unbekannt – tschüss", "5.1.1")}},
 		"utf8-sender": {

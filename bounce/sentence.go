@@ -58,6 +58,9 @@ func (r *Reporter) recipient(p func(indent, format string, args ...any), f *fail
 		return
 	case x.expired():
 		p("    ", "It was tried%s, and is given up now. The last time %s said:", f.tried(), r.server(x.RemoteMTA))
+	case said == "" && tooLarge(x):
+		p("    ", "It was refused, because your message (%s) is larger than this address takes.", amount(f.m.Content.Size()))
+		return
 	case said == "":
 		p("    ", "It was refused, without a reason.")
 		return
@@ -65,6 +68,19 @@ func (r *Reporter) recipient(p func(indent, format string, args ...any), f *fail
 		p("    ", "It was refused by %s, which said:", r.server(x.RemoteMTA))
 	}
 	p("    ", "%s", said)
+}
+
+// tooLarge says whether a recipient was refused for the size (RFC 3463, 3.3 and 3.4).
+func tooLarge(x *failed) bool { return x.Enhanced == "5.2.3" || x.Enhanced == "5.3.4" }
+
+// tooLarge says whether that is so for each, by our own word.
+func (f *failure) tooLarge() bool {
+	for i := range f.failed {
+		if !tooLarge(&f.failed[i]) || f.failed[i].Reply != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // tried says how long and how often delivery was tried, as far as known.
@@ -112,6 +128,10 @@ func (r *Reporter) closing(f *failure) string {
 			s += " It was collected from the maildrop " + mail.Printable(name, 100) + "."
 		}
 		return s
+	}
+	if f.tooLarge() {
+		return "It was not fetched from the provider, and nothing more will be tried. Please send it smaller, in parts, or in " +
+			"another way. The header of your message is attached, its body is not."
 	}
 	s := "Nothing more will be tried. Please check the address, or reach its owner in another way. "
 	if len(f.failed) > 1 {

@@ -49,6 +49,8 @@ type Then string
 const (
 	ThenDefault Then = ""         // before Complete
 	ThenLeave   Then = "leave"    // it stays in the maildrop, and the status says so
+	ThenNotice  Then = "notice"   // it stays there, and the recipient is told by a small message
+	ThenBounce  Then = "bounce"   // it goes back to the sender, without having been fetched
 	ThenOffPeak Then = "off-peak" // it is collected in the off-peak hours
 )
 
@@ -184,7 +186,8 @@ func (v *validator) oversize(m *Maildrop) {
 		return
 	}
 	v.number(o.At, "above", o.Above, 1<<10, 1<<40)
-	v.one(o.At, "then", string(o.Then), string(ThenLeave), string(ThenOffPeak))
+	v.one(o.At, "then", string(o.Then), string(ThenLeave), string(ThenNotice), string(ThenBounce),
+		string(ThenOffPeak))
 	if o.Then == ThenOffPeak && len(v.c.Line.OffPeak) == 0 {
 		v.fail(o.At.Of("then"), `write line: {off_peak: "00:00-06:00"}`, "then: there are no off-peak hours")
 	}

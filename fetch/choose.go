@@ -203,6 +203,10 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 		return c, err
 	}
 	s.contact(l, c)
+	s.wanted = make(map[mail.UID]bool, len(c.Wanted))
+	for _, uid := range c.Wanted {
+		s.wanted[uid] = true
+	}
 	s.look = c.Next
 	if complete {
 		s.prune(uids)
@@ -339,7 +343,7 @@ func (s *session) plan(ctx context.Context, all []found) (now []found, err error
 	}
 	var large []found
 	for _, x := range all {
-		if x.err == nil && s.large(x.m) && !doubted[x.m.Origin.UID] {
+		if x.err == nil && s.large(x.m) && !doubted[x.m.Origin.UID] && !s.oversize[x.m.Origin.UID] {
 			large = append(large, x)
 		} else {
 			now = append(now, x)

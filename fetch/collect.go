@@ -25,27 +25,30 @@ type session struct {
 	named  bool       // and named the maildrop
 	over   bool       // and said that it may pass a budget
 
-	first     bool       // contact
-	largeSlot bool       // it has a large slot, given back at its end
-	open      *listing   // nil: it never was
-	glance    string     // how the server describes what is there
-	same      bool       // as before: nothing was listed
-	full      bool       // everything was listed
-	since     bool       // what was added was listed
-	listed    int        // messages, where it was
-	look      time.Time  // when something of what is set aside is looked at again
-	asides    int        // messages that were set aside
-	unsettled bool       // something was not taken; guarded by mu
-	waiting   int        // what was told last to wait; -1: nothing was
-	asked     int        // messages that it went for
-	octets    int64      // of the body that was read last
-	size      int64      // of it, as announced
-	lost      int64      // octets of it that crossed the line for nothing
-	kept      bool       // of a body that was cut something was kept: it is gone on with
-	reading   mail.UID   // the message whose body is under way, or broke
-	doubted   []mail.UID // their headers say whether they are new
-	left      []part     // for sessions of their own
-	held      int        // messages that were left for their size or cost
+	first     bool              // contact
+	largeSlot bool              // it has a large slot, given back at its end
+	open      *listing          // nil: it never was
+	glance    string            // how the server describes what is there
+	same      bool              // as before: nothing was listed
+	full      bool              // everything was listed
+	since     bool              // what was added was listed
+	listed    int               // messages, where it was
+	look      time.Time         // when something of what is set aside is looked at again
+	asides    int               // messages that were set aside
+	unsettled bool              // something was not taken; guarded by mu
+	waiting   int               // what was told last to wait; -1: nothing was
+	asked     int               // messages that it went for
+	octets    int64             // of the body that was read last
+	size      int64             // of it, as announced
+	lost      int64             // octets of it that crossed the line for nothing
+	kept      bool              // of a body that was cut something was kept: it is gone on with
+	reading   mail.UID          // the message whose body is under way, or broke
+	doubted   []mail.UID        // their headers say whether they are new
+	left      []part            // for sessions of their own
+	held      int               // messages that were left for their size or cost
+	tells     bool              // headers come first, so that somebody can be told of what is too large
+	oversize  map[mail.UID]bool // too large, and somebody is told
+	wanted    map[mail.UID]bool // whatever their size
 	purse     *budget.Purse
 
 	alone    bool // one mail is fetched, with its copies
@@ -194,6 +197,11 @@ func (s *session) transfer(ctx context.Context) (err error) {
 	}
 	if s.state.bare(s.p.now()) {
 		t.Known = nil
+	} else if o := d.Oversize; o.Then != ThenLeave && o.Above > 0 {
+		s.tells = true
+		if t.Above == 0 || o.Above < t.Above {
+			t.Above = o.Above
+		}
 	}
 	s.tally, err = t.Run(ctx)
 	s.tally.Messages += s.spared.Messages

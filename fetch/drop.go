@@ -66,10 +66,22 @@ type Drop struct {
 	Policy any
 }
 
-// Oversize says which messages are too large for the owner of a maildrop. The zero value: none is.
+// Oversize says which messages are too large for the owner of a maildrop, and what happens to them. The zero
+// value: none is.
 type Oversize struct {
 	Above int64 // octets
+	Then  Then
 }
+
+// A Then is what happens to a message that is too large. Its body is not fetched in any case. Where a server
+// gives no header without the body it is left, since nobody can be told of it.
+type Then uint8
+
+const (
+	ThenLeave  Then = iota // it is left, with a note
+	ThenNotice             // it is left, and its recipients are told once: Ledger.Notice
+	ThenBounce             // it is refused, and its sender is told
+)
 
 // First says what happens to mail that is there at first contact. The zero value collects it.
 type First struct {
@@ -136,6 +148,11 @@ type Ledger interface {
 	// since when; it counts anew where Kind or the settings differ. The note ends when the message is
 	// taken, or no longer listed.
 	Aside(context.Context, *Drop, Aside) (tries int, since time.Time, err error)
+
+	// Notice tells the recipients of a message that it is left upstream because it is too large, by a small
+	// message that is queued, and marks it so that it is neither collected nor told of again; all of it is one
+	// commit. Its header is here. The note is of kind AsideNotice.
+	Notice(context.Context, *Drop, *mail.Message, Aside) error
 }
 
 // A Listing is what a session has found.
@@ -175,6 +192,7 @@ const (
 	AsideBroken   = "broken"   // it cannot be fetched
 	AsideCut      = "cut"      // its body was cut, and cannot be gone on with
 	AsideRefused  = "refused"  // it is not wanted here: too big
+	AsideNotice   = "notice"   // it is too large, and its recipients were told
 	AsideBudget   = "budget"   // it waits for its hours, or for room in a budget
 )
 

@@ -150,6 +150,9 @@ type ledger struct {
 	asides map[mail.UID]*aside
 	gone   []mail.UID
 	err    error
+
+	noticed, wanted []mail.UID
+	refusing        error // of Notice
 }
 
 type aside struct {
@@ -176,6 +179,9 @@ func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, e
 		case a != nil && time.Now().Before(a.Next) && !(x.Over && a.Kind == AsideBudget):
 		default:
 			c.Fetch = append(c.Fetch, uid)
+			if slices.Contains(l.wanted, uid) {
+				c.Wanted = append(c.Wanted, uid)
+			}
 		}
 	}
 	l.met[d.Account] = true
@@ -207,6 +213,19 @@ func (l *ledger) Aside(_ context.Context, _ *Drop, a Aside) (int, time.Time, err
 	old.tries++
 	old.Aside = a
 	return old.tries, old.since, l.err
+}
+
+func (l *ledger) Notice(_ context.Context, _ *Drop, m *mail.Message, a Aside) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refusing != nil {
+		return l.refusing
+	}
+	if l.err == nil {
+		l.known[string(m.Origin.Account)+"/"+string(m.Origin.UID)] = true
+		l.noticed = append(l.noticed, m.Origin.UID)
+	}
+	return l.err
 }
 
 type notes struct {

@@ -3,11 +3,13 @@ package fetch
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"mailretr/fetch/budget"
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -17,6 +19,9 @@ import (
 
 // mostHeld bounds the notes of one session; what is beyond it is found again by the next one.
 const mostHeld = 256
+
+// headerCost is what is reserved for a header whose body is not fetched, in octets; real ones are shorter.
+const headerCost = 16 << 10
 
 // enter says whether a session may be begun: there is room for what it brings, and a budget for what it
 // costs. That a budget is still spent is no news.
@@ -69,27 +74,72 @@ func (s *session) fit(ctx context.Context, all []found) (some []found, err error
 	return some, nil
 }
 
-// obstacle says why a message is not collected now whatever is left of the budgets; nil: it may be.
+// obstacle says why a message is not collected now whatever is left of the budgets; nil: it may be, or there
+// is somebody to be told of it.
 func (s *session) obstacle(m *mail.Message) *Aside {
-	d, size := &s.drop, m.Content.Size()
-	tooLarge := func(most int64) *Aside {
-		t := &mail.Trouble{Op: mail.OpFetch, Kind: mail.Local, Server: d.Server, Alone: true,
-			Err:  fmt.Errorf("it is too large to be collected: %s, where %s are the most", octets(size), octets(most)),
-			Hint: "Look at it with the provider's webmail, or raise the limit."}
-		return &Aside{Kind: AsideRefused, Why: t.Err.Error(), Trouble: t, Next: s.p.now().Add(daily)}
-	}
+	d, size, uid := &s.drop, m.Content.Size(), m.Origin.UID
 	switch {
+	case s.wanted[uid]:
 	case d.Most > 0 && size > d.Most:
-		return tooLarge(d.Most)
+		return s.refusal(size, d.Most)
 	case d.Oversize.Above > 0 && size >= d.Oversize.Above:
-		return tooLarge(d.Oversize.Above)
+		if !s.tells {
+			return s.refusal(size, d.Oversize.Above)
+		}
+		if s.oversize == nil {
+			s.oversize = map[mail.UID]bool{}
+		}
+		s.oversize[uid] = true
 	case d.Waits > 0 && size >= d.Waits && !s.over && s.p.Budget != nil:
 		if now, next := s.p.Budget.OffPeak(); !now && !next.IsZero() {
 			return &Aside{Kind: AsideBudget, Next: next, Why: fmt.Sprintf(
-				"it is large (%s) and waits for the off-peak hours: %s", octets(size), budget.When(next))}
+				"it is large (%s) and waits for the off-peak hours: %s", budget.Octets(size), budget.When(next))}
 		}
 	}
 	return nil
+}
+
+// refusal is the note of a message that is too large.
+func (s *session) refusal(size, most int64) *Aside {
+	t := &mail.Trouble{
+		Op: mail.OpFetch, Kind: mail.Local, Server: s.drop.Server, Alone: true,
+		Err:  fmt.Errorf("it is too large to be collected: %s, where %s are the most", budget.Octets(size), budget.Octets(most)),
+		Hint: "Look at it with the provider's webmail, or have it collected: mailretr seen forget.",
+	}
+	return &Aside{Kind: AsideRefused, Why: t.Err.Error(), Trouble: t, Next: s.p.now().Add(daily)}
+}
+
+// tooLarge is for a message of which somebody is told, now that its header is here.
+func (s *session) tooLarge(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
+	size := m.Content.Size()
+	a := s.refusal(size, s.drop.Oversize.Above)
+	a.Origin, a.Size = m.Origin, max(size, 0)
+	if s.drop.Oversize.Then == ThenNotice {
+		a.Kind, a.Next = AsideNotice, time.Time{}
+		a.Why += "; the recipient was told"
+		if err := s.p.Ledger.Notice(context.WithoutCancel(ctx), &s.drop, m, *a); err != nil {
+			s.refuse(err)
+		}
+		s.asides++ // its mark says that nothing is open
+		return relay.Leave, nil
+	}
+	// RFC 3463, 3.3: X.2.3. There is no reply, because no next hop has spoken: it says nothing about the lane.
+	report := mail.Same(len(m.Envelope.Recipients), mail.Result{
+		Outcome: mail.Failed, Scope: mail.OfMessage, Enhanced: "5.2.3", After: mail.OpProbe, Err: a.Trouble,
+	})
+	err := s.drop.Queue.Refuse(ctx, m, report)
+	var untold interface{ Aside() bool }
+	switch {
+	case err == nil:
+		return relay.Settled, mail.Same(len(report), mail.Result{Outcome: mail.Delivered})
+	case errors.As(err, &untold) && untold.Aside():
+		a.Why += ", and its sender may not be told"
+		if _, _, err = s.aside(ctx, *a); err == nil {
+			return relay.Leave, nil
+		}
+	}
+	s.refuse(err)
+	return relay.Leave, nil
 }
 
 // pay takes what these messages cost from the budgets, the small ones first, and returns those that were
@@ -109,7 +159,10 @@ func (s *session) pay(ctx context.Context, all []found) (paid []found, err error
 	denied := map[*mail.Message]bool{}
 	var t *mail.Trouble
 	for i, x := range bySize {
-		if i == 0 || !s.alone {
+		switch {
+		case s.oversize[x.m.Origin.UID]:
+			t = s.purse.Take(headerCost, false)
+		case i == 0 || !s.alone:
 			t = s.purse.Take(x.m.Content.Size(), s.large(x.m))
 		}
 		if denied[x.m] = t != nil; t == nil {
@@ -147,8 +200,8 @@ func (s *session) unaffordable(t *mail.Trouble) Aside {
 
 // hold leaves a message upstream with a note.
 func (s *session) hold(ctx context.Context, m *mail.Message, a Aside) error {
-	if s.held++; s.held > mostHeld {
-		return nil
+	if s.held++; s.held > mostHeld || s.wanted[m.Origin.UID] {
+		return nil // that somebody wants it is its note already
 	}
 	a.Origin, a.Size = m.Origin, max(m.Content.Size(), 0)
 	_, _, err := s.aside(ctx, a)

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -385,4 +386,55 @@ func TestLargeLeavesASession(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is too large is told of, or refused, by its header alone, once; somebody who wants it gets it.
+func TestTooLargeIsToldOf(t *testing.T) {
+	for _, then := range []Then{ThenNotice, ThenBounce} {
+		inBubble(t, func(t *testing.T, w *world) {
+			b := w.line("jaco", "isp")
+			plain := b.change
+			b.change = func(d *Drop) { plain(d); d.Oversize = Oversize{Above: 1 << 20, Then: then} }
+			b.put("small", 5000)
+			b.put("large", 3<<20)
+			book := w.budget(budget.Rules{Line: budget.Limit{Month: 1 << 20}}) // the header has room in it
+			w.p.Set(t.Context(), w.drops("jaco"))
+			stop := w.run()
+			after(25 * time.Hour)
+			if got := b.bodies(); len(got) != 1 || !w.queue.has("small") {
+				t.Errorf("bodies of %v were asked for", got)
+			}
+			told, refused := len(w.ledger.noticed), w.queue.refusals()
+			if then == ThenNotice && (told != 1 || refused != 0 || len(b.uids()) != 1) ||
+				then == ThenBounce && (told != 0 || refused != 1 || len(b.uids()) != 0) {
+				t.Errorf("%d: told %d times, refused %d times, left %v", then, told, refused, b.uids())
+			}
+			if s := book.Sheets()[0]; then == ThenBounce && s.Month.Saved != 3<<20 || s.Spent {
+				t.Errorf("%+v", s)
+			}
+			if stop(); then == ThenBounce {
+				return
+			}
+			w.ledger.known, w.ledger.wanted = map[string]bool{}, []mail.UID{"large"}
+			w.p.PollOver(t.Context(), "jaco")
+			if !w.queue.has("large") || len(w.ledger.noticed) != 1 {
+				t.Error("somebody wants it, and does not get it")
+			}
+		})
+	}
+}
+
+// Where nothing can be noted the session ends: the header would be fetched again and again in it.
+func TestNoticeFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.line("jaco", "isp")
+		b.change = func(d *Drop) { d.From, d.Oversize = b, Oversize{Above: 1 << 20, Then: ThenNotice} }
+		b.put("large", 3<<20)
+		w.p.Set(t.Context(), w.drops("jaco"))
+		w.ledger.refusing = errors.New("disk")
+		v := w.p.Poll(t.Context(), "jaco")[0]
+		if tr := mail.TroubleOf(mail.OpPoll, "", v.Err); tr == nil || tr.Kind != mail.Local || len(b.bodies()) != 0 {
+			t.Errorf("%+v, bodies %v", v, b.bodies())
+		}
+	})
 }

@@ -42,6 +42,9 @@ type added struct {
 
 // Sift passes the question on. What is wanted may be here already, under another name.
 func (b *gauged) Sift(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
+	if b.s.oversize[m.Origin.UID] {
+		return b.s.tooLarge(ctx, m)
+	}
 	if x, ok := b.Batch.(relay.Sifter); ok {
 		if verdict, report := x.Sift(ctx, m); verdict != relay.Fetch {
 			return verdict, report

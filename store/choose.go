@@ -256,6 +256,9 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 				}
 				continue
 			}
+			if a.Kind == AsideWanted && marks[i].Mark == Unseen {
+				all.Wanted = append(all.Wanted, u)
+			}
 		}
 		q.one(&all, l, c, u, marks[i], now)
 	}

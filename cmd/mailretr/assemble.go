@@ -157,7 +157,7 @@ func (h *house) wire(key [32]byte) {
 	}
 	limits := h.config.Load().Limits
 	h.poller = &fetch.Poller{
-		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
+		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}, reporter{h}.notice}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
 		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
 		Room: h.room, Budget: h.book, Now: h.now,
 	}

@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"iter"
+	"strings"
 
+	"mailretr/bounce"
 	"mailretr/conf"
 	"mailretr/fetch"
 	"mailretr/fetch/budget"
@@ -86,8 +88,28 @@ func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
 	case o.Then == conf.ThenOffPeak:
 		d.Waits = o.Above
 	default:
-		d.Oversize = fetch.Oversize{Above: o.Above}
+		then := map[conf.Then]fetch.Then{conf.ThenNotice: fetch.ThenNotice, conf.ThenBounce: fetch.ThenBounce}
+		d.Oversize = fetch.Oversize{Above: o.Above, Then: then[o.Then]}
 	}
+}
+
+// notice makes the message that tells the recipients of one that waits upstream.
+func (r reporter) notice(d *fetch.Drop, m *mail.Message, header []byte) *mail.Message {
+	return r.now().Notice(bounce.Large{
+		Message: m, Header: header, Limit: d.Oversize.Above, Server: d.Server,
+		Command: "mailretr seen forget " + quoted(d.Name) + " " + quoted(string(m.Origin.UID)),
+	})
+}
+
+// plainWord are the characters that mean themselves to a shell.
+const plainWord = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/.:@%+-"
+
+// quoted is a word as a shell takes it for itself: the server chooses what a UID is, and a person copies it.
+func quoted(word string) string {
+	if word != "" && strings.Trim(word, plainWord) == "" && word[0] != '-' {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // limits is a hash of what decides, besides the entry of a maildrop, which of its mail waits: when it changes, what was

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -14,8 +15,10 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/demo"
+	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/fetch/budget"
+	"mailretr/store"
 	"mailretr/store/mail"
 )
 
@@ -253,5 +256,135 @@ func TestOversizeIsLeft(t *testing.T) {
 	x.poller.Set(t.Context(), x.drops())
 	if v := x.poller.Poll(t.Context(), "jaco")[0]; v.Err != nil || v.Tally.Messages != 1 {
 		t.Errorf("%+v", v)
+	}
+}
+
+// queued are the messages of ours in the queue, whole.
+func (x *capped) queued(t *testing.T) (all []string) {
+	t.Helper()
+	for l, err := range x.engine.List(t.Context(), store.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Record.Reverse != "" {
+			continue
+		}
+		body, err := x.engine.OpenBody(t.Context(), l.Record.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(body)
+		if err = errors.Join(err, body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(b))
+	}
+	return all
+}
+
+// A message that is too large is told of once, whatever comes between, and its body does not cross the line; somebody
+// who forgets it gets it.
+func TestOversizeNotice(t *testing.T) {
+	x := newCapped(t, func(c *conf.Config) {
+		for i := range c.Maildrops {
+			c.Maildrops[i].Oversize = &conf.Oversize{Above: 1 << 20, Then: conf.ThenNotice}
+		}
+	})
+	for round := range 3 {
+		for _, v := range x.poller.Poll(t.Context()) {
+			if v.Err != nil {
+				t.Errorf("%+v", v)
+			}
+		}
+		if got := x.queued(t); len(got) != 2 || !strings.Contains(got[0]+got[1], "mailretr seen forget jaco INBOX/1/13") {
+			t.Fatalf("round %d: %d notices: %q", round, len(got), got)
+		}
+		if n := x.passed(); n > 256<<10 {
+			t.Fatalf("%d octets passed", n)
+		}
+		if round == 1 {
+			if err := x.close(); err != nil {
+				t.Fatal(err)
+			}
+			x.open(t)
+		}
+	}
+	d := control.Local(x.controlled())
+	if n, err := d.Seen(t.Context(), control.Forget, control.SeenRequest{Maildrop: "jaco", UIDs: []string{"INBOX/1/13"}}); err != nil || n < 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if v := x.poller.Poll(t.Context(), "jaco")[0]; v.Err != nil || v.Tally.Messages != 1 || v.Tally.Octets < 1<<20 {
+		t.Errorf("%+v", v)
+	}
+	if got := x.queued(t); len(got) != 2 {
+		t.Errorf("%d notices", len(got))
+	}
+}
+
+// A message that is too large goes back to its sender, once, and is gone upstream; its body never crossed the line.
+func TestOversizeBounce(t *testing.T) {
+	x := newCapped(t, func(c *conf.Config) {
+		c.Maildrops[1].Oversize = &conf.Oversize{Above: 1 << 20, Then: conf.ThenBounce}
+	})
+	for range 2 {
+		if v := x.poller.Poll(t.Context(), "jaco")[0]; v.Err != nil {
+			t.Errorf("%+v", v)
+		}
+		got := x.queued(t)
+		if len(got) != 1 || !strings.Contains(got[0], "Status: 5.2.3") || !strings.Contains(got[0], "larger than this") {
+			t.Fatalf("%d reports: %q", len(got), got)
+		}
+	}
+	line, drops := x.traffic(t)
+	if n := x.passed(); n > 128<<10 || line.Month.Line() != n || drops["jaco"].Month.Saved < 1<<20 {
+		t.Errorf("%d passed; %+v", n, drops["jaco"])
+	}
+}
+
+// A UID is the server's; what a person is told to copy is one word to a shell.
+func TestQuoted(t *testing.T) {
+	for word, want := range map[string]string{
+		"INBOX/1/13": "INBOX/1/13", "$(reboot)": "'$(reboot)'", "a'b": `'a'\''b'`, "": "''", "-n": "'-n'", "a b": "'a b'",
+	} {
+		if got := quoted(word); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// What a person at a terminal reads of the cap.
+func TestTrafficInSentences(t *testing.T) {
+	x := newCapped(t, func(c *conf.Config) {
+		c.Line.Month, c.Line.Day, c.Line.Reset = 10<<20, 64<<10, 15
+		c.Line.OffPeak = []conf.Window{{From: 22 * 60, To: 6 * 60}}
+	})
+	show := func() string {
+		var out bytes.Buffer
+		a := newApp(nil, &out, &out)
+		a.now = x.now
+		a.out, a.talk = &term.Out{Writer: &out, TTY: true}, &term.Out{Writer: &out, TTY: true}
+		if err := (&trafficView{app: a}).show(t.Context(), control.Local(x.controlled())); err != nil {
+			t.Error(err)
+		}
+		if err := (&statusView{app: a}).show(t.Context(), control.Local(x.controlled())); err != nil {
+			t.Error(err)
+		}
+		return out.String()
+	}
+	x.poller.Poll(t.Context())
+	got := show()
+	for _, want := range []string{
+		"NAME        MAIL  COLLECTED  TODAY", "(the line)  24 ", "Since Thu 15 Jan 00:00: 24 messages, 20K, for ",
+		" of 10M used since Thu 15 Jan 00:00, ", " of 64K used today; ", "left until Wed 21 Jan 00:00, the last ",
+		" for small mail only", "Large mail waits for the off-peak hours: Tue 20 Jan 22:00.",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	x.poller.PollOver(t.Context())
+	if got = show(); strings.Count(got, "✗ the cap is spent") != 2 || !strings.Contains(got, "nothing is collected until Sun 15 Feb 00:00") &&
+		!strings.Contains(got, "nothing is collected until Wed 21 Jan 00:00") {
+		t.Error(got)
 	}
 }

@@ -26,6 +26,7 @@ type ledger struct {
 	q       *store.Queue
 	observe mail.Observer
 	said    *sync.Map // by name of a maildrop: what was remarked last
+	notice  func(d *fetch.Drop, m *mail.Message, header []byte) *mail.Message
 }
 
 var _ fetch.Ledger = ledger{}
@@ -98,6 +99,18 @@ func (l ledger) Aside(ctx context.Context, d *fetch.Drop, x fetch.Aside) (tries 
 	}
 	a, err = l.q.Aside(ctx, a)
 	return a.Tries, a.Since, err
+}
+
+func (l ledger) Notice(ctx context.Context, d *fetch.Drop, m *mail.Message, x fetch.Aside) error {
+	header, err := m.Content.Header(ctx)
+	if err != nil {
+		return err
+	}
+	a := store.Aside{Maildrop: d.Name, Kind: x.Kind, Why: x.Why, Size: x.Size, Settings: d.Policy.(policy).settings}
+	if x.Trouble != nil {
+		a.Err = x.Trouble
+	}
+	return l.q.Notice(ctx, m, l.notice(d, m, header), a)
 }
 
 // notes keep the poller's and the status's state.

@@ -34,8 +34,9 @@ var budget = []option[conf.Budget]{
 var oversize = []option[conf.Oversize]{
 	size("above", "From this size on a message is too large.", "20M",
 		func(o *conf.Oversize) *int64 { return &o.Above }).rare(),
-	value("then", "leave (it stays in the maildrop, and the status says so), or off-peak (it is collected in the "+
-		"off-peak hours of line).", "leave",
+	value("then", "leave (it stays in the maildrop, and the status says so), notice (it stays, and the recipient is told "+
+		"by a small message), bounce (it goes back to the sender without having been fetched), or off-peak (it is "+
+		"collected in the off-peak hours of line).", "leave",
 		func(o *conf.Oversize) *conf.Then { return &o.Then },
 		func(s string) (conf.Then, error) { return conf.Then(s), nil },
 		func(t conf.Then) string { return string(t) }).rare(),

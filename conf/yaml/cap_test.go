@@ -70,8 +70,8 @@ func TestCapMistakes(t *testing.T) {
 		{"no section", "20G", "", "settings are wanted here"},
 		{"drop, tiny", "{}", "budget: {day: 3}", "day: 3 is too little"},
 		{"drop, more than the line", "{day: 1G}", "budget: {day: 2G}", "warning  day: the whole line has 1G only"},
-		{"then", "{}", "oversize: {above: 20M, then: drop}", `then: "drop" is not known; write one of: leave, off-peak`},
-		{"above what", "{}", "oversize: {then: leave}", "oversize: above is missing; write e.g. oversize: {above: 20M, then: leave}"},
+		{"then", "{}", "oversize: {above: 20M, then: drop}", `then: "drop" is not known; write one of: leave, notice, bounce, off-peak`},
+		{"above what", "{}", "oversize: {then: bounce}", "oversize: above is missing; write e.g. oversize: {above: 20M, then: bounce}"},
 		{"no hours", "{}", "oversize: {above: 20M, then: off-peak}", "then: there are no off-peak hours; write line: {off_peak"},
 		{"tiny messages", "{}", "oversize: {above: 20}", "above: 20 is out of range"},
 	} {

@@ -124,6 +124,8 @@ type Choice struct {
 	// Check names those of Fetch whose UID does not prove that they are new: a new UIDVALIDITY, a new name of the
 	// account. Their headers are looked at first, whatever their size; what is known by them is not fetched.
 	Check []UID
+	// Wanted names those of Fetch that somebody has asked for: their size is no reason to leave them.
+	Wanted []UID
 	// Next is when something that is left now is to be looked at again; zero: nothing of that kind. Until then a
 	// listing that names nothing new needs no second look.
 	Next time.Time

@@ -155,10 +155,26 @@ func (h *House) forget(ctx context.Context, a mail.Account, q SeenRequest) (n in
 			return 0, err
 		}
 	}
-	if len(asides) > 0 {
-		err = h.Queue.Unaside(ctx, a, asides...)
+	return n, h.unaside(ctx, a, asides, q.All)
+}
+
+// unaside ends notes. What was left for its size is wanted from now on, if it was named: else it would be left again.
+func (h *House) unaside(ctx context.Context, a mail.Account, notes []store.Aside, all bool) error {
+	var ended, wanted []mail.UID
+	for _, x := range notes {
+		switch x.Kind {
+		case fetch.AsideRefused, fetch.AsideNotice, fetch.AsideBudget, store.AsideWanted:
+			if !all {
+				wanted = append(wanted, x.UID)
+				continue
+			}
+		}
+		ended = append(ended, x.UID)
 	}
-	return n, err
+	if err := h.Queue.Want(ctx, a, wanted...); err != nil || len(ended) == 0 {
+		return err
+	}
+	return h.Queue.Unaside(ctx, a, ended...)
 }
 
 // marks returns those that are meant, by their spots: an engine may have kept no more of the UIDs.
@@ -186,14 +202,14 @@ func (h *House) marks(ctx context.Context, a mail.Account, q SeenRequest) (list 
 	return list, err
 }
 
-func (h *House) asides(ctx context.Context, a mail.Account, q SeenRequest) (list []mail.UID, err error) {
+func (h *House) asides(ctx context.Context, a mail.Account, q SeenRequest) (list []store.Aside, err error) {
 	want := wanted(q.UIDs)
 	for x, err := range h.Queue.Asides(ctx, a) {
 		if err != nil {
 			return nil, err
 		}
 		if q.All || want[string(x.UID)] {
-			list = append(list, x.UID)
+			list = append(list, x)
 		}
 	}
 	return list, nil
