@@ -11,13 +11,14 @@ import (
 func newMaildrop(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "maildrop",
-		Short: "Pause collecting from a maildrop, or resume it",
+		Short: "Pause collecting from a maildrop, resume it, or say who would get a message of it",
 		Args:  cobra.NoArgs,
 		RunE:  group,
 	}
 	c.AddCommand(
 		maildropVerb(a, "pause", "Stop collecting until it is resumed", "paused", (*control.Client).Pause),
-		maildropVerb(a, "resume", "Collect again, at once", "resumed", (*control.Client).Resume))
+		maildropVerb(a, "resume", "Collect again, at once", "resumed", (*control.Client).Resume),
+		newWhose(a))
 	return c
 }
 
