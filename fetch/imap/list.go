@@ -34,6 +34,7 @@ type info struct {
 type question struct {
 	s      *session
 	f      *folder
+	enable *imapclient.EnableCommand // nil: nothing is to be enabled
 	status *imapclient.StatusCommand // nil: it is a SELECT
 	sel    *imapclient.SelectCommand // nil as well: it is selected
 	search *imapclient.SearchCommand // nil: not asked
@@ -82,6 +83,7 @@ func (s *session) state(f *folder) *question {
 // sel asks with SELECT, or EXAMINE.
 func (s *session) sel(f *folder) *question {
 	q := &question{s: s, f: f, done: s.line.begin(16*searchChunk + chatter)}
+	q.enable = s.accept()
 	q.sel = s.c.Select(f.name, &goimap.SelectOptions{ReadOnly: s.o.After == Keep})
 	return q
 }
@@ -118,6 +120,9 @@ func (q *question) wait() (*mail.Trouble, error) {
 	if q.sel == nil {
 		q.takeSizes()
 		return nil, nil
+	}
+	if q.enable != nil {
+		q.enable.Wait() // refused, or of no use: as if it had not been asked
 	}
 	data, err := q.sel.Wait()
 	if q.search != nil {
@@ -207,33 +212,57 @@ func (s *session) odd(f *folder, k mail.Kind, why string) *mail.Trouble {
 
 // snapshot learns the state of each folder.
 func (s *session) snapshot(ctx context.Context) error {
+	m := s.o.Memory
+	if m != nil && m.Introduce {
+		if err := s.introduce(); err != nil {
+			return err
+		}
+	}
 	asked := s.early
 	if asked == nil {
-		asked = s.outset(s.o.Memory)
+		asked = s.outset(m)
 	}
-	var first *mail.Trouble
-	good := 0
-	for _, q := range asked {
-		t, err := q.wait()
-		if err == nil && t != nil && q.status != nil {
-			t, err = s.sel(q.f).wait() // some know no STATUS, or answer under another name
+	troubles := make([]*mail.Trouble, len(asked))
+	for i, q := range asked {
+		var err error
+		if troubles[i], err = q.wait(); err != nil {
+			return err
 		}
+	}
+	good := 0
+	for i, q := range asked {
+		t, err := s.again(q, troubles[i])
 		if err != nil {
 			return err
 		}
-		if t == nil {
+		if troubles[i] = t; t == nil {
 			good++
-			continue
-		}
-		s.leave(q.f, t)
-		if first == nil {
-			first = t
+		} else {
+			s.leave(q.f, t)
 		}
 	}
-	if good == 0 {
-		return first
+	if good == 0 && len(troubles) > 0 {
+		return troubles[0]
 	}
 	return ctx.Err()
+}
+
+// again asks about a folder in another way, where the first one brought trouble: some know no STATUS, or answer
+// it under another name, and some want to know first who asks.
+func (s *session) again(q *question, t *mail.Trouble) (*mail.Trouble, error) {
+	if t != nil && q.status != nil {
+		var err error
+		if t, err = s.sel(q.f).wait(); err != nil {
+			return nil, err
+		}
+	}
+	if t == nil || !s.asksWho(t) {
+		return t, nil
+	}
+	if err := s.introduce(); err != nil {
+		return nil, err
+	}
+	return s.sel(q.f).wait()
 }
 
 // leave leaves a folder out of this session.

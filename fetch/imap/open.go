@@ -100,8 +100,8 @@ func (s *session) login() error {
 	s.line.Mask(true)
 	cmd := s.c.Login(s.o.User, password)
 	s.line.Mask(false)
-	if s.o.Memory != nil && len(s.o.Memory.Caps) > 0 && len(s.folders) > 0 {
-		s.early = s.outset(s.o.Memory)
+	if m := s.o.Memory; m != nil && len(m.Caps) > 0 && len(s.folders) > 0 && !m.Introduce {
+		s.early = s.outset(m)
 	}
 	if err := cmd.Wait(); err != nil {
 		if s.early != nil {

@@ -83,6 +83,8 @@ type Memory struct {
 
 	// Busy: there was something to fetch, so the newest messages are asked about with the login.
 	Busy bool
+	// Introduce: it opens no folder before it was told who we are.
+	Introduce bool
 	// Uncompressed: it has refused to compress, though it says it can.
 	Uncompressed bool
 	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.

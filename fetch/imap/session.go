@@ -26,11 +26,13 @@ type session struct {
 	named   []string  // what is to be said about which are meant
 	stuck   []string  // and about what cannot be let go of
 	// settling: what was to be let go of was known, all of it
-	settling bool
-	early    flight // what was asked together with the login
-	told     *told  // of a session that only waits
-	busy     bool   // something was there to be fetched
-	squeezed bool   // COMPRESS was tried
+	settling   bool
+	early      flight // what was asked together with the login
+	told       *told  // of a session that only waits
+	busy       bool   // something was there to be fetched
+	squeezed   bool   // COMPRESS was tried
+	accepting  bool   // UTF8=ACCEPT was asked for
+	introduced bool   // ID was sent
 
 	password string // of the LOGIN command
 

@@ -269,6 +269,7 @@ func (s *session) remember() {
 	if len(m.Caps) > 0 && !slices.Equal(m.Caps, caps) {
 		m.Unfit, m.Uncompressed = false, false // another version of it, perhaps
 	}
+	m.Introduce = s.introduced
 	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
 		if !f.left {
