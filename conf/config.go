@@ -149,6 +149,7 @@ type Maildrop struct {
 	Multidrop *Multidrop // nil: single-drop
 	Folders   []Folder   // of IMAP
 	Compress  bool       // of IMAP: let the server compress, where it can
+	Search    Search     // of IMAP: what is collected at all
 	Sender    string     // header field that holds the reverse-path
 	AuthServ  string     // the provider's name in its Authentication-Results; "": they are not asked
 	Deliver   string     // name of a destination

@@ -45,6 +45,9 @@ func (v *validator) folders(m *Maildrop) {
 	if m.Protocol == "pop3" && len(m.Folders) > 0 {
 		v.fail(m.At.Of("folders"), "remove it, or use imap", "folders: POP3 has none")
 	}
+	if m.Protocol == "pop3" && len(m.Search.Keys) > 0 {
+		v.fail(m.At.Of("search"), "remove it, or use imap", "search: a POP3 server cannot search")
+	}
 	wide, some := false, len(m.Folders) == 0
 	for i := range m.Folders {
 		f := &m.Folders[i]

@@ -207,6 +207,11 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 	for _, uid := range c.Wanted {
 		s.wanted[uid] = true
 	}
+	if f, ok := s.open.Maildrop.(mail.Filterer); ok && len(c.Fetch) > 0 {
+		if c.Fetch, err = f.Filter(ctx, c.Fetch); err != nil {
+			return mail.Choice{}, err
+		}
+	}
 	s.look = c.Next
 	if complete {
 		s.prune(uids)

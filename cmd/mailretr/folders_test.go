@@ -182,3 +182,27 @@ func TestFolderIsLeftOut(t *testing.T) {
 		t.Errorf("remarks: %q", remarks)
 	}
 }
+
+// TestSearch: what a filter does not let through is left as it is, and collected when it matches; marks are kept of
+// what is still there.
+func TestSearch(t *testing.T) {
+	s := newMailserver(t, newServer)
+	j := newJourney(t, s.url)
+	for range 3 {
+		s.put("INBOX", imap.FlagSeen)
+	}
+	s.put("INBOX")
+	const filter = `search: 'UNSEEN NOT FROM "nobody" SINCE 1-Jan-2020 OR LARGER 10 SUBJECT "Rückmeldung"'`
+	for range 2 {
+		j.visit(filter, nil)
+		if got := j.delivered(); len(got) != 1 || got[0] != "jaco: no 4 in INBOX" || s.count("INBOX") != 4 {
+			t.Errorf("%q, %d are there", got, s.count("INBOX"))
+		}
+	}
+	j.visit(filter+", after: seen", nil)
+	s.put("INBOX", imap.FlagSeen)
+	j.visit(`search: SEEN, after: delete`, nil)
+	if got := j.delivered(); len(got) != 5 || s.count("INBOX") != 1 { // the first was kept
+		t.Errorf("%q, %d are there", got, s.count("INBOX"))
+	}
+}

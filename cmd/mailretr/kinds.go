@@ -96,6 +96,9 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	o.After = map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}[m.After.Act]
 	o.Target, o.Flag = m.After.Folder, m.After.Flag
 	o.ClassicWatch = classic(&m.TLS, false)
+	if len(m.Search.Keys) > 0 {
+		o.Search = criteriaOf(m.Search.Keys)
+	}
 	for _, f := range m.Folders {
 		if f.Exclude {
 			o.Except = append(o.Except, f.Name)

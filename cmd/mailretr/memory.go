@@ -115,6 +115,7 @@ type imapMaildrop interface {
 	mail.Confirmed
 	mail.Glancer
 	mail.Coverer
+	mail.Filterer
 }
 
 type remembered struct {

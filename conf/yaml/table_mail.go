@@ -41,6 +41,10 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 	},
 	folders,
 	compressing(),
+	value("search", "Collect only what an IMAP search expression finds (RFC 9051, 6.4.4), e.g. UNSEEN SINCE "+
+		"1-Jan-2026, or NOT FROM \"x@example.org\". The rest is left as it is, and is collected when it is found "+
+		"another time.", `NOT FROM "x@example.org"`,
+		func(m *conf.Maildrop) *conf.Search { return &m.Search }, conf.ParseSearch, conf.Search.String).rare(),
 	value("first", "What to do at first contact with the mail that is already there: all (collect it), new "+
 		"(only what comes from now on), or an age such as 30d.", "all",
 		func(m *conf.Maildrop) *conf.First { return &m.First }, conf.ParseFirst, conf.First.String),

@@ -26,6 +26,9 @@ func (s *session) Glance(ctx context.Context) (string, error) {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return "", err
 	}
+	if s.o.Search != nil {
+		return "", nil // what was there may match now, and UIDNEXT does not tell
+	}
 	var b strings.Builder
 	for _, f := range s.folders {
 		if f.left {

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	goimap "github.com/emersion/go-imap/v2"
 	"mailretr/relay/sasl"
+
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -46,6 +48,7 @@ type Options struct {
 	Folders []string
 	Except  []string               // names, patterns and roles that patterns and roles do not mean
 	To      map[string][]mail.Path // by entry of Folders: whom mail of these is for: mail.Message.To
+	Search  *goimap.SearchCriteria // a filter, see session.Filter; not changed. nil: there is none
 	After   After
 	Target  string       // of Move: a folder as people write it, or a role
 	Flag    string       // of Mark: a system flag or a keyword

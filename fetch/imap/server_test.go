@@ -39,6 +39,7 @@ type server struct {
 	mu      sync.Mutex
 	folders map[string]*box
 	lines   []string // what LIST answers, behind "* LIST "; nil: the folders that there are
+	filter  func(keys string, l *letter) bool
 	log     []string // commands as they came
 	wg      sync.WaitGroup
 }
@@ -339,6 +340,11 @@ func (c *client) search(tag, args string) {
 	for i, l := range c.box.letters {
 		switch {
 		case rest == "ALL", rest == "DELETED" && slices.Contains(l.flags, `\Deleted`), c.matches(rest, l):
+		case c.filter != nil && strings.HasPrefix(rest, "UID ") && strings.Contains(rest[4:], " "):
+			set, keys, _ := strings.Cut(rest[4:], " ")
+			if !within(set, l.uid) || !c.filter(keys, l) {
+				continue
+			}
 		case strings.HasPrefix(rest, "UID ") && (within(rest[4:], l.uid) || // "n:*" has the last one always
 			strings.HasSuffix(rest, ":*") && i == len(c.box.letters)-1):
 		case rest != "DELETED" && !strings.HasPrefix(rest, "UID ") && within(rest, uint32(i+1)):

@@ -69,6 +69,7 @@ var (
 	_ mail.Confirmed = (*session)(nil)
 	_ mail.Glancer   = (*session)(nil)
 	_ mail.Coverer   = (*session)(nil)
+	_ mail.Filterer  = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
 	_ mail.Watcher   = (*Retriever)(nil)

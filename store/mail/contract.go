@@ -131,6 +131,13 @@ type Coverer interface {
 	Covers() (folders []string, labels bool)
 }
 
+// A Filterer (optional on a Maildrop) has a filter of its own.
+type Filterer interface {
+	// Filter returns those of the UIDs that the filter lets through, in any order. What it does not is left as it is,
+	// listed as before, and may be let through another time.
+	Filter(context.Context, []UID) ([]UID, error)
+}
+
 // A Glancer (optional on a Maildrop) says for next to nothing whether something was added since another session.
 // Where it did not, a visit ends without a listing. Glance is called before List, Since, and Messages.
 type Glancer interface {

@@ -1,0 +1,91 @@
+package imap
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	goimap "github.com/emersion/go-imap/v2"
+
+	"mailretr/store/mail"
+)
+
+// TestFilter: what does not match is listed as before and not let through, folder by folder; it is when it matches.
+// Nothing can be said at a glance then.
+func TestFilter(t *testing.T) {
+	for _, caps := range []string{goodCaps, oldest} {
+		s := newServer(t)
+		s.caps = caps
+		for i := range 1000 {
+			s.put([]string{"INBOX", "Lists"}[i%2], letterOf(i, []string{"news", "dull", "dull"}[i%3]))
+		}
+		asked := ""
+		s.filter = func(keys string, l *letter) bool {
+			asked = keys
+			return bytes.Contains(l.octets, []byte("news")) && !slices.Contains(l.flags, `\Seen`)
+		}
+		r := s.retriever(nil)
+		r.Folders = []string{"INBOX", "Lists"}
+		r.Search = &goimap.SearchCriteria{NotFlag: []goimap.Flag{goimap.FlagSeen},
+			Not: []goimap.SearchCriteria{{Header: []goimap.SearchCriteriaHeaderField{{Key: "FROM", Value: `a"b{5+}`}}}}}
+		d := open(t, r)
+		uids, complete, err := d.List(t.Context())
+		if err != nil || !complete || len(uids) != 1000 {
+			t.Fatal(len(uids), complete, err)
+		}
+		if g, err := d.(mail.Glancer).Glance(t.Context()); err != nil || g != "" {
+			t.Errorf("glance %q, %v", g, err)
+		}
+		filter := d.(mail.Filterer)
+		got, err := filter.Filter(t.Context(), uids)
+		if err != nil || len(got) != 334 {
+			t.Errorf("%d let through, %v", len(got), err)
+		}
+		equal(t, "what was asked", asked, `UNSEEN NOT (FROM "a\"b{5+}")`)
+		if got, err = filter.Filter(t.Context(), []mail.UID{"INBOX/1714/2", "INBOX/1714/1", "Lists/7/3", "x/1/1"}); err != nil ||
+			!slices.Equal(got, []mail.UID{"INBOX/1714/1"}) {
+			t.Errorf("%q, %v", got, err)
+		}
+		s.mu.Lock()
+		s.folders["INBOX"].letters[0].flags = []string{`\Seen`}
+		s.mu.Unlock()
+		if got, err = filter.Filter(t.Context(), []mail.UID{"INBOX/1714/1"}); err != nil || len(got) != 0 {
+			t.Errorf("%q, %v", got, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFilterOfAHostileServer: an answer that was not asked for, is endless, or is a refusal lets nothing through that
+// was not listed.
+func TestFilterOfAHostileServer(t *testing.T) {
+	for name, x := range map[string]struct {
+		answer string
+		fails  bool
+	}{
+		"foreign": {"* ESEARCH (TAG %q) UID ALL 2,77\r\n%[1]s OK done\r\n", false},
+		"endless": {"* ESEARCH (TAG %q) UID ALL 1:4294967295\r\n%[1]s OK done\r\n", true},
+		"refused": {"%[1]s NO [CANNOT] no such key\r\n", true},
+	} {
+		s := newServer(t)
+		s.put("INBOX", letterOf(1, "x"), letterOf(2, "x"), letterOf(3, "x"))
+		r := s.retriever(nil)
+		r.Search = &goimap.SearchCriteria{NotFlag: []goimap.Flag{goimap.FlagSeen}}
+		d := open(t, r)
+		uids, _, err := d.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		s.on = at("UID SEARCH", func(c *client, tag, _ string) { c.say("%s", fmt.Sprintf(x.answer, tag)) })
+		s.mu.Unlock()
+		got, err := d.(mail.Filterer).Filter(t.Context(), uids)
+		if (err != nil) != x.fails || !x.fails && !slices.Equal(got, []mail.UID{"INBOX/1714/2"}) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+		d.Close()
+	}
+}
