@@ -9,17 +9,19 @@ import (
 	"mailretr/store/mail"
 )
 
-// A body that was cut, and of which nothing could be kept, crosses the line again from its first octet (POP3; IMAP goes
-// on at the octet, and loses nothing). So that it cannot burn what the line may carry, it is asked for again by this rule,
-// while all other mail flows:
+// A body that was cut, and of which nothing could be kept, crosses the line again from its first octet (POP3;
+// IMAP goes on at the octet, and loses nothing). So that it cannot burn what the line may carry, it is asked
+// for again by this rule, while all other mail flows:
 //
 //   - after a quarter of an hour, then after four times as long each time, at most after a week;
-//   - never so that its cuts of any 24 hours waste more than twice its size, if it is cut again where it was last;
-//   - sooner, as soon as one session has carried as much as the body is long without being cut; the 24 hours hold.
+//   - never so that its cuts of any 24 hours waste more than twice its size, if it is cut again where it was
+//     last;
+//   - sooner, as soon as one session has carried as much as the body is long without being cut; the 24 hours
+//     hold.
 //
-// A 10 MB message on a line that breaks every 3 MB wastes 15 MB on the first day and 3 MB a week from the fourth on. The
-// status names the message, what it has wasted, and when it is tried again. A body that lost less than littleLost is
-// asked for at the next visit.
+// A 10 MB message on a line that breaks every 3 MB wastes 15 MB on the first day and 3 MB a week from the
+// fourth on. The status names the message, what it has wasted, and when it is tried again. A body that lost
+// less than littleLost is asked for at the next visit.
 const (
 	littleLost = 16 << 10
 	firstRetry = 15 * time.Minute
@@ -95,9 +97,10 @@ func (s *session) asideCut(ctx context.Context, uid mail.UID, x Suspect, t *mail
 		times = fmt.Sprintf("%d times", x.Cuts)
 	}
 	a := Aside{
-		Origin: mail.Origin{Maildrop: s.drop.Name, Account: s.drop.Account, UID: uid}, Kind: AsideCut, Size: x.Size, Next: x.Next,
-		Why: fmt.Sprintf("its body was cut %s, the last time after %s of %s, and cannot be gone on with; %s wasted", times,
-			octets(x.Octets), octets(x.Size), octets(x.Wasted)),
+		Origin: mail.Origin{Maildrop: s.drop.Name, Account: s.drop.Account, UID: uid},
+		Kind:   AsideCut, Size: x.Size, Next: x.Next,
+		Why: fmt.Sprintf("its body was cut %s, the last time after %s of %s, and cannot be gone on with; %s wasted",
+			times, octets(x.Octets), octets(x.Size), octets(x.Wasted)),
 	}
 	if x.Cuts >= strikes { // before that nobody needs to look at it
 		a.Trouble = t
@@ -105,7 +108,8 @@ func (s *session) asideCut(ctx context.Context, uid mail.UID, x Suspect, t *mail
 	s.aside(ctx, a)
 }
 
-// carried lets bodies that were cut be asked for sooner, after a session that has carried as much without a break.
+// carried lets bodies that were cut be asked for sooner, after a session that has carried as much without a
+// break.
 func (s *session) carried(ctx context.Context) {
 	now := s.p.now()
 	for uid, x := range s.state.Suspects {

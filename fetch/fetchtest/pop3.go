@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH (RFC 5034, see [SASL]).
-// It keeps the semantics of a maildrop: a session sees the messages that were there at its login, and
-// deletions count at QUIT. It answers one command after the other and reads the next only when its answer
+// A POP3 is a scripted server of RFC 1939, with CAPA (RFC 2449), STLS (RFC 2595) and AUTH (RFC 5034, see
+// [SASL]). It keeps the semantics of a maildrop: a session sees the messages that were there at its login,
+// and deletions count at QUIT. It answers one command after the other and reads the next only when its answer
 // is written, as a server with little memory does. Set the fields before the first connection; make it with
 // [NewPOP3].
 type POP3 struct {
@@ -44,8 +44,8 @@ type POP3 struct {
 	ended bool
 }
 
-// Hiding says when a message is not listed any more though nobody deletes it, as Gmail has it; who logs in with "recent:"
-// before the name sees it all the same.
+// Hiding says when a message is not listed any more though nobody deletes it, as Gmail has it; who logs in
+// with "recent:" before the name sees it all the same.
 type Hiding uint8
 
 const (

@@ -103,8 +103,8 @@ func added(t *testing.T, h Harness, before string, old []mail.UID, c [][]byte) {
 	}
 }
 
-// glanceAfterDeletion: that something was deleted here, or by another client, hides nothing that was added, not even a
-// message of the same size in the place of the deleted one.
+// glanceAfterDeletion: that something was deleted here, or by another client, hides nothing that was added,
+// not even a message of the same size in the place of the deleted one.
 func glanceAfterDeletion(t *testing.T, h Harness) {
 	for i := range 8 {
 		h.Put(Text(1000, i))

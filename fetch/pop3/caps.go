@@ -29,11 +29,12 @@ func (c caps) has(name, arg string) bool {
 	return false
 }
 
-// delay returns the LOGIN-DELAY that is announced (RFC 2449, 6.5). Behind it may stand USER: others have another one.
+// delay returns the LOGIN-DELAY that is announced (RFC 2449, 6.5). Behind it may stand USER: others have
+// another one.
 func (c caps) delay() time.Duration { return seconds(c.argument("LOGIN-DELAY")) }
 
-// expire returns how many days mail is kept (RFC 2449, 6.7). ok is false where it is kept for good, or nothing is
-// said.
+// expire returns how many days mail is kept (RFC 2449, 6.7). ok is false where it is kept for good, or
+// nothing is said.
 func (c caps) expire() (days int, ok bool) {
 	word, _, _ := strings.Cut(c.argument("EXPIRE"), " ")
 	n, err := strconv.ParseUint(word, 10, 16)

@@ -45,8 +45,8 @@ func (s *session) identify(ctx context.Context) error {
 	return nil
 }
 
-// late says whether a message has a unique-id that it may not have had before: one of this size was known by its
-// content. There are servers that give a unique-id only to what was retrieved once.
+// late says whether a message has a unique-id that it may not have had before: one of this size was known by
+// its content. There are servers that give a unique-id only to what was retrieved once.
 func (s *session) late(x *item) bool {
 	return !s.known.NoTop && slices.ContainsFunc(s.past.Odd, func(o odd) bool { return o.Size == x.size })
 }

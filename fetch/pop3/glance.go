@@ -9,14 +9,15 @@ import (
 	"mailretr/store/mail"
 )
 
-// How it is found out, for next to nothing, whether something was added. RFC 1939, 8 lets message numbers be the
-// order of arrival, and servers keep to it. So where the message with the number of the former last one still has
-// its unique-id, and the sizes of the ones behind it make up for all of the difference of the sums, what is before it
-// is what was there, and what is behind it is new: a maildrop of 10,000 messages that are kept costs 40 octets more
-// than an empty one, and a new message in it 80. Where any of it does not fit, everything is listed.
+// How it is found out, for next to nothing, whether something was added. RFC 1939, 8 lets message numbers be
+// the order of arrival, and servers keep to it. So where the message with the number of the former last one
+// still has its unique-id, and the sizes of the ones behind it make up for all of the difference of the sums,
+// what is before it is what was there, and what is behind it is new: a maildrop of 10,000 messages that are
+// kept costs 40 octets more than an empty one, and a new message in it 80. Where any of it does not fit,
+// everything is listed.
 //
-// A server that puts new mail in front never fits. If in such a maildrop a message is deleted by somebody and one of
-// the very same size comes before the next look, it is found by the next listing only.
+// A server that puts new mail in front never fits. If in such a maildrop a message is deleted by somebody and
+// one of the very same size comes before the next look, it is found by the next listing only.
 
 // mostSingle bounds what is asked about message by message.
 const mostSingle = 200
@@ -24,8 +25,8 @@ const mostSingle = 200
 // emptyGlance is what is said of an empty maildrop.
 const emptyGlance = "0"
 
-// Glance says how many messages there are, how long all are together, and which one is the last. "" where the server
-// has no unique-ids.
+// Glance says how many messages there are, how long all are together, and which one is the last. "" where the
+// server has no unique-ids.
 func (s *session) Glance(ctx context.Context) (string, error) {
 	switch {
 	case s.broken != nil:
@@ -86,8 +87,8 @@ func (s *session) before(glance string) *end {
 	return &end{Glance: glance, Count: count, Sum: sum, Last: f[2]}
 }
 
-// base is the number of the former last message, where asking about those behind it is cheaper than listing all: in
-// octets, or in turns where the server takes one command at a time. 0: it is not.
+// base is the number of the former last message, where asking about those behind it is cheaper than listing
+// all: in octets, or in turns where the server takes one command at a time. 0: it is not.
 func (s *session) base(e *end) int {
 	if e == nil || e.Count < 1 || e.Count > s.count {
 		return 0
@@ -130,7 +131,8 @@ func (s *session) since(old *end) (uids []mail.UID, ok bool, err error) {
 	return uids, true, nil
 }
 
-// look finds out the unique-id of message from, unique-ids and sizes of all behind it; of the last one at least.
+// look finds out the unique-id of message from, unique-ids and sizes of all behind it; of the last one at
+// least.
 func (s *session) look(from int) error {
 	if from == 0 {
 		from = s.count
@@ -173,8 +175,8 @@ func (s *session) one(n int) *item {
 
 func (s *session) uidlOf(x *item) string { return "UIDL " + strconv.Itoa(x.num) }
 
-// readUID reads the answer to UIDL with a number. There are servers that take it for UIDL without one: they are not asked
-// in this way again. Nor is one that answers with nonsense, see disbelieve.
+// readUID reads the answer to UIDL with a number. There are servers that take it for UIDL without one: they
+// are not asked in this way again. Nor is one that answers with nonsense, see disbelieve.
 func (s *session) readUID(x *item) error {
 	s.op = mail.OpList
 	st, err := s.link.status()

@@ -23,8 +23,8 @@ func kept(t *testing.T, n int) (*fetchtest.POP3, Options) {
 	return s, o
 }
 
-// glances makes a session as a caller does that wants to know what is new: the glance, what was added to the former
-// one, and the whole listing only where that cannot be said, or is wanted.
+// glances makes a session as a caller does that wants to know what is new: the glance, what was added to the
+// former one, and the whole listing only where that cannot be said, or is wanted.
 func glances(t *testing.T, o Options, before string, list bool) (now string, added []mail.UID, listed bool) {
 	t.Helper()
 	d := open(t, o).(*session)
@@ -80,7 +80,8 @@ func TestGlanceOfMany(t *testing.T) {
 	}
 }
 
-// What is in a maildrop that is emptied each time is new anyway: nobody asks twice. An empty one costs no UIDL.
+// What is in a maildrop that is emptied each time is new anyway: nobody asks twice. An empty one costs no
+// UIDL.
 func TestGlanceOfEmptied(t *testing.T) {
 	s := fetchtest.NewPOP3(t)
 	o := options(s, nil)
@@ -109,8 +110,8 @@ func TestGlanceOfEmptied(t *testing.T) {
 	}
 }
 
-// Where numbers are not the order of arrival, or the sums do not agree, or unique-ids are no identity, everything is
-// listed, and nothing is missed.
+// Where numbers are not the order of arrival, or the sums do not agree, or unique-ids are no identity,
+// everything is listed, and nothing is missed.
 func TestGlanceDoubts(t *testing.T) {
 	for name, change := range map[string]func(*fetchtest.POP3){
 		"in front": func(s *fetchtest.POP3) {
@@ -154,8 +155,8 @@ func TestGlanceDoubts(t *testing.T) {
 	}
 }
 
-// A server that takes UIDL with a number for UIDL without, or answers with nonsense, is listed from then on. That it
-// does so costs no session where it can be told apart.
+// A server that takes UIDL with a number for UIDL without, or answers with nonsense, is listed from then on.
+// That it does so costs no session where it can be told apart.
 func TestGlanceOfManyLines(t *testing.T) {
 	for reply, fails := range map[string]bool{
 		"+OK\r\n1 a\r\n2 b\r\n.\r\n": false, "+OK unique-ids follow\r\n.\r\n": false,
@@ -220,6 +221,44 @@ func TestSinceOwnDeletions(t *testing.T) {
 	s.Forget()
 	if _, added, listed := glances(t, o, after, false); listed || len(added) > 0 || s.Count("LIST") > 0 {
 		t.Errorf("%q, %v: %q", added, listed, s.Log())
+	}
+}
+
+// What Since has named can be let go of without a listing; what it has not cannot.
+func TestSinceRelease(t *testing.T) {
+	for _, old := range []bool{false, true} {
+		s, o := kept(t, 100)
+		now, all, _ := glances(t, o, "", true)
+		s.Put(fetchtest.Text(300, 1), fetchtest.Text(400, 2))
+		s.Forget()
+		d := open(t, o).(*session)
+		if _, err := d.Glance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		uids, ok, err := d.Since(t.Context(), now)
+		if !ok || len(uids) != 2 || err != nil {
+			t.Fatalf("%q, %v, %v", uids, ok, err)
+		}
+		let, listings := uids[:1], 0
+		if old {
+			let, listings = []mail.UID{all[3], uids[1]}, 1
+		}
+		if err := d.Release(t.Context(), let); err != nil || d.Close() != nil || len(d.Gone()) != len(let) {
+			t.Errorf("%v; gone %q", err, d.Gone())
+		}
+		bare := 0
+		for _, l := range s.Log() {
+			if l == "LIST" {
+				bare++
+			}
+		}
+		if bare != listings || len(s.Left()) != 102-len(let) {
+			t.Errorf("%d listings, %d left: %q", bare, len(s.Left()), s.Log())
+		}
+		after, _, _ := glances(t, o, "", true)
+		if _, added, listed := glances(t, o, after, false); listed || len(added) > 0 {
+			t.Errorf("%q, %v", added, listed)
+		}
 	}
 }
 

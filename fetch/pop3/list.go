@@ -26,8 +26,9 @@ type item struct {
 // maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70.
 const maxUID = 128
 
-// opening returns the turns that leave together with the login: STAT, and the unique-id of the message that was the
-// last one when the maildrop was left. Of a maildrop in which nothing has changed nothing else needs to be asked.
+// opening returns the turns that leave together with the login: STAT, and the unique-id of the message that
+// was the last one when the maildrop was left. Of a maildrop in which nothing has changed nothing else needs
+// to be asked.
 func (s *session) opening(k *known) []turn {
 	var turns []turn
 	if k.After == nil && len(k.Before) > 0 {
@@ -253,9 +254,9 @@ func (s *session) identity(x *item, uid mail.UID) error {
 	return nil
 }
 
-// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where the server gives none. One that is not as the
-// RFC wants it (too long, with blanks or other odd octets), or begins like ours, is an identity all the same: what
-// stands for it is a hash.
+// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where the server gives none. One that is not as
+// the RFC wants it (too long, with blanks or other odd octets), or begins like ours, is an identity all the
+// same: what stands for it is a hash.
 func parseUIDL(l []byte) (n int, uid mail.UID, err error) {
 	num, rest, _ := bytes.Cut(l, []byte(" "))
 	if n, err = number(string(num)); err != nil || n == 0 {

@@ -52,8 +52,8 @@ func (s *session) take(pipe bool, turns ...turn) error {
 	return nil
 }
 
-// login authenticates and counts. What the server can is remembered from an earlier session, or asked first; then
-// login and STAT leave in one write if it pipelines.
+// login authenticates and counts. What the server can is remembered from an earlier session, or asked first;
+// then login and STAT leave in one write if it pipelines.
 func (s *session) login(greeting []byte, password string) error {
 	k := s.opts.recall(s.conn.Secure())
 	fresh := k == nil

@@ -239,8 +239,8 @@ func listedNow(t *testing.T, o Options) int {
 	return len(uids)
 }
 
-// At a server that says so (EXPIRE 0) QUIT is left out as long as something that was asked for is not ours: it would be
-// hidden, and lost.
+// At a server that says so (EXPIRE 0) QUIT is left out as long as something that was asked for is not ours:
+// it would be hidden, and lost.
 func TestHidesAtQUIT(t *testing.T) {
 	s, o, _ := hiding(t, fetchtest.HidesAtQUIT, "EXPIRE 0")
 	d := open(t, o)
@@ -269,8 +269,8 @@ func TestHidesAtQUIT(t *testing.T) {
 	}
 }
 
-// Where a message is hidden as soon as it is asked for, a cut costs one at most, which is told by name; and the user name
-// that lists hidden ones too gets it.
+// Where a message is hidden as soon as it is asked for, a cut costs one at most, which is told by name; and
+// the user name that lists hidden ones too gets it.
 func TestHidesAtRETR(t *testing.T) {
 	s, o, told := hiding(t, fetchtest.HidesAtRETR, "EXPIRE 0")
 	cut := o
@@ -330,7 +330,8 @@ func TestVanishedOnce(t *testing.T) {
 	}
 }
 
-// R12: two messages that once had one unique-id keep the identity of their content, also when one of them is gone.
+// R12: two messages that once had one unique-id keep the identity of their content, also when one of them is
+// gone.
 func TestR12_OnceTwice(t *testing.T) {
 	s, o, _ := oddServer(t, nil)
 	o.After = Keep

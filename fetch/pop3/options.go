@@ -33,8 +33,8 @@ type Options struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// An Auth is a way to log in: one of these, or any of the mechanisms of relay/sasl. There is no falling back from one
-// to another in a session: a refused login counts against us at the server.
+// An Auth is a way to log in: one of these, or any of the mechanisms of relay/sasl. There is no falling back
+// from one to another in a session: a refused login counts against us at the server.
 type Auth string
 
 const (

@@ -10,19 +10,19 @@ import (
 	"mailretr/store/mail"
 )
 
-// A past is what is remembered of the contents of a maildrop. Unlike what a server can, it does not grow old. Losing
-// it costs octets, and in the cases named below a second copy of a message; never mail.
+// A past is what is remembered of the contents of a maildrop. Unlike what a server can, it does not grow old.
+// Losing it costs octets, and in the cases named below a second copy of a message; never mail.
 type past struct {
 	End *end `json:"end,omitempty"` // how the last session left it; nil: empty, or unknown
 
-	// Void are hashes of unique-ids that are no identity: two messages had them at once, or a message got it after
-	// it was known by its content. Messages that have them are known by their content from then on.
+	// Void are hashes of unique-ids that are no identity: two messages had them at once, or a message got it
+	// after it was known by its content. Messages that have them are known by their content from then on.
 	Void []string `json:"void,omitempty"`
 	// Odd are messages without a unique-id that stayed upstream: some servers give one later.
 	Odd []odd `json:"odd,omitempty"`
 
-	// Asked are messages that were asked for and did not become ours. A server that hides what was retrieved does not
-	// list them again.
+	// Asked are messages that were asked for and did not become ours. A server that hides what was retrieved
+	// does not list them again.
 	Asked    []mail.UID `json:"asked,omitempty"`
 	Vanished int        `json:"vanished,omitempty"` // how many of these were not listed again
 
@@ -51,8 +51,8 @@ const (
 	mostAsked = 200
 )
 
-// hides says whether messages that were asked for have vanished so often that it is no chance: somebody may delete a
-// message at the provider just when the line is cut.
+// hides says whether messages that were asked for have vanished so often that it is no chance: somebody may
+// delete a message at the provider just when the line is cut.
 func (p *past) hides() bool { return p.Vanished >= 3 }
 
 func brief(uid mail.UID) string {
@@ -102,8 +102,8 @@ func (s *session) retain() {
 	}
 }
 
-// leave brings the past up to date at the end of a session; quit says that it ended with +OK to QUIT, so that what is
-// in the maildrop now is known.
+// leave brings the past up to date at the end of a session; quit says that it ended with +OK to QUIT, so that
+// what is in the maildrop now is known.
 func (s *session) leave(quit bool) {
 	if s.listed {
 		s.past.Odd = s.past.Odd[:0]
@@ -125,8 +125,8 @@ func (s *session) leave(quit bool) {
 	s.retain()
 }
 
-// remains notes what is in the maildrop after QUIT. Where that is not known the older note stays: it is proved before
-// anything follows from it.
+// remains notes what is in the maildrop after QUIT. Where that is not known the older note stays: it is
+// proved before anything follows from it.
 func (s *session) remains() {
 	e := &end{Glance: s.glance, Count: s.count, Sum: s.sum}
 	for _, x := range s.each() {
@@ -162,7 +162,8 @@ func (s *session) last() mail.UID {
 	return ""
 }
 
-// vanished looks for messages that were asked for in an earlier session, did not become ours, and are not listed.
+// vanished looks for messages that were asked for in an earlier session, did not become ours, and are not
+// listed.
 func (s *session) vanished() {
 	if !s.complete {
 		return

@@ -12,9 +12,10 @@ import (
 
 // Limits of what is asked for and not answered. More commands than fit into the smallest socket buffers are
 // sent by a goroutine of their own, or a server that answers before it reads on, and we, would wait for each
-// other: 1 KiB is a fortieth of what went well with buffers of 4 KiB. The octets have to fill a round trip: what
-// the line brings in a second, between the two limits. A session that is given up, or a stop, waits for them or
-// loses what is in the network's buffers; a line that breaks loses no more than the message it was carrying.
+// other: 1 KiB is a fortieth of what went well with buffers of 4 KiB. The octets have to fill a round trip:
+// what the line brings in a second, between the two limits. A session that is given up, or a stop, waits for
+// them or loses what is in the network's buffers; a line that breaks loses no more than the message it was
+// carrying.
 const (
 	maxFlight   = 1200
 	maxAlone    = 1 << 10
@@ -99,8 +100,8 @@ func (f *flight) index(x *item, top bool) int {
 	return -1
 }
 
-// Ahead takes note of what will be read next. It sends nothing itself, but for the trial of TOP the first time that
-// headers are wanted. Without TOP, headers are refused with ErrNoTop.
+// Ahead takes note of what will be read next. It sends nothing itself, but for the trial of TOP the first
+// time that headers are wanted. Without TOP, headers are refused with ErrNoTop.
 func (s *session) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message) error {
 	top := part == mail.Header
 	if s.broken != nil {
@@ -201,7 +202,8 @@ func (s *session) ask(x *item, top bool) error {
 // fill asks ahead, in portions of at least a quarter of the window, so that commands share segments.
 func (s *session) fill() error {
 	f, window := &s.flight, s.window()
-	if !s.pipelining || s.wary() && !s.planTop || len(s.plan) == 0 || len(f.all) > maxFlight*3/4 || f.octets > window*3/4 {
+	if !s.pipelining || s.wary() && !s.planTop || len(s.plan) == 0 ||
+		len(f.all) > maxFlight*3/4 || f.octets > window*3/4 {
 		return nil
 	}
 	if s.cur != nil { // these are commands in the middle of message octets
@@ -238,8 +240,8 @@ func (s *session) push() error {
 	return nil
 }
 
-// rejoin lets reads send what was written again. So little is unanswered that whatever has not left fits into the
-// buffers.
+// rejoin lets reads send what was written again. So little is unanswered that whatever has not left fits into
+// the buffers.
 func (s *session) rejoin() {
 	s.sending.Wait()
 	s.conn.Apart(false)

@@ -7,8 +7,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// LoginDelay is how long the server wants to be left alone between two logins (RFC 2449, 6.5), for this user where it
-// says so; 0: it does not say.
+// LoginDelay is how long the server wants to be left alone between two logins (RFC 2449, 6.5), for this user
+// where it says so; 0: it does not say.
 func (s *session) LoginDelay() time.Duration {
 	if d := s.known.After.delay(); d > 0 {
 		return d
@@ -24,10 +24,10 @@ func (s *session) expire() (days int, ok bool) {
 	return s.known.Before.expire()
 }
 
-// wary says whether what was asked for may not be listed again, though nobody deletes it: the server announces EXPIRE 0
-// (Gmail does), or has hidden messages before. Then one message is asked for at a time, so that a cut line costs one at
-// most, and QUIT is not sent as long as one of them has not become ours: a session that ends without it changes nothing
-// (RFC 1939, 6).
+// wary says whether what was asked for may not be listed again, though nobody deletes it: the server
+// announces EXPIRE 0 (Gmail does), or has hidden messages before. Then one message is asked for at a time, so
+// that a cut line costs one at most, and QUIT is not sent as long as one of them has not become ours: a
+// session that ends without it changes nothing (RFC 1939, 6).
 func (s *session) wary() bool {
 	days, ok := s.expire()
 	return ok && days == 0 || s.past.hides()
@@ -52,8 +52,8 @@ func (s *session) hidden(uid mail.UID) {
 			"somebody has deleted it, or the server hides what was retrieved", mail.Printable(string(uid), 100))}})
 }
 
-const hidingHint = "Look for it with the provider's webmail. Where this happens again, collect by IMAP; at Gmail the user " +
-	"name recent:NAME lists hidden messages too, and none of them is collected twice."
+const hidingHint = "Look for it with the provider's webmail. Where this happens again, collect by IMAP; " +
+	"at Gmail the user name recent:NAME lists hidden messages too, and none of them is collected twice."
 
 // remarks are what the owner should know of this server, by topic; "" where there is nothing.
 func (s *session) remarks() map[string]string {
@@ -62,9 +62,11 @@ func (s *session) remarks() map[string]string {
 	switch {
 	case !ok || s.opts.After != Keep:
 	case days == 0:
-		all["expire"] = "The server says that it keeps nothing that was retrieved (EXPIRE 0), though it is to be kept."
+		all["expire"] = "The server says that it keeps nothing that was retrieved (EXPIRE 0), " +
+			"though it is to be kept."
 	default:
-		all["expire"] = fmt.Sprintf("The server deletes mail after %d days (EXPIRE), though it is to be kept.", days)
+		all["expire"] = fmt.Sprintf("The server deletes mail after %d days (EXPIRE), "+
+			"though it is to be kept.", days)
 	}
 	if s.known.Why != "" {
 		all["top"] = "The server " + s.known.Why + ": messages are fetched whole, and nobody is asked before."

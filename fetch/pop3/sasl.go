@@ -56,8 +56,8 @@ func placed(err error, server string) error {
 	return err
 }
 
-// exchange makes a login of several turns; nothing can be sent behind it before it is over. A token goes on a line of
-// its own: it is longer than a command may be, and Microsoft wants it so.
+// exchange makes a login of several turns; nothing can be sent behind it before it is over. A token goes on a
+// line of its own: it is longer than a command may be, and Microsoft wants it so.
 func (s *session) exchange(e *sasl.Exchange, m sasl.Mechanism) error {
 	room := 0
 	if !m.Token() {

@@ -159,8 +159,10 @@ func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) erro
 
 // Release gathers what earlier sessions took. UIDs that this listing does not name are passed over.
 func (s *session) Release(ctx context.Context, uids []mail.UID) error {
-	if err := s.all(ctx); err != nil {
-		return err
+	if s.broken != nil || !s.named(uids) {
+		if err := s.all(ctx); err != nil {
+			return err
+		}
 	}
 	for _, u := range uids {
 		if x := s.byUID[u]; x != nil {

@@ -8,13 +8,13 @@ import (
 	"mailretr/store/mail"
 )
 
-// What TOP is good for is found out before it is relied on: the first time that headers are wanted, one is asked for
-// alone, of the smallest message. Servers have been seen that refuse TOP though they announce it, that refuse it with 0
-// lines, that answer with nothing, and that answer with the whole message. What was found is remembered as long as what
-// the server can is, and told to the owner.
+// What TOP is good for is found out before it is relied on: the first time that headers are wanted, one is
+// asked for alone, of the smallest message. Servers have been seen that refuse TOP though they announce it,
+// that refuse it with 0 lines, that answer with nothing, and that answer with the whole message. What was
+// found is remembered as long as what the server can is, and told to the owner.
 
-// tolerated is how many octets of a body TOP may give that nobody has asked for: some servers give a line or two.
-// When it becomes more than spilled, ending the session is cheaper than reading on.
+// tolerated is how many octets of a body TOP may give that nobody has asked for: some servers give a line or
+// two. When it becomes more than spilled, ending the session is cheaper than reading on.
 const (
 	tolerated = 8 << 10
 	spilled   = 64 << 10
@@ -104,8 +104,8 @@ func (s *session) topOnce(x *item) (head []byte, line int64, again bool, err err
 	return head, line, false, nil
 }
 
-// otherTop says, after TOP has failed, whether it is worth a try with one line. Where it never did what it should, there
-// is no TOP.
+// otherTop says, after TOP has failed, whether it is worth a try with one line. Where it never did what it
+// should, there is no TOP.
 func (s *session) otherTop(refused bool) (again bool) {
 	switch {
 	case s.known.TopWell: // it is this message
@@ -127,7 +127,8 @@ func (s *session) learnNoTop(why string) {
 	s.opts.remember(s.known)
 }
 
-// readHeader reads an answer to TOP to its end and returns the header section, and how many octets came behind it.
+// readHeader reads an answer to TOP to its end and returns the header section, and how many octets came
+// behind it.
 func readHeader(m *multi) (head []byte, more int64, tooLong bool, err error) {
 	scan, done := scanner{}, false
 	for {

@@ -78,41 +78,44 @@ func seconds(s string) time.Duration {
 }
 
 // waits says whether a refusal without a code speaks of the maildrop being held, of the server being unwell, or of
-// logins that come too fast, and not of the credentials. "account locked" is a lock-out, which trying again makes worse.
+// logins that come too fast, and not of the credentials. "account locked" is a lock-out, which trying again makes
+// worse; so does "wrong password, try again".
 func waits(text string) bool {
 	text = strings.ToLower(text)
-	any := func(words ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
-	}
 	switch {
-	case any("password", "incorrect", "invalid", "credential", "unknown user", "authentication failed") && !any("temporar"):
-		return false // "wrong password, try again"
-	case any("try again", "try later", "please wait", "later.", "temporar", "unavailable", "not available", "not currently available", "overload",
-		"maintenance", "shutting down", "in use", "busy", "another session", "another process", "already open"):
+	case mentions(text, "password", "incorrect", "invalid", "credential", "unknown user", "authentication failed") &&
+		!mentions(text, "temporar"):
+		return false
+	case mentions(text, patience...):
 		return true
-	case any("minimum interval", "login delay", "login interval", "allowed only every", "too frequent", "too often",
-		"login limit", "logins too fast", "rate limit", "reduce the frequency"):
-		return true
-	case any("too many") && any("connection", "session", "concurrent", "simultaneous"):
-		return true
-	case any("internal error", "server error", "system error", "i/o error", "disk full", "no space", "out of memory",
-		"cannot open", "can't open", "unable to open"):
+	case mentions(text, "too many") && mentions(text, "connection", "session", "concurrent", "simultaneous"):
 		return true
 	}
-	return any("lock") && any("maildrop", "mailbox", "mail drop", "popdrop", "spool", "inbox", "can't", "cannot", "unable",
-		"lock error", "already locked")
+	return mentions(text, "lock") && mentions(text, "maildrop", "mailbox", "mail drop", "popdrop", "spool", "inbox", "can't",
+		"cannot", "unable", "lock error", "already locked")
+}
+
+// patience is what servers say that may take us another time.
+var patience = []string{
+	"try again", "try later", "please wait", "later.", "temporar", "unavailable", "not available",
+	"not currently available", "overload", "maintenance", "shutting down",
+	"in use", "busy", "another session", "another process", "already open",
+	"minimum interval", "login delay", "login interval", "allowed only every", "too frequent", "too often",
+	"login limit", "logins too fast", "rate limit", "reduce the frequency",
+	"internal error", "server error", "system error", "i/o error", "disk full", "no space", "out of memory",
+	"cannot open", "can't open", "unable to open",
 }
 
 // closedToPOP says whether the account is one that POP3 is not open to.
 func closedToPOP(text string) bool {
-	text = strings.ToLower(text)
-	for _, w := range []string{"not enabled for pop", "pop access", "pop3 access", "pop is disabled", "pop3 is disabled",
-		"pop disabled", "pop3 disabled", "not allowed to use pop", "protocol disabled", "enable pop", "activate pop"} {
-		if strings.Contains(text, w) {
-			return true
-		}
-	}
-	return false
+	return mentions(strings.ToLower(text), "not enabled for pop", "pop access", "pop3 access", "pop is disabled",
+		"pop3 is disabled", "pop disabled", "pop3 disabled", "not allowed to use pop", "protocol disabled",
+		"enable pop", "activate pop")
+}
+
+// mentions looks for one of these words.
+func mentions(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 // alone marks a trouble as that of one message.

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"mailretr/store/mail"
+)
+
+// grown is a message that is announced with another size than it had.
+func grown(uid string, size int64) *mail.Message {
+	m := message(uid, "", "x@a.example")
+	m.Content = &resized{m.Content, size}
+	return m
+}
+
+type resized struct {
+	mail.Content
+	size int64
+}
+
+func (r *resized) Size() int64 { return r.size }
+
+// R24: a server announces another size in the session after a deletion was lost. The message is known by its header and let
+// go of; its body does not cross the line, and it is not queued again, not even where headers cannot be had. Another
+// message under the same UID is collected.
+func TestR24_SizeChanges(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		header bool // Recognize can be asked
+		other  bool
+	}{{"by header", true, false}, {"whole", false, false}, {"another one", true, true}, {"another one, whole", false, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.choose("1")
+			w.put(grown("1", 1000))
+			again := grown("1", 1017)
+			if c.other {
+				again.Content = &resized{message("2", "", "x@a.example").Content, 1017}
+			}
+			size := func(l *Listing) { l.Size = func(mail.UID) int64 { return 1017 } }
+			got := w.choose("1", size)
+			if w.chosen(got, "1", ""); words(got.Check) != "1" {
+				t.Fatalf("check %v", got.Check)
+			}
+			if c.header {
+				known, release, err := w.Recognize(t.Context(), []*mail.Message{{Origin: again.Origin, Content: headerOnly{again.Content}}})
+				if err != nil || (len(known) == 1) == c.other || len(release) != len(known) {
+					t.Errorf("recognized %v, to be let go of %v, %v", known, release, err)
+				}
+			}
+			if !c.header || c.other {
+				if r := w.Deliver(t.Context(), again); !r.Done(1) {
+					t.Errorf("%v", r)
+				}
+			}
+			if n := len(w.records()); n != map[bool]int{false: 1, true: 2}[c.other] {
+				t.Errorf("%d records", n)
+			}
+		})
+	}
+}
+
+// R13: a server that gives new unique-ids to mail that is kept: headers are looked at, and none of it is collected again.
+func TestR13_Renumbered(t *testing.T) {
+	w := newWorld(t)
+	w.Keeps = func(mail.Origin, int64) bool { return true }
+	w.choose("a b", keeps)
+	w.put(message("a", "", "x@a.example"))
+	w.put(message("b", "", "x@a.example"))
+	c := w.choose("a b new", keeps)
+	if w.chosen(c, "new", ""); len(c.Check) > 0 {
+		t.Errorf("one of three is new, check %v", c.Check)
+	}
+	for _, list := range []string{"c d e", "f g h"} { // again and again
+		if c = w.choose(list, keeps); len(c.Check) != 3 {
+			t.Fatalf("check %v", c.Check)
+		}
+		u := uids(list)
+		old, fresh := message("a", "", "x@a.example"), message("new", "", "x@a.example")
+		m, n := message(string(u[0]), "", "x@a.example"), message(string(u[2]), "", "x@a.example")
+		m.Content, n.Content = old.Content, fresh.Content
+		known, release, err := w.Recognize(t.Context(), []*mail.Message{m, n})
+		if err != nil || !slices.Contains(known, u[0]) || len(release) > 0 {
+			t.Errorf("recognized %v, to be let go of %v, %v", known, release, err)
+		}
+		w.Deliver(t.Context(), n)
+		if n := len(w.records()); n != 3 {
+			t.Errorf("%d records", n)
+		}
+	}
+	w.clock.add(time.Hour)
+	if c = w.choose("f g h i", keeps); len(c.Check) > 0 {
+		t.Errorf("some are known, check %v", c.Check)
+	}
+}
+
+// R12: a unique-id that another message has got as well is an identity no more, and the message that had it is known by
+// its content.
+func TestR12_TwiceLater(t *testing.T) {
+	w := newWorld(t)
+	w.Keeps = func(mail.Origin, int64) bool { return true }
+	w.choose("x", keeps)
+	w.put(message("x", "", "x@a.example"))
+	c := w.choose("=1 =2 =2.2", keeps)
+	if words(c.Check) != "=1 =2 =2.2" { // nothing of what is kept is named at all
+		t.Errorf("check %v", c.Check)
+	}
+	w.put(message("y", "", "x@a.example"))
+	c = w.choose("y =1 =2 =2.2", keeps)
+	if w.chosen(c, "=1 =2 =2.2", ""); words(c.Check) != "=1 =2" {
+		t.Errorf("check %v", c.Check)
+	}
+	m := message("=1", "", "x@a.example")
+	m.Content = message("x", "", "x@a.example").Content
+	known, release, err := w.Recognize(t.Context(), []*mail.Message{m})
+	if fmt.Sprint(known, release, err) != "[=1] [] <nil>" {
+		t.Errorf("recognized %v, to be let go of %v, %v", known, release, err)
+	}
+}
