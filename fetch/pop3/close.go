@@ -56,6 +56,10 @@ func (s *session) quit() (ok bool, err error) {
 	if err != nil {
 		return false, s.unknown(s.fail(mail.OpQuit, err))
 	}
+	if s.wary() { // what is ours may vanish from now on
+		s.ours()
+		s.retain()
+	}
 	gone, refusal, err := s.deletions()
 	if err != nil {
 		return false, s.unknown(s.fail(mail.OpQuit, err))

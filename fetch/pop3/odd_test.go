@@ -291,6 +291,46 @@ func TestHidesAtRETR(t *testing.T) {
 	}
 }
 
+// A process that is killed has noted before what it was about to ask for: what is hidden by it is told.
+func TestHiddenByAKill(t *testing.T) {
+	_, o, told := hiding(t, fetchtest.HidesAtRETR, "EXPIRE 0")
+	d := open(t, o).(*session)
+	var ms []*mail.Message
+	for m := range d.Messages(t.Context(), nil) {
+		ms = append(ms, m)
+	}
+	if err := d.Ahead(t.Context(), mail.Whole, ms); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := octets(t.Context(), ms[0]); err != nil {
+		t.Fatal(err)
+	}
+	d.conn.Abort(nil) // nothing else of this session happens
+	d.closed = true
+	if n := listedNow(t, o); n != 7 || told.alarms() != 1 || told.all[0].Origin.UID != "uid-1" {
+		t.Errorf("%d listed; told: %+v", n, told.all)
+	}
+	told.all = nil // and what went well is not told, whatever happens afterwards
+	d = open(t, o).(*session)
+	for m := range d.Messages(t.Context(), nil) {
+		if _, err := octets(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		m.Envelope.Recipients = []mail.Recipient{{}}
+		if err := d.Settle(t.Context(), m, mail.Report{{Outcome: mail.Delivered}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.quit(); err != nil {
+		t.Fatal(err)
+	}
+	d.conn.Abort(nil)
+	d.closed = true
+	if n := listedNow(t, o); n != 0 || told.alarms() > 0 {
+		t.Errorf("%d listed; told: %+v", n, told.all)
+	}
+}
+
 // Without a word in CAPA it is learned, by no more than what vanished.
 func TestHidesUnannounced(t *testing.T) {
 	s, o, told := hiding(t, fetchtest.HidesAtRETR)

@@ -115,12 +115,42 @@ func (s *session) leave(quit bool) {
 		case x.uid.Derived() && len(s.past.Odd) < mostOdd:
 			s.past.Odd = append(s.past.Odd, odd{x.uid, x.size})
 		}
-		if x.asked && !x.gone && len(s.past.Asked) < mostAsked && !slices.Contains(s.past.Asked, x.uid) {
-			s.past.Asked = append(s.past.Asked, x.uid)
-		}
 	}
+	s.ours()
 	if quit {
 		s.remains()
+	}
+	s.retain()
+}
+
+// ours brings up to date what was asked for and is not ours.
+func (s *session) ours() {
+	s.past.Asked = slices.DeleteFunc(s.past.Asked, func(u mail.UID) bool {
+		x := s.byUID[u]
+		return x != nil && (!x.asked || x.gone)
+	})
+	for _, x := range s.each() {
+		if x.asked && !x.gone {
+			s.past.ask(x.uid)
+		}
+	}
+}
+
+// ask notes that a message is asked for.
+func (p *past) ask(uid mail.UID) {
+	if len(p.Asked) < mostAsked && !slices.Contains(p.Asked, uid) {
+		p.Asked = append(p.Asked, uid)
+	}
+}
+
+// announce notes before anything is asked for what will be, so that it is known even if the process is killed. It
+// is a commit, so only where the server may hide what it was asked for.
+func (s *session) announce(plan []*item, top bool) {
+	if top || !s.wary() {
+		return
+	}
+	for _, x := range plan {
+		s.past.ask(x.uid)
 	}
 	s.retain()
 }

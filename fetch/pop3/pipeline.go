@@ -124,6 +124,7 @@ func (s *session) Ahead(ctx context.Context, part mail.Part, ms []*mail.Message)
 			plan = plan[1:]
 		}
 	}
+	s.announce(plan, top)
 	s.plan, s.planTop = plan, top
 	return nil
 }

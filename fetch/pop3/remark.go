@@ -48,7 +48,7 @@ func (s *session) hidden(uid mail.UID) {
 	o := mail.Origin{Maildrop: s.opts.Name, Account: s.opts.Account, UID: uid}
 	s.observe(mail.Event{Op: mail.OpAlarm, Alarm: true, Origin: o, Err: &mail.Trouble{
 		Op: mail.OpList, Kind: mail.Protocol, Server: s.server, Alone: true, Hint: hidingHint,
-		Err: fmt.Errorf("message %s was asked for, did not come whole, and is not listed any more: "+
+		Err: fmt.Errorf("message %s was asked for, did not become ours, and is not listed any more: "+
 			"somebody has deleted it, or the server hides what was retrieved", mail.Printable(string(uid), 100))}})
 }
 
