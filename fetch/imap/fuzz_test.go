@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -178,4 +179,30 @@ func TestSets(t *testing.T) {
 	for set := range sets([]goimap.UID{1, 2, 3, 5, 6, 9}) {
 		equal(t, "set", set.String(), "1:3,5:6,9")
 	}
+}
+
+// FuzzLogin: a server that says anything in place of the answers to a SCRAM login is never believed.
+func FuzzLogin(f *testing.F) {
+	f.Add("+ cj1hLHM9UVNYQ1IrUTZzZWs4YmY5MixpPTQwOTY=\r\n", "TAG OK in\r\n")
+	f.Add("TAG OK in\r\n", "")
+	f.Add("* CAPABILITY\r\n+ !\r\n", "TAG NO [CAPABILITY (] x\r\n")
+	f.Add("+\r\n+ \r\n", "* BYE [UNAVAILABLE] x\r\n")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		s := newServer(t)
+		s.auth = "SCRAM-SHA-1"
+		s.on = func(c *client, tag, verb, _ string) bool {
+			if verb != "AUTHENTICATE" {
+				return false
+			}
+			c.say("%s", strings.ReplaceAll(first+second, "TAG", tag)) // what comes too early is part of it
+			c.w.Flush()
+			c.conn.Close()
+			return true
+		}
+		_, err := s.retriever(nil).Open(t.Context())
+		var tr *mail.Trouble
+		if !errors.As(err, &tr) {
+			t.Fatalf("%T: %v", err, err)
+		}
+	})
 }

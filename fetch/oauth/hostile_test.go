@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -307,5 +308,23 @@ func TestLargeAnswer(t *testing.T) {
 	defer r.Body.Close()
 	if b, _ := io.ReadAll(r.Body); len(b) > maxAnswer {
 		t.Errorf("%d octets were read", len(b))
+	}
+}
+
+// TestR19_ProviderCertificate: nothing is asked of a provider whose certificate is nobody's.
+func TestR19_ProviderCertificate(t *testing.T) {
+	var reached atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	w := newWorld(t)
+	p := w.provider()
+	p.TokenURL = s.URL
+	a := w.keeper.Account(p, "jaco")
+	a.loaded, a.grant = true, &grant{Refresh: "refresh-canary"}
+	kind(t, "certificate", second(a.Token(t.Context())), mail.Insecure)
+	if reached.Load() > 0 {
+		t.Error("it was asked")
 	}
 }

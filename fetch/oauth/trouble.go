@@ -55,7 +55,7 @@ func (a *Account) trouble(err error, secrets ...string) *mail.Trouble {
 	case errors.Is(err, errScheme):
 		return a.local(errScheme)
 	case errors.As(err, &request):
-		return a.placed(mail.TroubleOf(mail.OpLogin, a.server(), unreached(request.Err)))
+		return a.placed(mail.TroubleOf(mail.OpLogin, a.server(), unreached(request.Err, secrets)))
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return a.placed(mail.TroubleOf(mail.OpLogin, a.server(), err))
 	}
@@ -67,20 +67,25 @@ func (a *Account) placed(t *mail.Trouble) *mail.Trouble {
 	return t
 }
 
-// A certificate is an error of TLS, as mail.TroubleOf knows it.
-type certificate struct{ error }
+// A stripped is an error whose text may quote what came from the line.
+type stripped struct {
+	error
+	text string
+	tls  bool
+}
 
-func (certificate) TLS() bool       { return true }
-func (c certificate) Unwrap() error { return c.error }
+func (s *stripped) Error() string { return s.text }
+func (s *stripped) Unwrap() error { return s.error }
 
-func unreached(err error) error {
+// TLS is what mail.TroubleOf asks for.
+func (s *stripped) TLS() bool { return s.tls }
+
+func unreached(err error, secrets []string) error {
 	var unverified *tls.CertificateVerificationError
 	var alert tls.AlertError
 	var plain tls.RecordHeaderError
-	if errors.As(err, &unverified) || errors.As(err, &alert) || errors.As(err, &plain) {
-		return certificate{err}
-	}
-	return err
+	broken := errors.As(err, &unverified) || errors.As(err, &alert) || errors.As(err, &plain)
+	return &stripped{error: err, text: strip(err.Error(), secrets), tls: broken}
 }
 
 // said is what a provider says of a request, by the words of RFC 6749, 5.2, and RFC 8628, 3.5.

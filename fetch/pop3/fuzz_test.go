@@ -153,3 +153,25 @@ func FuzzCapa(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLogin: a server that says anything in place of the answers to a SCRAM login is never believed.
+func FuzzLogin(f *testing.F) {
+	f.Add("+ cj1hLHM9UVNYQ1IrUTZzZWs4YmY5MixpPTQwOTY=\r\n", "+OK in\r\n")
+	f.Add("+OK in\r\n", "")
+	f.Add("+ !\r\n", "-ERR [AUTH] x\r\n")
+	f.Add("+ \r\n+ \r\n", "+ dj14\r\n+OK\r\n")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		s := fetchtest.NewPOP3(t)
+		s.Caps = []string{"UIDL", "USER", "SASL SCRAM-SHA-1"}
+		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"AUTH": func(c *fetchtest.POP3Conn, _ string) bool {
+			c.Raw(first + second) // what comes too early is part of it
+			c.Cut()
+			return true
+		}}
+		_, err := (&Retriever{options(s, nil)}).Open(t.Context())
+		var tr *mail.Trouble
+		if !errors.As(err, &tr) {
+			t.Fatalf("%T: %v", err, err)
+		}
+	})
+}
