@@ -144,6 +144,7 @@ type Maildrop struct {
 	Preconnect []string // argv, run before each connection
 	Dial       []string // argv, whose standard input and output are the connection
 	Rate       int64    // octets per second; 0: as the line
+	Outside    bool     // only servers outside of our networks are reached, on the ports of mail
 
 	To        []string   // single-drop
 	Multidrop *Multidrop // nil: single-drop

@@ -43,6 +43,7 @@ func (h *house) consentOf(m *conf.Maildrop, line wire.Options) *oauth.Account {
 			there := line
 			there.Network, there.Address, there.TLS = network, address, wire.TLS{Mode: wire.Plain} // http has its own TLS
 			there.Command, there.Trace = nil, nil
+			there.Policy = nil // who gives tokens was named by the administrator
 			return wire.Dial(ctx, there)
 		},
 	}

@@ -19,6 +19,9 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 	if a, err := netip.ParseAddr(m.Source); err == nil {
 		o.Source = a
 	}
+	if m.Outside {
+		o.Policy = &wire.Policy{Deny: wire.Inside(), Ports: wire.Mail()}
+	}
 	if s.line != nil {
 		o.Shapers = append(o.Shapers, s.line)
 	}

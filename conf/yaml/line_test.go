@@ -26,6 +26,7 @@ func TestLine(t *testing.T) {
     to: b@example.org
     proxy: none
     source: 2001:db8::1
+    reach: any
     preconnect: [sh, -c, "true"]
   - name: c
     url: imap://c@mail.example.org
@@ -112,6 +113,9 @@ func TestLineMistakes(t *testing.T) {
 		{`preconnect: [sh, "a\nb"]`, "preconnect: has a control character (U+000A) inside"},
 		{"dial: [sh]\n    proxy: socks5://x.example", "dial excludes proxy and source"},
 		{"preconnect: [/nowhere/x]", ":8:5  warning  preconnect: the command cannot be run now"},
+		{"reach: inside", `:8:12  error    reach: "inside" is not known; write any or outside`},
+		{"reach: outside\n    dial: [cat]", ":8:12  error    reach: outside excludes proxy, dial and preconnect"},
+		{"reach: outside\n    proxy: socks5://x.example", "reach: outside excludes proxy, dial and preconnect"},
 		{"tls: {postquantum: maybe}", `:8:24  error    postquantum: "maybe" is not known; write auto, on or off`},
 		{"to: b@example.org\nline: {burst: 1M}", "burst: there is no rate of which it is an exception"},
 		{"to: b@example.org\nline: {proxy: socks5://x y}", "9:15  error    url: \"x y\" is no host"},

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -79,6 +80,41 @@ func TestUnreachableIsSaidOnce(t *testing.T) {
 		}}).Open(t.Context())
 		if e == nil || e.Error() != want || !errors.Is(e, err) {
 			t.Errorf("%v, want %s", e, want)
+		}
+	}
+}
+
+// A server that sends elsewhere (RFC 2221) is not followed: who it names was not chosen by us.
+func TestH7_ReferralsAreNotFollowed(t *testing.T) {
+	dialled := 0
+	for _, line := range []string{"* BYE [REFERRAL imap://127.0.0.1/] moved", "* OK [REFERRAL imap://127.0.0.1/] hello"} {
+		dialled = 0
+		_, err := (&Retriever{Options: Options{
+			User: "jaco", Password: func(context.Context) (string, error) { return "canary", nil },
+			Dial: wire.Options{Address: "mail.example:143", TLS: wire.TLS{Mode: wire.Plain},
+				DialContext: func(_ context.Context, _, address string) (net.Conn, error) {
+					if dialled++; address != "mail.example:143" {
+						t.Errorf("%s was dialled", address)
+					}
+					ours, theirs := net.Pipe()
+					go func() {
+						defer theirs.Close()
+						io.WriteString(theirs, line+"\r\n")
+						r := bufio.NewReader(theirs)
+						for {
+							s, err := r.ReadString('\n')
+							if err != nil {
+								return
+							}
+							tag, _, _ := strings.Cut(s, " ")
+							io.WriteString(theirs, tag+" NO [REFERRAL imap://jaco@127.0.0.1/] moved\r\n")
+						}
+					}()
+					return ours, nil
+				}},
+		}}).Open(t.Context())
+		if err == nil || dialled != 1 {
+			t.Errorf("%q: %v, dialled %d times", line, err, dialled)
 		}
 	}
 }
