@@ -174,6 +174,11 @@ func (v *validator) aliases(d *Multidrop) {
 			v.fail(a.At, "write user@example.org, user@* (in each of domains), or *@example.org",
 				"map: %q is no address", a.From)
 		}
+		for _, x := range d.StripPrefix {
+			if n := len(x); n > 0 && len(key) > n && strings.EqualFold(key[:n], x) {
+				v.warn(a.At, "write the address without it", "map: %s is looked for without the prefix %q", a.From, x)
+			}
+		}
 		if len(a.To) == 0 {
 			v.fail(a.At, "write who gets its mail", "map: nobody gets the mail of %s", a.From)
 		}

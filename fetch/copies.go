@@ -21,6 +21,7 @@ type kin struct {
 	in     *gauged            // the batch that the first was added to; nil: it was not in this session
 	served map[mail.Path]bool // who gets the mail by one of them
 	copies []*mail.Message    // that wait for the first's body
+	bodies int                // that were made of the first's, or will be
 	old    bool               // from an earlier session
 
 	open   int  // commits that are waited for
@@ -31,10 +32,13 @@ type kin struct {
 	at     time.Time // the last one was taken
 }
 
-// How long copies are remembered after their session, for those that are stored later, and for how many mails.
+// How long copies are remembered after their session, for those that are stored later, and how much of that.
 const (
 	remembered     = 24 * time.Hour
 	mostRemembered = 1000
+	// mostCopies bounds what a server can fill our disk with at the price of headers: as many as a transaction
+	// has recipients at the most, with most MTAs (RFC 5321, 4.5.3.1.8).
+	mostCopies = 100
 )
 
 // keep returns what the next session has to know: mails of which everything is certain.
@@ -88,7 +92,7 @@ func (b *gauged) sift(ctx context.Context, m *mail.Message) relay.Verdict {
 	k, id := s.kinOf(ctx, m)
 	other := k != nil && k.first != m
 	switch {
-	case other && k.in == nil && s.expected(k):
+	case other && k.in == nil && len(k.copies) < mostCopies && s.expected(k):
 		k.copies = append(k.copies, m)
 	case other && b.copy(ctx, k, m, true):
 	case s.alone && s.went:
@@ -141,7 +145,7 @@ func (s *session) fail(k *kin) {
 func (b *gauged) can(k *kin, needed bool) bool {
 	b.s.mu.Lock()
 	defer b.s.mu.Unlock()
-	return !k.spoilt && (k.taken || k.in == b) && !(k.failed && needed)
+	return !k.spoilt && (k.taken || k.in == b) && !(needed && (k.failed || k.bodies >= mostCopies))
 }
 
 // rest are those recipients who have not got the mail by another copy.
@@ -180,7 +184,9 @@ func (b *gauged) copy(ctx context.Context, k *kin, m *mail.Message, own bool) bo
 		b.s.fail(k)
 		return false
 	}
-	b.serve(k, m)
+	if b.serve(k, m); len(to) > 0 {
+		k.bodies++
+	}
 	b.in = append(b.in, added{m: m, kin: k, own: own, saved: m.Content.Size() - int64(len(header))})
 	return true
 }

@@ -209,3 +209,14 @@ func TestCopiesAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// A server that lists one mail for ever fills neither the disk nor the line: the rest is fetched, and paid for.
+func TestR7_CopiesWithoutEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := catchallBox(w, 10<<10, mostCopies+20)
+		w.visit("jaco")
+		if n := len(w.queue.copies); n != mostCopies || len(b.bodies()) != 20 || w.queue.count() != mostCopies+20 {
+			t.Errorf("%d copies, %d bodies, %d messages", n, len(b.bodies()), w.queue.count())
+		}
+	})
+}

@@ -114,6 +114,17 @@ func TestMapFile(t *testing.T) {
 	}
 }
 
+// What can never be found is worth a word.
+func TestMapWithThePrefix(t *testing.T) {
+	dir := t.TempDir()
+	_, problems, err := loadIn(t, dir, map[string]string{"mailretr.yaml": head + catchall +
+		"    multidrop: {envelope: X-To, domains: [a.example], strip_prefix: m-, map: {M-a@a.example: b@a.example, ma@a.example: c@d.example}}\n"})
+	const want = `DIR/mailretr.yaml:8:79  warning  map: M-a@a.example is looked for without the prefix "m-"; write the address without it`
+	if got := said(dir, problems); err != nil || strings.TrimSpace(got) != want {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
+
 func TestCopies(t *testing.T) {
 	for text, want := range map[string]conf.Envelope{
 		"": {Field: "Received"}, ", copies: each": {}, ", copies: Received by MX.example": {Field: "Received", By: "mx.example"},
