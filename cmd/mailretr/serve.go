@@ -129,6 +129,9 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
+	look := time.NewTicker(giveBackEvery)
+	defer look.Stop()
+	work.Go(func() { giveBack(ctx, look.C) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
 		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})
 	tell(daemon.SdNotifyReady)

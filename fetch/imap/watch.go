@@ -34,13 +34,18 @@ func (r *Retriever) Watch(ctx context.Context, news func()) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	watch := func(name string) {
+		if err := r.watchFolder(ctx, name, news); err != nil {
+			cancel(err)
+		}
+	}
 	var all sync.WaitGroup
-	for _, name := range folders {
-		all.Go(func() {
-			if err := r.watchFolder(ctx, name, news); err != nil {
-				cancel(err)
-			}
-		})
+	for i, name := range folders { // most have one, which needs no goroutine of its own
+		if i < len(folders)-1 {
+			all.Go(func() { watch(name) })
+		} else {
+			watch(name)
+		}
 	}
 	all.Wait()
 	if t := new(mail.Trouble); errors.As(context.Cause(ctx), &t) {

@@ -107,7 +107,8 @@ func (x *Line) OfSessions(n int) (octets int64, ok bool) {
 
 func (x *Line) serve(client net.Conn) {
 	x.gate.RLock()
-	x.gate.RUnlock()
+	release := x.gate.RUnlock // others may hold it too, and nobody for longer than this
+	release()
 	server, err := net.Dial("tcp", x.to)
 	if err != nil {
 		client.Close()
