@@ -2,9 +2,13 @@ package imap
 
 import (
 	"io"
+	"math/rand/v2"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/relay/wire"
@@ -168,4 +172,67 @@ func (c *client) gigabyte(text string) {
 	}
 	c.flush()
 	c.conn.Close()
+}
+
+// TestR4_SilenceOfExtensions: a server that falls silent at what not every session asks costs the idle limit and
+// no more.
+func TestR4_SilenceOfExtensions(t *testing.T) {
+	for verb, half := range map[string]string{"COMPRESS": "* OK [X", "STATUS": "* STATUS INBOX (UIDNEXT",
+		"ENABLE": "* ENABLED", "ID": "* ID (\"name\" {5}\r\nx"} {
+		for _, half := range []string{"", half} {
+			synctest.Test(t, func(t *testing.T) {
+				s, r, _, _ := squeezing(t, 100_000)
+				s.caps += " ENABLE UTF8=ACCEPT ID"
+				if r.Memory.Caps = []string{"ENABLE"}; verb == "ID" {
+					r.Memory.Introduce = true
+				}
+				s.on = at(verb, func(c *client, _, _ string) { c.say("%s", half); silent(c) })
+				began := time.Now()
+				_, err := collect(t.Context(), r)
+				kind(t, verb, err, mail.Unreachable)
+				if d := time.Since(began); d > 6*time.Minute {
+					t.Errorf("%s: it took %v", verb, d)
+				}
+			})
+		}
+	}
+}
+
+// slowly is a connection that takes 300 octets a second, or as many as it says.
+type slowly struct {
+	net.Conn
+	rate int
+}
+
+func (w slowly) Write(b []byte) (n int, err error) {
+	for len(b) > 0 && err == nil {
+		k := min(w.rate, len(b))
+		<-time.After(time.Second)
+		_, err = w.Conn.Write(b[:k])
+		b, n = b[k:], n+k
+	}
+	return n, err
+}
+
+// TestR5_SlowCompressedLine: what is compressed is handed out a block at a time, which may take longer than the
+// idle limit on a line of 300 octets per second. That is no silence; one octet a second is.
+func TestR5_SlowCompressedLine(t *testing.T) {
+	noise, random := make([]byte, 150_000), rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[random.IntN(64)]
+	}
+	for _, rate := range []int{300, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			s, r, _, _ := squeezing(t, 10)
+			s.folders["INBOX"].letters[0].octets = noise
+			s.on = at("COMPRESS", func(c *client, tag, _ string) {
+				c.conn = slowly{c.conn, rate}
+				c.compress(tag)
+			})
+			x, err := collect(t.Context(), r)
+			if ok := err == nil && x.octets["INBOX/1714/1"] == string(noise); ok != (rate > 1) {
+				t.Errorf("at %d octets per second: %v", rate, err)
+			}
+		})
+	}
 }
