@@ -28,6 +28,11 @@ type toll struct {
 	net.Listener
 	passed atomic.Int64
 	conns  sync.WaitGroup
+
+	most  atomic.Int64 // octets after which nothing passes any more; 0: no limit
+	dead  chan struct{}
+	cut   sync.Once
+	ended chan struct{}
 }
 
 func newToll(t *testing.T, to int) *toll {
@@ -36,8 +41,8 @@ func newToll(t *testing.T, to int) *toll {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &toll{Listener: l}
-	t.Cleanup(func() { l.Close(); x.conns.Wait() })
+	x := &toll{Listener: l, dead: make(chan struct{}), ended: make(chan struct{})}
+	t.Cleanup(func() { close(x.ended); l.Close(); x.conns.Wait() })
 	x.conns.Go(func() {
 		for {
 			near, err := l.Accept()
@@ -60,7 +65,11 @@ func (x *toll) pass(to io.Writer, from io.Reader) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		x.passed.Add(int64(n))
+		if most := x.most.Load(); x.passed.Add(int64(n)) > most && most > 0 {
+			x.cut.Do(func() { close(x.dead) })
+			<-x.ended
+			return
+		}
 		if _, e := to.Write(buf[:n]); err != nil || e != nil {
 			return
 		}
