@@ -363,14 +363,18 @@ func TestLargeDelaysNobody(t *testing.T) {
 // Large bodies never have all sessions: small mail of other maildrops at the same server goes on beside them, whatever
 // the limits say.
 func TestLargeLeavesASession(t *testing.T) {
-	for _, c := range []struct{ perServer, overall, large int }{{3, 20, 5}, {2, 2, 2}, {3, 3, 20}} {
+	for _, c := range []struct{ perServer, overall, large int }{{3, 20, 5}, {2, 2, 2}, {3, 3, 20}, {1, 3, 20}} {
 		inBubble(t, func(t *testing.T, w *world) {
 			begin := time.Now()
 			w.queue.when = map[mail.UID]time.Duration{}
 			w.queue.now = func() time.Duration { return time.Since(begin) }
 			w.p.PerServer, w.p.Overall, w.p.Large = c.perServer, c.overall, c.large
 			for i := range 5 {
-				w.line(fmt.Sprint("large", i), "isp").put(mail.UID(fmt.Sprint("l", i)), 15e6)
+				server := "isp"
+				if c.perServer == 1 {
+					server = fmt.Sprint("isp", i)
+				}
+				w.line(fmt.Sprint("large", i), server).put(mail.UID(fmt.Sprint("l", i)), 15e6)
 			}
 			w.p.Set(t.Context(), w.drops("large0", "large1", "large2", "large3", "large4"))
 			defer w.run()()

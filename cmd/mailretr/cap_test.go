@@ -300,7 +300,7 @@ func TestOversizeNotice(t *testing.T) {
 		}
 	})
 	for round := range 3 {
-		for _, v := range x.poller.Poll(t.Context()) {
+		for _, v := range x.poller.Poll(t.Context(), "jaco", "family") { // who is named is listed whole
 			if v.Err != nil {
 				t.Errorf("%+v", v)
 			}
@@ -336,7 +336,8 @@ func TestOversizeBounce(t *testing.T) {
 		c.Maildrops[1].Oversize = &conf.Oversize{Above: 1 << 20, Then: conf.ThenBounce}
 	})
 	for range 2 {
-		if v := x.poller.Poll(t.Context(), "jaco")[0]; v.Err != nil {
+		v := x.poller.Poll(t.Context(), "jaco")[0]
+		if v.Err != nil {
 			t.Errorf("%+v", v)
 		}
 		got := x.queued(t)
