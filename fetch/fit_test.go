@@ -442,3 +442,36 @@ func TestNoticeFails(t *testing.T) {
 		}
 	})
 }
+
+// Waiting for news costs too: where the budget is spent nobody waits, and on the next day somebody does again.
+func TestSpentEndsWatch(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		book := w.budget(budget.Rules{Line: budget.Limit{Day: 100 << 10}})
+		var other atomic.Int64
+		book.Meter("other", func() (up, down int64) { return 0, other.Load() })
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(time.Minute)
+		if x.watches() != 1 || x.ended != 0 {
+			t.Fatalf("%d watches, %d ended", x.watches(), x.ended)
+		}
+		other.Store(200 << 10)
+		if err := book.Save(t.Context()); err != nil { // as it does each minute
+			t.Fatal(err)
+		}
+		after(time.Hour)
+		if x.ended != 1 || w.state("jaco").Kind != mail.Spent {
+			t.Errorf("%d watches ended, %+v", x.ended, w.state("jaco"))
+		}
+		looks := x.logins()
+		at(1, 1, 23)
+		if x.watches() != 1 || x.logins() != looks {
+			t.Errorf("%d watches, %d logins over a spent budget", x.watches(), x.logins()-looks)
+		}
+		at(1, 2, 1)
+		if x.watches() != 2 || x.ended != 1 {
+			t.Errorf("%d watches on the next day, %d ended", x.watches(), x.ended)
+		}
+	})
+}

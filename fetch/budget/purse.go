@@ -62,7 +62,6 @@ func (b *Book) Spent(maildrop string) *mail.Trouble {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.init()
-	b.sample(maildrop)
 	cost := int64(leastOpening)
 	if m := b.meters[maildrop]; m != nil {
 		cost = min(max(m.opening, leastOpening), mostOpening)
@@ -101,7 +100,6 @@ func (p *Purse) room(octets int64, large bool) *mail.Trouble {
 	if p.anyway {
 		return nil
 	}
-	p.b.sample(p.maildrop)
 	return p.b.refused(p.maildrop, Cost(octets), large)
 }
 
@@ -146,6 +144,10 @@ func (p *Purse) rest() int64 { return max(p.taken-(p.b.meters[p.maildrop].total-
 
 // refused says which budget has no room for these octets; nil: all have. Of several it is the one that lasts longest.
 func (b *Book) refused(maildrop string, cost int64, large bool) *mail.Trouble {
+	b.sample(maildrop)
+	for p := range b.purses {
+		b.sample(p.maildrop) // it may have cost more than it took
+	}
 	now := b.time()
 	_, month := b.rules.Calendar.Month(now)
 	var last *mail.Trouble
