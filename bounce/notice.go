@@ -18,8 +18,8 @@ type Large struct {
 	Command string // what an admin says to have it collected; "": nothing can be said
 }
 
-// Notice makes the message that tells the recipients of one that waits upstream. It is made from the header alone, and
-// has the null reverse-path.
+// Notice makes the message that tells the recipients of one that waits upstream. It is made from the
+// header alone, and has the null reverse-path.
 func (r *Reporter) Notice(l Large) *mail.Message {
 	now, m := r.now(), l.Message
 	var to []string

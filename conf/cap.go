@@ -25,7 +25,8 @@ type Share struct {
 	Percent int // where Octets is 0
 }
 
-// A Window is a part of each day by the clock, in minutes since midnight; where To is not after From, over midnight.
+// A Window is a part of each day by the clock, in minutes since midnight; where To is not after From,
+// over midnight.
 type Window struct{ From, To int }
 
 // Budget says what one maildrop may cost, beside the line as a whole.
@@ -126,8 +127,8 @@ func (v *validator) cap() {
 	v.number(l.At, "reset", int64(l.Reset), 1, 31)
 	v.number(l.At, "reserve", l.Reserve.Octets, 0, 1<<50)
 	if limit := least(l.Month, l.Day); limit > 0 && l.Reserve.Octets >= limit {
-		v.fail(l.At.Of("reserve"), "write less, or e.g. 10%", "reserve: it leaves nothing for large mail: the limit is %s",
-			Size(limit))
+		v.fail(l.At.Of("reserve"), "write less, or e.g. 10%",
+			"reserve: it leaves nothing for large mail: the limit is %s", Size(limit))
 	}
 	v.number(l.At, "large", l.Large, 1<<10, 1<<40)
 	if len(l.OffPeak) > 24 {
@@ -141,10 +142,12 @@ func (v *validator) cap() {
 	}
 }
 
-// limit checks a budget: one that is too small for a poll stops everything, and is a typing mistake most often.
+// limit checks a budget: one that is too small for a poll stops everything, and is a typing mistake most
+// often.
 func (v *validator) limit(at Where, key string, n int64) {
 	if n != 0 && n < leastBudget {
-		v.fail(at.Of(key), "write e.g. 500M or 20G; 0 for no limit", "%s: %s is too little to collect anything", key, Size(n))
+		v.fail(at.Of(key), "write e.g. 500M or 20G; 0 for no limit",
+			"%s: %s is too little to collect anything", key, Size(n))
 		return
 	}
 	v.number(at, key, n, 0, 1<<50)
@@ -182,7 +185,8 @@ func (v *validator) oversize(m *Maildrop) {
 	case o == nil:
 		return
 	case o.Above == 0:
-		v.fail(o.At.Of("above"), "write e.g. oversize: {above: 20M, then: "+string(o.Then)+"}", "oversize: above is missing")
+		v.fail(o.At.Of("above"), "write e.g. oversize: {above: 20M, then: "+string(o.Then)+"}",
+			"oversize: above is missing")
 		return
 	}
 	v.number(o.At, "above", o.Above, 1<<10, 1<<40)

@@ -42,7 +42,8 @@ func (s *session) enter(ctx context.Context) error {
 	err = local(err)
 	t := mail.TroubleOf(mail.OpPoll, s.drop.Server, err)
 	same := s.state.Failures > 0 && s.state.Kind == mail.Spent
-	if until := s.p.now().Add(t.After); t.Kind == mail.Spent && same && until.Sub(s.state.Next).Abs() < time.Minute {
+	until := s.p.now().Add(t.After)
+	if t.Kind == mail.Spent && same && until.Sub(s.state.Next).Abs() < time.Minute {
 		s.looked, s.err = true, err
 	}
 	return err
@@ -103,7 +104,8 @@ func (s *session) obstacle(m *mail.Message) *Aside {
 func (s *session) refusal(size, most int64) *Aside {
 	t := &mail.Trouble{
 		Op: mail.OpFetch, Kind: mail.Local, Server: s.drop.Server, Alone: true,
-		Err:  fmt.Errorf("it is too large to be collected: %s, where %s are the most", budget.Octets(size), budget.Octets(most)),
+		Err: fmt.Errorf("it is too large to be collected: %s, where %s are the most", budget.Octets(size),
+			budget.Octets(most)),
 		Hint: "Look at it with the provider's webmail, or have it collected: mailretr seen forget.",
 	}
 	return &Aside{Kind: AsideRefused, Why: t.Err.Error(), Trouble: t, Next: s.p.now().Add(daily)}

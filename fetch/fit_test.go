@@ -141,8 +141,8 @@ func at(month time.Month, day, hour int) {
 	after(time.Until(time.Date(2000, month, day, hour, 0, 0, 0, time.UTC)))
 }
 
-// A cap of 20 MB a month: collecting stops before it is passed, to within a small message; the status is told when it
-// goes on; and it goes on on the reset day.
+// A cap of 20 MB a month: collecting stops before it is passed, to within a small message; the status is
+// told when it goes on; and it goes on on the reset day.
 func TestMonthlyCap(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		const cap, small = 20 << 20, 50 << 10
@@ -315,9 +315,9 @@ func TestLiarIsCutOff(t *testing.T) {
 	})
 }
 
-// A 10 MB message in front of 20 small ones, and 20 small ones in each of 100 other maildrops at several servers, each
-// connection at 1 MB/s: the last small one is here within 2 s where the large one waits in the same maildrop, within
-// 1.2 s elsewhere, and all of them before the large one.
+// A 10 MB message in front of 20 small ones, and 20 small ones in each of 100 other maildrops at several
+// servers, each connection at 1 MB/s: the last small one is here within 2 s where the large one waits in
+// the same maildrop, within 1.2 s elsewhere, and all of them before the large one.
 func TestLargeDelaysNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		begin := time.Now()
@@ -360,8 +360,8 @@ func TestLargeDelaysNobody(t *testing.T) {
 	})
 }
 
-// Large bodies never have all sessions: small mail of other maildrops at the same server goes on beside them, whatever
-// the limits say.
+// Large bodies never have all sessions: small mail of other maildrops at the same server goes on beside
+// them, whatever the limits say.
 func TestLargeLeavesASession(t *testing.T) {
 	for _, c := range []struct{ perServer, overall, large int }{{3, 20, 5}, {2, 2, 2}, {3, 3, 20}, {1, 3, 20}} {
 		inBubble(t, func(t *testing.T, w *world) {
@@ -443,7 +443,8 @@ func TestNoticeFails(t *testing.T) {
 	})
 }
 
-// Waiting for news costs too: where the budget is spent nobody waits, and on the next day somebody does again.
+// Waiting for news costs too: where the budget is spent nobody waits, and on the next day somebody does
+// again.
 func TestSpentEndsWatch(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		x := watchableBox(w)

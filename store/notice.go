@@ -11,7 +11,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// AsideWanted is the kind of a note that says that somebody wants a message whatever its size: see [Queue.Want].
+// AsideWanted is the kind of a note that says that somebody wants a message whatever its size: see
+// [Queue.Want].
 const AsideWanted = "wanted"
 
 // Notice queues a message of ours that tells of m, which stays upstream. m is marked Known, so that it is
@@ -62,7 +63,8 @@ func (q *Queue) Notice(ctx context.Context, m, notice *mail.Message, a Aside) er
 // noticed is the origin of the notice about a message: no maildrop lists it.
 func noticed(o mail.Origin) mail.Origin {
 	h := sha256.Sum256([]byte("notice\x00" + o.Account))
-	return mail.Origin{Maildrop: o.Maildrop, Account: mail.Account(hex.EncodeToString(h[:16])), UID: "notice of " + o.UID}
+	a := mail.Account(hex.EncodeToString(h[:16]))
+	return mail.Origin{Maildrop: o.Maildrop, Account: a, UID: "notice of " + o.UID}
 }
 
 // notice commits mark, note and notice. The notice has no mark: the one of its message says that it was sent.
@@ -106,8 +108,8 @@ func (q *Queue) notice(ctx context.Context, e *entry, a Aside, all []*entry) err
 	return nil
 }
 
-// Want turns the notes of these messages into ones that say that somebody wants them: they are listed as to be
-// fetched, and named in Chosen.Wanted, until they are taken. A mark has to be forgotten by its own.
+// Want turns the notes of these messages into ones that say that somebody wants them: they are listed as
+// to be fetched, and named in Chosen.Wanted, until they are taken. A mark has to be forgotten by its own.
 func (q *Queue) Want(ctx context.Context, account mail.Account, uids ...mail.UID) error {
 	b := &Batch{}
 	for _, u := range uids {

@@ -14,8 +14,8 @@ func waits(uid string) (m, notice *mail.Message) {
 
 var tooLarge = Aside{Maildrop: "jaco", Kind: "notice", Why: "it is too large", Size: 9e6}
 
-// A notice is one commit: itself, the mark that keeps its message upstream, and the note. The body is never asked for,
-// and nobody is told twice.
+// A notice is one commit: itself, the mark that keeps its message upstream, and the note. The body is
+// never asked for, and nobody is told twice.
 func TestNotice(t *testing.T) {
 	w := newWorld(t)
 	m, notice := waits("1")
@@ -72,7 +72,8 @@ func TestNoticeFails(t *testing.T) {
 	}
 }
 
-// A crash after the notice was staged leaves a file that is adopted, with a mark of its own: no second notice.
+// A crash after the notice was staged leaves a file that is adopted, with a mark of its own: no second
+// notice.
 func TestNoticeAfterCrash(t *testing.T) {
 	w := newWorld(t)
 	m, notice := waits("1")

@@ -112,8 +112,8 @@ func quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// limits is a hash of what decides, besides the entry of a maildrop, which of its mail waits: when it changes, what was
-// put aside is looked at again.
+// limits is a hash of what decides, besides the entry of a maildrop, which of its mail waits: when it
+// changes, what was put aside is looked at again.
 func limits(c *conf.Config) string {
 	b, err := json.Marshal([]any{c.Line.Cap, c.Limits.MaxMessage})
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"mailretr/cmd/mailretr/demo"
 )
 
-// A process that is killed in the middle of a large body makes no more of the cap: what it had asked for counts as spent
-// in the next life, under its own name, and is not counted again in the one after that.
+// A process that is killed in the middle of a large body makes no more of the cap: what it had asked for
+// counts as spent in the next life, under its own name, and is not counted again in the one after that.
 func TestKillBetweenReservationAndCorrection(t *testing.T) {
 	stage, err := demo.Open()
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A toll stands between a maildrop and us and counts what passes, so that no figure has to be believed of the code that
-// is tested.
+// A toll stands between a maildrop and us and counts what passes, so that no figure has to be believed of
+// the code that is tested.
 type toll struct {
 	net.Listener
 	passed atomic.Int64
@@ -149,8 +149,8 @@ func (x *capped) traffic(t *testing.T) (line *control.LineTraffic, drops map[str
 	return line, drops
 }
 
-// The cap holds whole: what is counted is what passed; large mail waits for the reset day, and goes on then; a restart
-// forgets nothing.
+// The cap holds whole: what is counted is what passed; large mail waits for the reset day, and goes on
+// then; a restart forgets nothing.
 func TestCap(t *testing.T) {
 	const cap = 200 << 10
 	x := newCapped(t, func(c *conf.Config) { c.Line.Month, c.Line.Reset = cap, 31 })
@@ -291,8 +291,8 @@ func (x *capped) queued(t *testing.T) (all []string) {
 	return all
 }
 
-// A message that is too large is told of once, whatever comes between, and its body does not cross the line; somebody
-// who forgets it gets it.
+// A message that is too large is told of once, whatever comes between, and its body does not cross the
+// line; somebody who forgets it gets it.
 func TestOversizeNotice(t *testing.T) {
 	x := newCapped(t, func(c *conf.Config) {
 		for i := range c.Maildrops {
@@ -330,7 +330,8 @@ func TestOversizeNotice(t *testing.T) {
 	}
 }
 
-// A message that is too large goes back to its sender, once, and is gone upstream; its body never crossed the line.
+// A message that is too large goes back to its sender, once, and is gone upstream; its body never crossed
+// the line.
 func TestOversizeBounce(t *testing.T) {
 	x := newCapped(t, func(c *conf.Config) {
 		c.Maildrops[1].Oversize = &conf.Oversize{Above: 1 << 20, Then: conf.ThenBounce}

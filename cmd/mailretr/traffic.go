@@ -45,7 +45,8 @@ func (v *trafficView) show(ctx context.Context, d *control.Client) error {
 	}
 	for _, name := range v.only {
 		if !v.found[name] {
-			return &control.Error{Code: control.NotFound, Text: fmt.Sprintf("nothing was counted for a maildrop %q", name),
+			return &control.Error{Code: control.NotFound,
+				Text: fmt.Sprintf("nothing was counted for a maildrop %q", name),
 				Hint: "see which there are with: mailretr status --traffic"}
 		}
 	}
@@ -101,8 +102,8 @@ func (v *trafficView) day(d *control.DayTraffic) {
 // end says it in sentences.
 func (v *trafficView) end() {
 	s, at := v.line, func(t budget.Sheet) string { return budget.When(t.Until) }
-	v.out.Printf("\nSince %s: %s, %s, for %s on the line (commands and TLS included, TCP and IP not).\n", budget.When(s.Since),
-		term.Count(int(s.Month.Messages), "message"), term.Size(s.Month.Octets), term.Size(s.Month.Line()))
+	v.out.Printf("\nSince %s: %s, %s, for %s on the line (commands and TLS included, TCP and IP not).\n",
+		budget.When(s.Since), term.Count(int(s.Month.Messages), "message"), term.Size(s.Month.Octets), term.Size(s.Month.Line()))
 	v.out.Printf("Saved: %s that did not have to cross it again, or at all. Wasted: %s that crossed it for nothing.\n",
 		term.Size(s.Month.Saved), term.Size(s.Month.Wasted))
 	if s.Month.Assumed > 0 {
@@ -126,7 +127,8 @@ func (v *trafficView) end() {
 func capOf(out *term.Out, s *budget.Sheet) string {
 	what := ""
 	if s.MonthLimit > 0 {
-		what = fmt.Sprintf("%s of %s used since %s", term.Size(s.Month.Line()), term.Size(s.MonthLimit), budget.When(s.Since))
+		what = fmt.Sprintf("%s of %s used since %s", term.Size(s.Month.Line()), term.Size(s.MonthLimit),
+			budget.When(s.Since))
 	}
 	if s.DayLimit > 0 {
 		today := fmt.Sprintf("%s of %s used today", term.Size(s.Today.Line()), term.Size(s.DayLimit))

@@ -53,9 +53,9 @@ type Store interface {
 	Save(context.Context, []Note) error
 }
 
-// A Book has a page for the line and one for each maildrop. Store and Now are set before the first call; Set says the
-// rules, Load reads what was kept. It is a mail.Observer, and takes from events what the meters do not know. The
-// methods are safe for concurrent use.
+// A Book has a page for the line and one for each maildrop. Store and Now are set before the first call;
+// Set says the rules, Load reads what was kept. It is a mail.Observer, and takes from events what the
+// meters do not know. The methods are safe for concurrent use.
 type Book struct {
 	Store Store
 	Now   func() time.Time // nil: time.Now
@@ -169,8 +169,8 @@ func (b *Book) count(maildrop string, c Counts) {
 	}
 }
 
-// Meter says how the octets of a maildrop are read: a sum that never falls while the program runs, but for a meter
-// that begins anew at 0. nil: they are no longer counted. Call it before its first session.
+// Meter says how the octets of a maildrop are read: a sum that never falls while the program runs, but
+// for a meter that begins anew at 0. nil: they are no longer counted. Call it before its first session.
 func (b *Book) Meter(maildrop string, read func() (up, down int64)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -215,7 +215,8 @@ func (b *Book) Observe(e mail.Event) {
 			Messages: int64(e.Messages), Octets: e.Octets, Saved: e.Saved, Wasted: e.Wasted,
 		})
 	case mail.OpDeliver:
-		// An attempt that did not deliver: the message is here for the next one. There is an event for each recipient.
+		// An attempt that did not deliver: the message is here for the next one. There is an event for each
+		// recipient.
 		p := b.page(ownerDrop + e.Origin.Maildrop)
 		if e.Outcome == mail.Deferred && (p.id != e.ID || p.attempt != e.Attempt) {
 			p.id, p.attempt = e.ID, e.Attempt
@@ -242,7 +243,8 @@ func (b *Book) asked(owner string) (n int64) {
 	return n
 }
 
-// OffPeak says whether these are off-peak hours, and when the next begin: the zero time where there are none at all.
+// OffPeak says whether these are off-peak hours, and when the next begin: the zero time where there are
+// none at all.
 func (b *Book) OffPeak() (now bool, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -251,7 +253,8 @@ func (b *Book) OffPeak() (now bool, next time.Time) {
 	return !next.IsZero() && !next.After(t), next
 }
 
-// Set changes the rules. Where days or months begin otherwise than before, what was kept is read and added up anew.
+// Set changes the rules. Where days or months begin otherwise than before, what was kept is read and
+// added up anew.
 func (b *Book) Set(ctx context.Context, r Rules) error {
 	b.mu.Lock()
 	b.init()

@@ -140,8 +140,8 @@ func TestTaken(t *testing.T) {
 	}
 }
 
-// The budgets of the line and of the maildrop hold side by side, those of the day and of the month too; what lasts
-// longest is told.
+// The budgets of the line and of the maildrop hold side by side, those of the day and of the month too;
+// what lasts longest is told.
 func TestLimits(t *testing.T) {
 	w := newWorld(t, Rules{
 		Line:  Limit{Day: 5 * mega, Month: 100 * mega},
@@ -206,7 +206,8 @@ func TestNeverFits(t *testing.T) {
 	}
 }
 
-// A crash between the reservation and its correction makes nothing of a budget: what was asked for counts, once.
+// A crash between the reservation and its correction makes nothing of a budget: what was asked for
+// counts, once.
 func TestCrashBetweenReservationAndCorrection(t *testing.T) {
 	r := Rules{Line: Limit{Month: 20 * mega}}
 	w := newWorld(t, r)
@@ -260,8 +261,8 @@ func TestGoodEnd(t *testing.T) {
 	}
 }
 
-// Empty polls of a hundred maildrops need few commits, and their octets are reserved before they are asked for all the
-// same; without a budget they need none.
+// Empty polls of a hundred maildrops need few commits, and their octets are reserved before they are
+// asked for all the same; without a budget they need none.
 func TestCommits(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -459,7 +460,8 @@ func TestSavedAttempts(t *testing.T) {
 	}
 }
 
-// Sessions side by side, counts and saves: whatever happens first, no limit is passed, and nothing is counted twice.
+// Sessions side by side, counts and saves: whatever happens first, no limit is passed, and nothing is
+// counted twice.
 func TestSideBySide(t *testing.T) {
 	w := newWorld(t, Rules{Line: Limit{Month: 20 * mega}})
 	var line, took atomic.Int64

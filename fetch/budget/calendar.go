@@ -2,7 +2,8 @@ package budget
 
 import "time"
 
-// A Calendar says where days and months of a budget begin. The zero value: local time, the first of the month.
+// A Calendar says where days and months of a budget begin. The zero value: local time, the first of the
+// month.
 type Calendar struct {
 	Zone  *time.Location // nil: time.Local
 	Reset int            // day on which a month begins, 1 to 31: the last day where the month is shorter. 0: 1
@@ -39,9 +40,9 @@ func (c Calendar) reset(y int, m time.Month) time.Time {
 	return c.midnight(y, m, min(max(c.Reset, 1), last))
 }
 
-// midnight is the first instant of a day, or of the next one where the day is not there. There are zones in which summer
-// time begins or ends at midnight, so that 00:00 is not there, or is there twice, and time.Date does not say which side
-// of it one gets; and one that has left out a day.
+// midnight is the first instant of a day, or of the next one where the day is not there. There are zones
+// in which summer time begins or ends at midnight, so that 00:00 is not there, or is there twice, and
+// time.Date does not say which side of it one gets; and one that has left out a day.
 func (c Calendar) midnight(y int, m time.Month, d int) time.Time {
 	const step = 15 * time.Minute // zones change in multiples of it
 	day := time.Date(y, m, d, 12, 0, 0, 0, time.UTC).Format(time.DateOnly)
@@ -55,8 +56,8 @@ func (c Calendar) midnight(y int, m time.Month, d int) time.Time {
 	return t
 }
 
-// A Window is a part of each day by the clock on the wall, in minutes since midnight: from From until before To. One
-// in which To is not after From goes over midnight.
+// A Window is a part of each day by the clock on the wall, in minutes since midnight: from From until
+// before To. One in which To is not after From goes over midnight.
 type Window struct{ From, To int }
 
 // Hours are windows. None: there are no such hours.
@@ -76,8 +77,8 @@ func (h Hours) in(t time.Time) bool {
 	return false
 }
 
-// next returns when the hours are reached, t itself where they are. Each minute is looked at: whatever the clock on
-// the wall does on a day when summer time begins, this does the same. The zero time: never.
+// next returns when the hours are reached, t itself where they are. Each minute is looked at: whatever
+// the clock on the wall does on a day when summer time begins, this does the same. The zero time: never.
 func (h Hours) next(t time.Time) time.Time {
 	if len(h) == 0 || h.in(t) {
 		if len(h) == 0 {

@@ -51,7 +51,8 @@ func TestMonth(t *testing.T) {
 	}
 }
 
-// Each instant belongs to exactly one month, and months follow each other, in every zone and for every reset day.
+// Each instant belongs to exactly one month, and months follow each other, in every zone and for every
+// reset day.
 func TestMonthsAreWithoutGaps(t *testing.T) {
 	for _, name := range []string{"Africa/Johannesburg", "America/Sao_Paulo", "Asia/Beirut", "Pacific/Apia", "UTC"} {
 		for _, reset := range []int{1, 15, 28, 29, 30, 31} {
@@ -73,8 +74,8 @@ func TestMonthsAreWithoutGaps(t *testing.T) {
 	}
 }
 
-// Summer time begins at midnight in some places: the day has no 00:00, and it begins at 01:00. It ends at midnight in
-// the same places, and the last hour comes twice: the day before has 25.
+// Summer time begins at midnight in some places: the day has no 00:00, and it begins at 01:00. It ends at
+// midnight in the same places, and the last hour comes twice: the day before has 25.
 func TestMidnight(t *testing.T) {
 	for _, c := range []struct{ zone, at, want string }{
 		{"America/Sao_Paulo", "2017-10-14T12:00:00-03:00", "2017-10-15T01:00:00-02:00"},

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Counts are what came in some time, and what it cost. Octets are of messages, or of the line where it says so.
+// Counts are what came in some time, and what it cost. Octets are of messages, or of the line where it
+// says so.
 type Counts struct {
 	Messages int64 `json:"messages"`
 	Octets   int64 `json:"octets"`

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// ahead is what is reserved in the notes beyond what was asked for, octets, so that small sessions need no commit of
-// their own. A crash costs so much of a budget.
+// ahead is what is reserved in the notes beyond what was asked for, octets, so that small sessions need
+// no commit of their own. A crash costs so much of a budget.
 const ahead = 64 << 10
 
-// Load reads what was kept. Rules are set before. What cannot be read is left out, and named in the error; the rest
-// is there.
+// Load reads what was kept. Rules are set before. What cannot be read is left out, and named in the
+// error; the rest is there.
 func (b *Book) Load(ctx context.Context) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
@@ -76,8 +76,8 @@ func (p *page) read(n Note, days month) error {
 	return nil
 }
 
-// take makes what was read the page of its owner. What was reserved by a program that was ended hard counts as spent;
-// of one that runs nothing is reserved by others.
+// take makes what was read the page of its owner. What was reserved by a program that was ended hard
+// counts as spent; of one that runs nothing is reserved by others.
 func (b *Book) take(p *page, days month) {
 	if mine := b.pages[p.owner]; mine != nil {
 		p.day, p.now, p.kept, p.held = mine.day, mine.now, mine.kept, mine.held
@@ -223,8 +223,8 @@ func (b *Book) wrote(w writing, ok bool) {
 	}
 }
 
-// Run saves each minute until ctx ends. What could not be saved is saved the next time; failed, which may be nil, is
-// told of it.
+// Run saves each minute until ctx ends. What could not be saved is saved the next time; failed, which may
+// be nil, is told of it.
 func (b *Book) Run(ctx context.Context, failed func(error)) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()

@@ -8,8 +8,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// What a session costs besides bodies is taken from what the last one of the maildrop has cost, within these bounds in
-// octets. A handshake with certificates and an empty listing are some five thousand.
+// What a session costs besides bodies is taken from what the last one of the maildrop has cost, within
+// these bounds in octets. A handshake with certificates and an empty listing are some five thousand.
 const (
 	leastOpening = 6 << 10
 	mostOpening  = 1 << 20
@@ -25,10 +25,10 @@ type Purse struct {
 	taken    int64 // in all
 }
 
-// Open is called before a session is begun, and reserves what one without mail costs. Where the budget has no room for
-// that, the error is a *mail.Trouble of kind Spent: nobody is dialled, and its After says when it goes on. anyway: a
-// person has said that the budget may be passed; what it costs is counted all the same. Any other error: it cannot be
-// made durable.
+// Open is called before a session is begun, and reserves what one without mail costs. Where the budget
+// has no room for that, the error is a *mail.Trouble of kind Spent: nobody is dialled, and its After says
+// when it goes on. anyway: a person has said that the budget may be passed; what it costs is counted all
+// the same. Any other error: it cannot be made durable.
 //
 // The caller closes the purse.
 func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, error) {
@@ -57,7 +57,8 @@ func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, 
 	return p, nil
 }
 
-// Spent says whether a session of this maildrop may not be begun, as Open would, and begins none; nil: it may.
+// Spent says whether a session of this maildrop may not be begun, as Open would, and begins none; nil: it
+// may.
 func (b *Book) Spent(maildrop string) *mail.Trouble {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -73,11 +74,13 @@ func (b *Book) Spent(maildrop string) *mail.Trouble {
 	return t
 }
 
-// Cost is what a message of this size takes of a budget: its octets, commands and replies, and what TLS adds to them.
+// Cost is what a message of this size takes of a budget: its octets, commands and replies, and what TLS
+// adds to them.
 func Cost(octets int64) int64 { return max(octets, 0) + max(octets, 0)/64 + 512 }
 
-// Take reserves what a message costs, before it is asked for; where there is no room nothing is reserved, and the
-// trouble (of kind Spent) says why and in its After for how long. nil: it may be asked for, once Keep has returned.
+// Take reserves what a message costs, before it is asked for; where there is no room nothing is reserved,
+// and the trouble (of kind Spent) says why and in its After for how long. nil: it may be asked for, once
+// Keep has returned.
 func (p *Purse) Take(octets int64, large bool) *mail.Trouble {
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
@@ -142,25 +145,34 @@ func (p *Purse) Close() {
 // rest is what was taken and has not crossed the line.
 func (p *Purse) rest() int64 { return max(p.taken-(p.b.meters[p.maildrop].total-p.base), 0) }
 
-// refused says which budget has no room for these octets; nil: all have. Of several it is the one that lasts longest.
-func (b *Book) refused(maildrop string, cost int64, large bool) *mail.Trouble {
+// A span is one limit of an owner, and how far it is used.
+type span struct {
+	name         string
+	line         bool // of the line, else of a maildrop
+	limit, spent int64
+	until        time.Time // when there is more
+}
+
+// spans are the limits of a page; those that are 0 are none.
+func (b *Book) spans(p *page) [2]span {
+	now, l, line := b.time(), b.limits(p.owner), p.owner == ownerLine
+	_, month := b.rules.Calendar.Month(now)
+	return [2]span{
+		{"month", line, l.Month, p.before.Plus(p.now).Line(), month},
+		{"day", line, l.Day, p.now.Line(), b.rules.Calendar.Tomorrow(now)},
+	}
+}
+
+// refused says which budget has no room for these octets; nil: all have. Of several it is the one that lasts
+// longest.
+func (b *Book) refused(maildrop string, cost int64, large bool) (last *mail.Trouble) {
 	b.sample(maildrop)
 	for p := range b.purses {
 		b.sample(p.maildrop) // it may have cost more than it took
 	}
-	now := b.time()
-	_, month := b.rules.Calendar.Month(now)
-	var last *mail.Trouble
 	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
-		p, l, asked := b.page(owner), b.limits(owner), b.asked(owner)
-		for _, x := range []struct {
-			span         string
-			limit, spent int64
-			until        time.Time
-		}{
-			{"month", l.Month, p.before.Plus(p.now).Line(), month},
-			{"day", l.Day, p.now.Line(), b.rules.Calendar.Tomorrow(now)},
-		} {
+		asked := b.asked(owner)
+		for _, x := range b.spans(b.page(owner)) {
 			room := x.limit
 			if large {
 				room -= b.rules.Reserve.of(x.limit)
@@ -168,8 +180,8 @@ func (b *Book) refused(maildrop string, cost int64, large bool) *mail.Trouble {
 			if x.limit == 0 || cost <= room-x.spent-asked {
 				continue
 			}
-			t := spent(x.span, owner == ownerLine, x.limit, x.spent, cost > room, x.until, maildrop)
-			if t.After = x.until.Sub(now); last == nil || t.After > last.After {
+			t := x.trouble(cost > room, maildrop)
+			if t.After = x.until.Sub(b.time()); last == nil || t.After > last.After {
 				last = t
 			}
 		}
@@ -177,20 +189,22 @@ func (b *Book) refused(maildrop string, cost int64, large bool) *mail.Trouble {
 	return last
 }
 
-// spent says it to people.
-func spent(span string, line bool, limit, used int64, never bool, until time.Time, maildrop string) *mail.Trouble {
+// trouble says it to people. never: it would not fit into the whole of it.
+func (x *span) trouble(never bool, maildrop string) *mail.Trouble {
 	anyway := "mailretr poll --over-budget " + mail.Printable(maildrop, 100)
 	whose := "maildrop's budget"
-	if line {
+	if x.line {
 		whose = "line's cap"
 	}
 	t := &mail.Trouble{
 		Op: mail.OpFetch, Kind: mail.Spent, Alone: true,
-		Err:  fmt.Errorf("the %s for the %s has no room: %s of %s are used", whose, span, Octets(used), Octets(limit)),
-		Hint: "It goes on by itself on " + When(until) + ". To collect in spite of it: " + anyway,
+		Err: fmt.Errorf("the %s for the %s has no room: %s of %s are used", whose, x.name,
+			Octets(x.spent), Octets(x.limit)),
+		Hint: "It goes on by itself on " + When(x.until) + ". To collect in spite of it: " + anyway,
 	}
 	if never {
-		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", whose, span, Octets(limit))
+		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", whose, x.name,
+			Octets(x.limit))
 		t.Hint = "Raise the budget, or collect in spite of it: " + anyway
 	}
 	return t

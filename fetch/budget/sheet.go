@@ -44,21 +44,16 @@ func (b *Book) Sheets() []Sheet {
 }
 
 func (b *Book) sheet(p *page) Sheet {
-	now, l := b.time(), b.limits(p.owner)
+	l := b.limits(p.owner)
 	s := Sheet{
-		Today: p.now, Month: p.before.Plus(p.now), DayLimit: l.Day, MonthLimit: l.Month, Asked: b.asked(p.owner), Left: -1,
+		Today: p.now, Month: p.before.Plus(p.now), DayLimit: l.Day, MonthLimit: l.Month,
+		Asked: b.asked(p.owner), Left: -1,
 	}
 	if p.owner != ownerLine {
 		s.Maildrop = strings.TrimPrefix(p.owner, ownerDrop)
 	}
-	s.Since, s.Until = b.rules.Calendar.Month(now)
-	for _, x := range []struct {
-		limit, spent int64
-		until        time.Time
-	}{
-		{l.Month, s.Month.Line(), s.Until},
-		{l.Day, s.Today.Line(), b.rules.Calendar.Tomorrow(now)},
-	} {
+	s.Since, s.Until = b.rules.Calendar.Month(b.time())
+	for _, x := range b.spans(p) {
 		if left := max(x.limit-x.spent, 0); x.limit > 0 && (s.Left < 0 || left < s.Left) {
 			s.Left, s.LeftUntil, s.Reserve = left, x.until, b.rules.Reserve.of(x.limit)
 		}
@@ -73,8 +68,8 @@ type Dated struct {
 	Counts
 }
 
-// Days returns the days of the last months, today last: of the line for "", else of a maildrop, which need not be
-// configured any more.
+// Days returns the days of the last months, today last: of the line for "", else of a maildrop, which
+// need not be configured any more.
 func (b *Book) Days(ctx context.Context, maildrop string) ([]Dated, error) {
 	owner := ownerLine
 	if maildrop != "" {

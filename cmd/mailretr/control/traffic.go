@@ -11,8 +11,8 @@ import (
 	"mailretr/fetch/budget"
 )
 
-// A Traffic is a line of the answer to a traffic request: first the Line, then each maildrop by name, then the days that
-// were asked for. One of its fields is set.
+// A Traffic is a line of the answer to a traffic request: first the Line, then each maildrop by name,
+// then the days that were asked for. One of its fields is set.
 type Traffic struct {
 	Line     *LineTraffic
 	Maildrop *budget.Sheet
@@ -22,8 +22,8 @@ type Traffic struct {
 // A LineTraffic is how the budget of the line stands.
 type LineTraffic struct {
 	budget.Sheet
-	// OffPeak says that it is one of the off-peak hours; NextOffPeak when the next ones begin, or did. Zero: there are
-	// none.
+	// OffPeak says that it is one of the off-peak hours; NextOffPeak when the next ones begin, or did. Zero:
+	// there are none.
 	OffPeak     bool      `json:"off_peak"`
 	NextOffPeak time.Time `json:"next_off_peak,omitzero"`
 }
@@ -87,7 +87,8 @@ func (t *Traffic) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// traffic answers with the sheets; with days=1 also with each day that is kept, of the line or of maildrop=NAME.
+// traffic answers with the sheets; with days=1 also with each day that is kept, of the line or of
+// maildrop=NAME.
 func traffic(h *House, out *stream, r *http.Request) error {
 	if h.Budget == nil {
 		return newError(Unavailable, "nothing is counted here", "")
@@ -124,8 +125,8 @@ func traffic(h *House, out *stream, r *http.Request) error {
 	return err
 }
 
-// Traffic yields what the line and the maildrops have cost: the line first. days: also each day that is kept, of the
-// line, or of a maildrop.
+// Traffic yields what the line and the maildrops have cost: the line first. days: also each day that is
+// kept, of the line, or of a maildrop.
 func (c *Client) Traffic(ctx context.Context, days bool, maildrop string) iter.Seq2[Traffic, error] {
 	path := "/v1/traffic"
 	if days {
