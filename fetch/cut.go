@@ -20,10 +20,12 @@ import (
 //     hold.
 //
 // A 10 MB message on a line that breaks every 3 MB wastes 15 MB on the first day and 3 MB a week from the
-// fourth on. The status names the message, what it has wasted, and when it is tried again. A body that lost
-// less than littleLost is asked for at the next visit.
+// fourth on. The status names the message, what it has wasted, and when it is tried again. A cut that lost less
+// than littleLost does not count, and the first one of a message does not make it wait where it lost less than
+// someLost: it is asked for at the next visit.
 const (
 	littleLost = 16 << 10
+	someLost   = 256 << 10
 	firstRetry = 15 * time.Minute
 	lastRetry  = 7 * 24 * time.Hour
 	dayOfLoss  = 24 * time.Hour
@@ -44,6 +46,9 @@ func (x *Suspect) cut(now time.Time, lost, size int64) {
 	wait := firstRetry
 	for i := 1; i < x.Cuts && wait < lastRetry; i++ {
 		wait *= 4
+	}
+	if x.Cuts == 1 && lost < someLost {
+		wait = 0
 	}
 	x.Next = x.fits(now.Add(min(wait, lastRetry)))
 }
@@ -88,7 +93,9 @@ func (s *session) cut(ctx context.Context, uid mail.UID, t *mail.Trouble) {
 	x.Octets = s.octets
 	x.cut(s.p.now(), s.lost, s.size)
 	s.suspect(uid, x)
-	s.asideCut(ctx, uid, x, t)
+	if x.held(s.p.now()) {
+		s.asideCut(ctx, uid, x, t)
+	}
 }
 
 func (s *session) asideCut(ctx context.Context, uid mail.UID, x Suspect, t *mail.Trouble) {

@@ -23,7 +23,7 @@ func TestCutRule(t *testing.T) {
 		// Two cuts of 9 MB are all that 24 hours have.
 		{"nearly all", 10 * mb, 9 * mb, []time.Duration{15 * m, 24*h - 15*m, 4 * h, 20 * h, 64 * h}},
 		{"half", 10 * mb, 5 * mb, []time.Duration{15 * m, h, 4 * h, 24*h - 5*h - 15*m, 64 * h, week}},
-		{"a little", 100 * mb, 20 << 10, []time.Duration{15 * m, h, 4 * h, 16 * h, 64 * h, week}},
+		{"a little", 100 * mb, 20 << 10, []time.Duration{0, h, 4 * h, 16 * h, 64 * h, week}},
 		{"more than announced", mb, 3 * mb, []time.Duration{15 * m, 24*h - 15*m}},
 		{"nobody knows how large", -1, mb, []time.Duration{15 * m, 24*h - 15*m}},
 	} {
@@ -37,7 +37,7 @@ func TestCutRule(t *testing.T) {
 				if got := x.Next.Sub(now); got != want {
 					t.Errorf("cut %d: waits %v, want %v", i+1, got, want)
 				}
-				if !x.held(now) || x.held(x.Next) || x.Wasted != int64(i+1)*c.lost {
+				if x.held(now) != (want > 0) || x.held(x.Next) || x.Wasted != int64(i+1)*c.lost {
 					t.Errorf("cut %d: %+v", i+1, x)
 				}
 				now = x.Next
