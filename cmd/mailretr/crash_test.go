@@ -96,6 +96,46 @@ func TestKillAtEachState(t *testing.T) {
 	}
 }
 
+// Where mail is moved after collecting: the server has MOVE, or it has not and copies.
+const overMove, overCopy = "imap move", "imap copy"
+
+// TestKillWhileMoving kills the process where mail is moved upstream, at each step that the server has made and not
+// answered, and around the mark that is let go of: nothing is lost, nothing is delivered twice, and each letter is in the
+// other folder once.
+func TestKillWhileMoving(t *testing.T) {
+	common := []string{"take.after:1", "gone.before:1", "gone.after:1", "imap.create:1", "take.before:1"}
+	for protocol, spots := range map[string][]string{
+		overMove: {"imap.move:1", "imap.move:2", "imap.move:1, imap.move:1, gone.before:1"},
+		overCopy: {"imap.copy:1", "imap.store:1", "imap.store:2", "imap.expunge:1", "imap.copy:1, imap.copy:1, imap.store:1"},
+	} {
+		for _, at := range append(common, spots...) {
+			t.Run(protocol+" "+at, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, protocol)
+				lives := strings.Split(at, ", ")
+				for i, kill := range lives {
+					w.been = map[string]int{}
+					w.dies(w.live(parseSpot(kill), spot{}))
+					w.put(0, newLetter(fmt.Sprintf("no-after-%d", i), fromOrdinary, 500, toJaco))
+				}
+				w.finishes(w.live(spot{}, spot{}))
+				w.judge(len(lives))
+				w.empty()
+				for i, d := range w.drops {
+					for no, n := range d.moved() {
+						if n != w.puts[no] {
+							t.Errorf("%s is in the other folder of maildrop %d %d times", no, i, n)
+						}
+					}
+				}
+				if n := len(w.drops[0].moved()) + len(w.drops[1].moved()); n != len(w.given) {
+					t.Errorf("%d of %d letters were moved", n, len(w.given))
+				}
+			})
+		}
+	}
+}
+
 // A pastTense is what the MTA has taken, by "number recipient".
 type pastTense struct {
 	read                int // messages of it that were looked at

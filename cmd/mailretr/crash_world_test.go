@@ -122,9 +122,10 @@ func normal(octets string) string {
 
 // A maildrop is what the world has of a server.
 type crashDrop struct {
-	url  string
-	put  func([]byte)
-	left func() int
+	url   string
+	put   func([]byte)
+	left  func() int
+	moved func() map[string]int // by number, how often it is in the folder that mail is moved to
 }
 
 // A world is two maildrops, an MTA, and the lives of a process between them. It keeps the history of both
@@ -132,8 +133,10 @@ type crashDrop struct {
 type world struct {
 	t      *testing.T
 	dir    string
+	after  string // what happens upstream
 	drops  [2]crashDrop
 	given  map[string]letter
+	puts   map[string]int // by number, how often it was put
 	mta    *relaytest.MTA
 	past   pastTense
 	life   *life
@@ -148,7 +151,10 @@ type world struct {
 }
 
 func newWorld(t *testing.T, protocol string) *world {
-	w := &world{t: t, given: map[string]letter{}, from: map[int]string{}}
+	w := &world{t: t, given: map[string]letter{}, puts: map[string]int{}, from: map[int]string{}, after: "delete"}
+	if protocol == overCopy || protocol == overMove {
+		w.after = "{move: Old}"
+	}
 	w.said, w.been = map[string]int{}, map[string]int{}
 	w.past.delivered, w.past.reported = map[string][]relaytest.Mail{}, map[string][]relaytest.Mail{}
 	dir, err := os.MkdirTemp("", "crash") // short: a socket is in it
@@ -159,10 +165,10 @@ func newWorld(t *testing.T, protocol string) *world {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w.mta = relaytest.New(t, relaytest.Script{Answer: w.answer})
 	for i, user := range []string{"jaco", "office"} {
-		if protocol == "imap" {
-			w.drops[i] = w.imap(user)
-		} else {
+		if protocol == "pop3" {
 			w.drops[i] = w.pop3(user)
+		} else {
+			w.drops[i] = w.imap(user, protocol == overMove)
 		}
 	}
 	single, multi := letters(protocol == "pop3")
@@ -178,6 +184,9 @@ func newWorld(t *testing.T, protocol string) *world {
 
 func (w *world) put(drop int, l letter) {
 	w.given[l.no] = l
+	if w.puts[l.no]++; l.other != "" {
+		w.puts[l.no]++
+	}
 	w.drops[drop].put(l.octets())
 	if l.other != "" {
 		w.drops[drop].put([]byte(l.top + l.other))
@@ -191,14 +200,14 @@ socket: %[1]s/run/socket
 deliver: {smtp: %[2]q, connections: %[3]d}
 bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
 maildrops:
-  - {name: jaco, url: %[4]q, tls: none, password: {file: %[1]s/pass}, to: %[5]s, after: delete}
+  - {name: jaco, url: %[4]q, tls: none, password: {file: %[1]s/pass}, to: %[5]s, after: %[7]s}
   - name: office
     url: %[6]q
     tls: none
     password: {file: %[1]s/pass}
     multidrop: {envelope: X-Envelope-To, domains: [kroon.co.za]}
-    after: delete
-`, w.dir, w.mta.Address(), crashConnections, w.drops[0].url, toJaco, w.drops[1].url)
+    after: %[7]s
+`, w.dir, w.mta.Address(), crashConnections, w.drops[0].url, toJaco, w.drops[1].url, w.after)
 	for name, text := range map[string]string{"mailretr.yaml": config, "pass": "secret\n"} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			w.t.Fatal(err)
@@ -230,18 +239,22 @@ type sizedReader struct{ *bytes.Reader }
 func (s sizedReader) Size() int64 { return s.Reader.Size() }
 
 // imap starts the library's server, which keeps its mail in memory.
-func (w *world) imap(name string) crashDrop {
+func (w *world) imap(name string, move bool) crashDrop {
 	all, user := imapmemserver.New(), imapmemserver.NewUser(name, "secret")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err = errors.Join(err, user.Create("INBOX", nil)); err != nil {
 		w.t.Fatal(err)
 	}
 	all.AddUser(user)
+	caps := imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapUIDPlus: {}}
+	if move {
+		caps[imap.CapMove] = struct{}{}
+	}
 	s := imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return all.NewSession(), nil, nil
+			return crashSession{all.NewSession().(imapserver.SessionIMAP4rev2), w}, nil, nil
 		},
-		Caps:   imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapUIDPlus: {}},
+		Caps:   caps,
 		Logger: log.New(new(bytes.Buffer), "", 0), InsecureAuth: true,
 	})
 	ended := make(chan error)
@@ -262,7 +275,70 @@ func (w *world) imap(name string) crashDrop {
 			}
 			return int(*st.NumMessages)
 		},
+		moved: func() map[string]int { return w.subjects(all, name) },
 	}
+}
+
+// subjects reads the folder that mail is moved to.
+func (w *world) subjects(all *imapmemserver.Server, user string) map[string]int {
+	s := all.NewSession()
+	defer s.Close()
+	err := s.Login(user, "secret")
+	if _, e := s.Select("Old", &imap.SelectOptions{ReadOnly: true}); err != nil || e != nil {
+		w.t.Fatal(errors.Join(err, e))
+	}
+	found := map[string]int{}
+	for no := range w.given {
+		c := &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: "<" + no + "@example.org>"}}}
+		d, err := s.Search(imapserver.NumKindUID, c, &imap.SearchOptions{ReturnCount: true, ReturnAll: true})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if n := len(d.AllUIDs()); n > 0 {
+			found[no] = n
+		}
+	}
+	return found
+}
+
+// A crashSession comes to a point when something was done there, and before it is answered.
+type crashSession struct {
+	imapserver.SessionIMAP4rev2
+	w *world
+}
+
+func (s crashSession) Copy(set imap.NumSet, to string) (*imap.CopyData, error) {
+	d, err := s.SessionIMAP4rev2.Copy(set, to)
+	if err == nil { // else the folder is missing
+		s.w.at("imap.copy")
+	}
+	return d, err
+}
+
+func (s crashSession) Move(m *imapserver.MoveWriter, set imap.NumSet, to string) error {
+	err := s.SessionIMAP4rev2.Move(m, set, to)
+	if err == nil {
+		s.w.at("imap.move")
+	}
+	return err
+}
+
+func (s crashSession) Create(name string, o *imap.CreateOptions) error {
+	err := s.SessionIMAP4rev2.Create(name, o)
+	s.w.at("imap.create")
+	return err
+}
+
+func (s crashSession) Store(f *imapserver.FetchWriter, set imap.NumSet, flags *imap.StoreFlags, o *imap.StoreOptions) error {
+	err := s.SessionIMAP4rev2.Store(f, set, flags, o)
+	s.w.at("imap.store")
+	return err
+}
+
+func (s crashSession) Expunge(e *imapserver.ExpungeWriter, uids *imap.UIDSet) error {
+	err := s.SessionIMAP4rev2.Expunge(e, uids)
+	s.w.at("imap.expunge")
+	return err
 }
 
 // answer is what the MTA thinks.

@@ -3,6 +3,7 @@ package imap
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"strings"
@@ -15,12 +16,15 @@ import (
 // Where a server cannot MOVE, a session that breaks between a copy and the mark on its original leaves both. The
 // next one looks for the copy before it makes another.
 
-// An original is what its copy is told by: Message-ID and size, or date and size where it has no Message-ID. A COPY
-// changes none of them (RFC 9051, 6.4.7).
+// An original is what its copy is told by: the size and the header section. The Message-ID is for the search.
 type original struct {
 	info
-	id string
+	id     string
+	header [32]byte // SHA-256
 }
+
+// mostHits is how many messages of the target are compared with one original.
+const mostHits = 20
 
 // copied finds those of the released messages that an earlier session has copied.
 func (s *session) copied(ctx context.Context, f *folder, to string) (map[goimap.UID]bool, error) {
@@ -52,25 +56,33 @@ func (s *session) copied(ctx context.Context, f *folder, to string) (map[goimap.
 
 func isDeleted(flag string) bool { return strings.EqualFold(flag, string(goimap.FlagDeleted)) }
 
-// identify reads the Message-IDs. A message of which no header can be had has none.
+// identify reads the headers. A message of which none can be had has no copy.
 func (s *session) identify(ctx context.Context, f *folder, ask map[goimap.UID]original) error {
-	all := map[goimap.UID]*mail.Message{}
+	return s.headers(ctx, f, slices.Sorted(maps.Keys(ask)), func(u goimap.UID, header []byte) {
+		o := ask[u]
+		o.id, o.header = messageID(header), sha256.Sum256(header)
+		ask[u] = o
+	})
+}
+
+// headers reads headers of the selected folder.
+func (s *session) headers(ctx context.Context, f *folder, uids []goimap.UID, do func(goimap.UID, []byte)) error {
 	var ms []*mail.Message
-	for _, u := range slices.Sorted(maps.Keys(ask)) {
-		m, _ := s.message(f, u, ask[u].info)
-		all[u], ms = m, append(ms, m)
+	for _, u := range uids {
+		m, _ := s.message(f, u, info{size: -1})
+		ms = append(ms, m)
 	}
 	if err := s.Ahead(ctx, mail.Header, ms); err != nil {
 		return err
 	}
-	for u, m := range all {
+	for i, m := range ms {
 		header, err := m.Content.Header(ctx)
-		if err != nil && s.broken() {
+		switch {
+		case err == nil:
+			do(uids[i], header)
+		case s.broken():
 			return err
 		}
-		o := ask[u]
-		o.id = messageID(header)
-		ask[u] = o
 	}
 	return s.forget(mail.OpSettle)
 }
@@ -115,22 +127,13 @@ func (s *session) lookUp(ctx context.Context, to string, ask map[goimap.UID]orig
 		if err != nil {
 			return err
 		}
-		if have[u] = len(hits) > 0; have[u] && o.id == "" {
-			if have[u], err = s.dated(ctx, target, hits, o.info); err != nil {
-				return err
-			}
+		hits = hits[max(len(hits)-mostHits, 0):] // a copy is among the newest
+		err = s.headers(ctx, target, hits, func(_ goimap.UID, header []byte) {
+			have[u] = have[u] || sha256.Sum256(header) == o.header
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// dated says whether one of the messages came into the account at the same time.
-func (s *session) dated(ctx context.Context, f *folder, uids []goimap.UID, o info) (bool, error) {
-	infos, err := s.sizes(ctx, f, uids[:min(len(uids), sizesAtOnce)])
-	for _, i := range infos {
-		if !o.date.IsZero() && i.date.Equal(o.date) && i.size == o.size {
-			return true, err
-		}
-	}
-	return false, err
 }
