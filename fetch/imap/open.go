@@ -61,9 +61,6 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	s.line.Replay([]byte(greeting))
 	done := s.line.begin(chatter)
 	hears := &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }}
-	if s.told != nil {
-		hears.Mailbox, hears.Expunge = s.told.mailbox, s.told.expunged
-	}
 	s.c = imapclient.New(s.line, &imapclient.Options{UnilateralDataHandler: hears})
 	err = s.c.WaitGreeting()
 	done()

@@ -28,7 +28,6 @@ type session struct {
 	// settling: what was to be let go of was known, all of it
 	settling   bool
 	early      flight // what was asked together with the login
-	told       *told  // of a session that only waits
 	busy       bool   // something was there to be fetched
 	squeezed   bool   // COMPRESS was tried
 	accepting  bool   // UTF8=ACCEPT was asked for

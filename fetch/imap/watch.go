@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	goimap "github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
 
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
@@ -22,6 +20,8 @@ const reissue = 9 * time.Minute
 
 // babble is what a server may say in one IDLE, in octets: a few thousand lines. More is no news.
 const babble = 128 << 10
+
+var errOver = errors.New("the wait is over")
 
 var errNoIdle = errors.New("the server cannot say when mail comes (no IDLE)")
 
@@ -78,106 +78,190 @@ func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) e
 	o := r.Options
 	o.Folders, o.Memory, o.After = []string{name}, nil, Keep
 	o.Dial.TLS.Classic = o.ClassicWatch
-	o.Account = cmp.Or(o.Account, mail.AccountOf("imap", o.host(), o.User))
 	if err := o.check(); err != nil {
 		return &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
 	}
-	s := newSession(&o)
-	err := s.attend(ctx, news)
-	if s.line != nil {
-		s.end()
-	}
+	err := (&watch{access: access{session: newSession(&o)}, name: name, news: news}).run(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// attend logs in, opens the folder, and waits.
-func (s *session) attend(ctx context.Context, news func()) error {
-	conn, err := wire.Dial(ctx, s.o.Dial)
+// A watch is one connection that waits. It does without the library, whose goroutines and buffers are dear where a
+// thousand of them wait; three commands is all that it says.
+type watch struct {
+	access
+	name  string
+	news  func()
+	count int // messages in the folder, as it was said last
+	heard int // octets in this wait
+	waits bool
+}
+
+// run logs in, opens the folder, and waits.
+func (w *watch) run(ctx context.Context) error {
+	conn, err := wire.Dial(ctx, w.o.Dial)
 	if err != nil {
-		return mail.TroubleOf(mail.OpDial, s.o.Dial.Address, err)
+		return mail.TroubleOf(mail.OpDial, w.server(), err)
 	}
-	defer conn.Watch(ctx)()
-	s.told = &told{news: news}
-	if err := s.start(ctx, conn); err != nil {
-		conn.Abort(err)
+	w.conn = conn
+	stop := conn.Watch(ctx)
+	defer func() {
+		stop()
+		conn.Abort(errOver)
+	}()
+	if err := w.enter(ctx); err != nil {
 		return err
 	}
-	if !s.caps.Has(goimap.CapIdle) {
-		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Server: s.server(), Err: errNoIdle,
-			Hint: "Leave out idle: for this maildrop; it is asked at its interval."}
-	}
-	f := s.folders[0]
-	if f.left {
-		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Server: s.server(),
-			Err: fmt.Errorf("the folder %q cannot be opened", f.name)}
-	}
-	if err := s.enter(f); err != nil {
-		return err
-	}
-	s.told.count.Store(f.exists)
+	every := cmp.Or(w.o.Reissue, reissue)
+	conn.SetIdle(every + time.Minute)
 	for ctx.Err() == nil {
-		if err := s.idle(ctx); err != nil {
+		if err := w.wait(every); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// idle waits once, for as long as a wait may be.
-func (s *session) idle(ctx context.Context) error {
-	done := s.line.begin(babble)
-	cmd, err := s.c.Idle()
-	done() // from here on silence is what was asked for
+// enter goes from a connection to an open folder.
+func (w *watch) enter(ctx context.Context) error {
+	greeting, in, err := w.greet(ctx, w.conn)
+	if err == nil && !in {
+		greeting, in, err = w.authenticate(ctx, w.conn, greeting)
+	}
 	if err != nil {
-		return s.trouble(mail.OpWatch, err)
+		return err
 	}
-	s.told.news()
-	timer := time.NewTimer(cmp.Or(s.o.Reissue, reissue))
-	defer timer.Stop()
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case err := <-ended:
-		return s.trouble(mail.OpWatch, cmp.Or(err, errors.New("the server ended the wait by itself")))
+	if r, _ := parseReply(strings.TrimRight(greeting, "\r\n")); in && r.code == "CAPABILITY" {
+		w.caps = strings.Fields(r.args)
 	}
-	defer s.line.begin(chatter)()
-	if err := cmd.Close(); err != nil {
-		return s.trouble(mail.OpWatch, err)
+	if !in {
+		w.conn.Mask(true)
+		err := w.do("LOGIN " + text(w.o.User) + " " + text(w.password))
+		w.conn.Mask(false)
+		if err != nil {
+			return redact(w.placed(err), w.password)
+		}
 	}
-	if err := <-ended; err != nil {
-		return s.trouble(mail.OpWatch, err)
+	if w.caps == nil {
+		if err := w.access.ask("CAPABILITY"); err != nil {
+			return err
+		}
+	}
+	if !w.can("IDLE") {
+		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Server: w.server(), Err: errNoIdle,
+			Hint: "Leave out idle: for this maildrop; it is asked at its interval."}
+	}
+	return w.examine()
+}
+
+// do sends a command of the way in and takes its answer.
+func (w *watch) do(command string) error {
+	w.caps = nil // they change with the login
+	if err := w.send(command); err != nil {
+		return err
+	}
+	_, done, err := w.Hear()
+	if err == nil && !done {
+		err = w.foreign("the server asks back")
+	}
+	return err
+}
+
+// text is a quoted string of what is no folder name.
+func text(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// examine opens the folder, to be read only.
+func (w *watch) examine() error {
+	if err := w.send("EXAMINE " + quoted(w.name)); err != nil {
+		return err
+	}
+	r, err := w.until(w.tag)
+	if err == nil && r.word != "OK" {
+		t := w.refused(mail.OpList, r)
+		t.Op = mail.OpWatch
+		return t
+	}
+	return err
+}
+
+// wait waits once, for as long as a wait may be.
+func (w *watch) wait(most time.Duration) error {
+	if err := w.send("IDLE"); err != nil {
+		return err
+	}
+	r, err := w.until("+")
+	switch {
+	case err != nil:
+		return err
+	case r.tag != "+":
+		return w.refused(mail.OpWatch, r)
+	}
+	w.waits = true
+	w.news() // something may have come before
+	var done atomic.Bool
+	enough := time.AfterFunc(most, func() {
+		done.Store(true)
+		if w.write("DONE") == nil {
+			_ = w.conn.Flush() // where it fails, so does the read that waits
+		}
+	})
+	defer enough.Stop()
+	r, err = w.until(w.tag)
+	switch {
+	case err != nil:
+		return err
+	case r.word != "OK":
+		return w.refused(mail.OpWatch, r)
+	case !done.Load():
+		return w.foreign("the server ended the wait by itself")
 	}
 	return nil
 }
 
-// A told is who hears of news.
-type told struct {
-	news  func()
-	count atomic.Uint32 // messages in the folder, as it was said last
+// until reads to the answer to the last command, or to what is looked for, which may be "+". What there is to be known
+// on the way is how many messages there are; that some have gone is no news.
+func (w *watch) until(tag string) (reply, error) {
+	for w.heard = 0; w.heard < babble; {
+		line, err := w.conn.ReadLine(maxGreeting)
+		if err != nil {
+			return reply{}, w.trouble(mail.OpWatch, err)
+		}
+		said := string(line)
+		w.heard += len(said) + 2
+		if tag == "+" && (said == "+" || strings.HasPrefix(said, "+ ")) {
+			return reply{tag: "+"}, nil
+		}
+		r, ok := parseReply(said)
+		switch {
+		case ok && r.tag == w.tag:
+			return r, nil
+		case ok && r.tag == "*" && r.word == "BYE":
+			return r, w.refused(mail.OpWatch, r)
+		case !strings.HasPrefix(said, "* "):
+			return r, w.foreign("the server answered something that was not asked")
+		}
+		w.count = w.counted(said[2:])
+	}
+	return reply{}, w.foreign("the server sent more than was asked for")
 }
 
-// exists hears how many messages there are. That some have gone is no news.
-func (t *told) exists(n uint32) {
-	if before := t.count.Swap(n); n > before {
-		t.news()
+// counted returns how many messages there are after an untagged response.
+func (w *watch) counted(said string) int {
+	number, word, _ := strings.Cut(said, " ")
+	n, err := strconv.ParseUint(number, 10, 31)
+	switch {
+	case err != nil:
+	case strings.EqualFold(word, "EXISTS"):
+		if w.waits && int(n) > w.count {
+			w.news()
+		}
+		return int(n)
+	case strings.EqualFold(word, "EXPUNGE") && w.count > 0:
+		return w.count - 1
 	}
-}
-
-// mailbox is told of unilateral data by the library's reading goroutine.
-func (t *told) mailbox(data *imapclient.UnilateralDataMailbox) {
-	if data.NumMessages != nil {
-		t.exists(*data.NumMessages)
-	}
-}
-
-// expunged is told that a message has gone.
-func (t *told) expunged(uint32) {
-	if n := t.count.Load(); n > 0 {
-		t.count.Store(n - 1)
-	}
+	return w.count
 }

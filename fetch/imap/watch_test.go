@@ -127,6 +127,9 @@ func TestWatchTroubles(t *testing.T) {
 		"IDLE refused": {func(s *server, _ *Retriever) {
 			s.on = at("IDLE", func(c *client, tag, _ string) { c.say("%s NO not now\r\n", tag) })
 		}, mail.Protocol},
+		"IDLE that does not wait": {func(s *server, _ *Retriever) {
+			s.on = at("IDLE", func(c *client, tag, _ string) { c.say("+ idling\r\n%s OK done\r\n", tag) })
+		}, mail.Protocol},
 		"silence": {func(s *server, _ *Retriever) {
 			s.on = at("IDLE", func(c *client, _, _ string) { silent(c) })
 		}, mail.Unreachable},
