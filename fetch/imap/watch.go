@@ -32,6 +32,9 @@ func (r *Retriever) Watch(ctx context.Context, news func()) error {
 	if err != nil {
 		return err
 	}
+	if len(folders) == 1 {
+		return r.watchFolder(ctx, folders[0], news)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watch := func(name string) {
