@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -46,6 +47,41 @@ func FuzzGate(f *testing.F) {
 			if k := Gate(g % 4); (k == Lines || k == Replies) && bytes.IndexByte(p[:n-1], '\n') >= 0 {
 				t.Fatalf("more than a line: %q", p[:n])
 			}
+		}
+	})
+}
+
+// FuzzProxy: whatever a proxy answers, the dial ends, with an error or with a connection that hands out the end of
+// what came and nothing else.
+func FuzzProxy(f *testing.F) {
+	for _, s := range []string{"HTTP/1.1 200 OK\r\n\r\n+OK\r\n", "HTTP/1.0 299 x\nA: b\n\n", "HTTP/1.1 407 no\r\n\r\n", "HTTP/1.1 2",
+		"\x05\x00\x05\x00\x00\x01\x7f\x00\x00\x01\x12\x34* OK\r\n", "\x05\x02\x01\x00\x05\x00\x00\x03\x03abc\x00\x19x",
+		"\x05\x00\x05\x00\x00\x03\xff", "\x05\xff", "\x05\x00\x05\x09\x00\x01"} {
+		f.Add([]byte(s), true)
+		f.Add([]byte(s), false)
+	}
+	f.Fuzz(func(t *testing.T, octets []byte, http bool) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go io.Copy(io.Discard, theirs)
+		go func() { theirs.Write(octets); theirs.Close() }()
+		p := &Proxy{Address: "proxy.test:1", User: "jaco", Password: canary}
+		if http {
+			p.Kind = HTTP
+		}
+		c, err := Dial(t.Context(), Options{Address: "mail.test:110", TLS: TLS{Mode: Plain}, Proxy: p,
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }})
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) || len(err.Error()) > 1000 {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		defer c.Close()
+		rest, err := io.ReadAll(c)
+		if _, down := c.Octets(); err != nil || !bytes.HasSuffix(octets, rest) || down != int64(len(octets)) {
+			t.Fatalf("%q of %q, %d counted, %v", rest, octets, down, err)
 		}
 	})
 }
