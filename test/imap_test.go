@@ -286,3 +286,69 @@ maildrops:
 		}
 	}
 }
+
+// renumber gives the folder another UIDVALIDITY, and its messages their numbers in another order.
+func renumber(t *testing.T, d *real.Dovecot, user string) {
+	t.Helper()
+	dir := filepath.Join(d.Dir, "mail", user)
+	list, err := filepath.Glob(filepath.Join(dir, "dovecot.index*"))
+	if err != nil || len(list) == 0 {
+		t.Fatal("Dovecot has no index", err)
+	}
+	for _, path := range list {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(dir, "dovecot-uidlist")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(strings.TrimSuffix(string(b), "\n"), "\n")
+	head := regexp.MustCompile(` V(\d+) `).ReplaceAllString(lines[0], " V1714 ")
+	for i, j := 1, len(lines)-1; i < j; i, j = i+1, j-1 { // the number is the first word of each
+		a, x, _ := strings.Cut(strings.TrimSpace(lines[i]), " ")
+		b, y, _ := strings.Cut(strings.TrimSpace(lines[j]), " ")
+		lines[i], lines[j] = a+" "+y+"\n", b+" "+x+"\n"
+	}
+	if err := os.WriteFile(path, []byte(head+strings.Join(lines[1:], "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestR13_Renumbered: a folder whose messages all get new numbers costs their headers, and no body a second
+// time; what is new among them arrives.
+func TestR13_Renumbered(t *testing.T) {
+	d := real.StartDovecot(t)
+	for i := range 100 {
+		d.Put("jaco", prose(t, i, 20_000))
+	}
+	sink := real.StartSink(t, false, nil)
+	line := real.StartLine(t, d.IMAP, 0)
+	p := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "127.0.0.1:%d"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+maildrops:
+  - {name: jaco, url: "imap://jaco@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: jaco@kroon.co.za,
+     after: keep}
+`, sink.Port, line.Port))
+	poll := func(total int64) int64 {
+		before := line.Octets()
+		if out, errs, code := p.run("poll"); code != 0 {
+			t.Fatalf("exit code %d: %s%s", code, out, errs)
+		}
+		if n := sink.Sum.Messages.Load(); n != total {
+			t.Errorf("%d messages arrived, of %d", n, total)
+		}
+		return line.Octets() - before
+	}
+	first := poll(100)
+	renumber(t, d, "jaco")
+	d.Put("jaco", prose(t, 100, 20_000))
+	again := poll(101)
+	t.Logf("100 messages of 20 KB cost %d octets, and %d when they were numbered anew, with another one", first, again)
+	if again > 80_000 {
+		t.Errorf("%d octets when they were numbered anew", again)
+	}
+}
