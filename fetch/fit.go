@@ -202,7 +202,8 @@ func (s *session) unaffordable(t *mail.Trouble) Aside {
 
 // hold leaves a message upstream with a note.
 func (s *session) hold(ctx context.Context, m *mail.Message, a Aside) error {
-	if s.held++; s.held > mostHeld || s.wanted[m.Origin.UID] {
+	now := a.Kind == AsideBudget && !a.Next.After(s.p.now()) // the next visit may have it
+	if s.held++; s.held > mostHeld || now || s.wanted[m.Origin.UID] {
 		return nil // that somebody wants it is its note already
 	}
 	a.Origin, a.Size = m.Origin, max(m.Content.Size(), 0)

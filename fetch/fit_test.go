@@ -53,6 +53,7 @@ const (
 type metered struct {
 	*box
 	up, down atomic.Int64
+	squeeze  int64 // compression leaves one octet of so many; 0: there is none
 }
 
 func (b *metered) Open(ctx context.Context) (mail.Maildrop, error) {
@@ -107,7 +108,7 @@ type meteredReader struct {
 
 func (r *meteredReader) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p[:min(len(p), 16<<10)])
-	r.b.down.Add(int64(n))
+	r.b.down.Add(int64(n) / max(r.b.squeeze, 1))
 	if e := pause(r.ctx, time.Duration(float64(n)/speed*float64(time.Second))); e != nil {
 		return n, e
 	}
@@ -297,7 +298,7 @@ func TestTooLarge(t *testing.T) {
 	})
 }
 
-// R6-like: a server that announces less than it sends is cut off where the budget ends.
+// A server that announces less than it sends is cut off where the budget ends.
 func TestLiarIsCutOff(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		b := w.line("jaco", "isp")
@@ -473,6 +474,25 @@ func TestSpentEndsWatch(t *testing.T) {
 		at(1, 2, 1)
 		if x.watches() != 2 || x.ended != 1 {
 			t.Errorf("%d watches on the next day, %d ended", x.watches(), x.ended)
+		}
+	})
+}
+
+// What compression has saved of a reservation is had in the next visit, not in the next month; it is counted as saved.
+func TestCompressedMailHasRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.line("jaco", "isp")
+		b.squeeze = 4
+		for i := range 60 {
+			b.put(mail.UID(fmt.Sprint("m", i)), 100<<10)
+		}
+		book := w.budget(budget.Rules{Line: budget.Limit{Month: 2 << 20}})
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(time.Hour)
+		s := book.Sheets()[0]
+		if w.queue.count() != 60 || s.Spent || s.Month.Saved < 4<<20 {
+			t.Errorf("%d messages; %+v", w.queue.count(), s)
 		}
 	})
 }

@@ -115,7 +115,9 @@ func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
 	case mail.Auth:
 		return max(breaker[min(failures, len(breaker))-1], every)
 	case mail.Spent:
-		return max(t.After, briefest)
+		if t.After > 0 {
+			return max(t.After, briefest)
+		}
 	case mail.Busy:
 		if t.After > 0 {
 			return min(max(t.After, min(briefest, every)), longest)

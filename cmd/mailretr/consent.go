@@ -59,7 +59,7 @@ func (h *house) consent(maildrop string) *oauth.Account {
 	if m == nil {
 		return nil
 	}
-	return h.consentOf(m, h.around.dial(m, &wire.Meter{}))
+	return h.consentOf(m, h.around.dial(m, h.meter(m.Name)))
 }
 
 // tokens are the secrets of one maildrop: passwords as they are configured, or access tokens.

@@ -124,11 +124,11 @@ func TestTaken(t *testing.T) {
 		t.Fatal(tr)
 	}
 	feb := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-	wants(t, b.Take(7*mega, true), feb, w.now) // 20 less 12 less the reserve of 2
+	wants(t, b.Take(7*mega, true), w.now, w.now) // 20 less 12 less the reserve of 2, until a has ended
 	if tr := b.Take(7*mega, false); tr != nil {
 		t.Errorf("small mail has the reserve: %v", tr)
 	}
-	wants(t, b.Take(mega, false), feb, w.now)
+	wants(t, b.Take(mega, false), w.now, w.now)
 	w.line["jaco"] += 3 * mega // it was cut, or compressed
 	a.Close()
 	if tr := b.Take(9*mega, false); tr != nil {

@@ -79,8 +79,8 @@ func (b *Book) Spent(maildrop string) *mail.Trouble {
 func Cost(octets int64) int64 { return max(octets, 0) + max(octets, 0)/64 + 512 }
 
 // Take reserves what a message costs, before it is asked for; where there is no room nothing is reserved,
-// and the trouble (of kind Spent) says why and in its After for how long. nil: it may be asked for, once
-// Keep has returned.
+// and the trouble (of kind Spent) says why, and in its After for how long; 0: until the sessions under way, this
+// one included, have ended and what they took is corrected. nil: it may be asked for, once Keep has returned.
 func (p *Purse) Take(octets int64, large bool) *mail.Trouble {
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
@@ -181,7 +181,12 @@ func (b *Book) refused(maildrop string, cost int64, large bool) (last *mail.Trou
 				continue
 			}
 			t := x.trouble(cost > room, maildrop)
-			if t.After = x.until.Sub(b.time()); last == nil || t.After > last.After {
+			if t.After = x.until.Sub(b.time()); cost <= room-x.spent {
+				t.After, t.Hint = 0, "It goes on by itself when they have ended."
+				t.Err = fmt.Errorf("what sessions under way have asked for may use up the %s for the %s", x.whose(),
+					x.name)
+			}
+			if last == nil || t.After > last.After {
 				last = t
 			}
 		}
@@ -189,22 +194,25 @@ func (b *Book) refused(maildrop string, cost int64, large bool) (last *mail.Trou
 	return last
 }
 
+func (x *span) whose() string {
+	if x.line {
+		return "line's cap"
+	}
+	return "maildrop's budget"
+}
+
 // trouble says it to people. never: it would not fit into the whole of it.
 func (x *span) trouble(never bool, maildrop string) *mail.Trouble {
 	anyway := "mailretr poll --over-budget " + mail.Printable(maildrop, 100)
-	whose := "maildrop's budget"
-	if x.line {
-		whose = "line's cap"
-	}
 	t := &mail.Trouble{
 		Op: mail.OpFetch, Kind: mail.Spent, Alone: true,
-		Err: fmt.Errorf("the %s for the %s has no room: %s of %s are used", whose, x.name,
+		Err: fmt.Errorf("the %s for the %s has no room: %s of %s are used", x.whose(), x.name,
 			Octets(x.spent), Octets(x.limit)),
 		Hint: "It goes on by itself on " + When(x.until) + ". To collect in spite of it: " + anyway,
 	}
 	if never {
-		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", whose, x.name,
-			Octets(x.limit))
+		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", x.whose(),
+			x.name, Octets(x.limit))
 		t.Hint = "Raise the budget, or collect in spite of it: " + anyway
 	}
 	return t
