@@ -50,8 +50,8 @@ func (p *Proxy) Used() bool { return p.Kind == ProxySOCKS5 || p.Kind == ProxyHTT
 // Address is host:port.
 func (p *Proxy) Address() string { return net.JoinHostPort(p.Host, strconv.Itoa(p.Port)) }
 
-// SetURL reads none, socks5://user@host:1080 or http://user@host:port; the port of socks5 is 1080 where none is
-// written (RFC 1928, 3). No error shows s, which may hold a password.
+// SetURL reads none, socks5://user@host:1080 or http://user@host:port; the port of socks5 is 1080 where none
+// is written (RFC 1928, 3). No error shows s, which may hold a password.
 func (p *Proxy) SetURL(s string) error {
 	if s == string(ProxyNone) {
 		p.Kind = ProxyNone
@@ -124,7 +124,8 @@ func (v *validator) line() {
 	v.rate(l.At, "rate", l.Rate)
 	v.rate(l.At, "burst", l.Burst)
 	if l.Burst > 0 && l.Rate == 0 {
-		v.fail(l.At.Of("burst"), "add rate: or remove burst:", "burst: there is no rate of which it is an exception")
+		v.fail(l.At.Of("burst"), "add rate: or remove burst:",
+			"burst: there is no rate of which it is an exception")
 	}
 	v.proxy(&l.Proxy)
 	v.source(l.At, l.Source)
@@ -136,7 +137,8 @@ const leastRate = 512
 
 func (v *validator) rate(at Where, key string, n int64) {
 	if n != 0 && (n < leastRate || n > 1<<40) {
-		v.fail(at.Of(key), "write octets, e.g. 64K, at least 512; 0: no limit", "%s: %s is out of range", key, Size(n))
+		v.fail(at.Of(key), "write octets, e.g. 64K, at least 512; 0: no limit",
+			"%s: %s is out of range", key, Size(n))
 	}
 }
 
@@ -146,14 +148,16 @@ func (v *validator) way(m *Maildrop) {
 	v.argv(m.At, "preconnect", m.Preconnect)
 	v.argv(m.At, "dial", m.Dial)
 	if len(m.Dial) > 0 && (m.Proxy.Kind != ProxyUnset || m.Source != "") {
-		v.fail(m.At.Of("dial"), "write one of them", "dial excludes proxy and source: the command makes the connection")
+		v.fail(m.At.Of("dial"), "write one of them",
+			"dial excludes proxy and source: the command makes the connection")
 	}
 	if m.Outside && (m.Proxy.Used() || len(m.Dial)+len(m.Preconnect) > 0) {
 		v.fail(m.At.Of("reach"), "remove dial and preconnect, and write proxy: none",
 			"reach: outside excludes proxy, dial and preconnect: nobody could say where they lead")
 	}
 	if m.Outside && m.Port != 0 && !slices.Contains([]int{110, 143, 993, 995}, m.Port) {
-		v.fail(m.At.Of("url"), "use the port of the protocol", "reach: outside allows no port but 110, 143, 993 and 995")
+		v.fail(m.At.Of("url"), "use the port of the protocol",
+			"reach: outside allows no port but 110, 143, 993 and 995")
 	}
 	// What comes from the line was looked at there.
 	if l := &v.c.Line; m.Proxy.URL() != l.Proxy.URL() || !m.Proxy.Password.Equal(l.Proxy.Password) {
@@ -166,7 +170,8 @@ func (v *validator) way(m *Maildrop) {
 
 func (v *validator) proxy(p *Proxy) {
 	if p.Kind == ProxyUnset && p.Password.Given() {
-		v.fail(p.At.Self, "write proxy: {url: socks5://user@proxy.example:1080, password: …}", "proxy: the url is missing")
+		v.fail(p.At.Self, "write proxy: {url: socks5://user@proxy.example:1080, password: …}",
+			"proxy: the url is missing")
 	}
 	if !p.Used() {
 		return
@@ -175,7 +180,8 @@ func (v *validator) proxy(p *Proxy) {
 	v.number(p.At, "url", int64(p.Port), 1, 65535)
 	switch {
 	case p.User == "" && p.Password.Given():
-		v.fail(p.At.Of("password"), "write the user into the url: socks5://user@host:1080", "proxy: password without a user")
+		v.fail(p.At.Of("password"), "write the user into the url: socks5://user@host:1080",
+			"proxy: password without a user")
 	case !v.clean(p.At, "url", p.User):
 	case len(p.User) > 255: // RFC 1929, 2
 		v.fail(p.At.Of("url"), "", "proxy: the user is longer than 255 octets")
@@ -190,7 +196,8 @@ func (v *validator) source(at Where, s string) {
 		return
 	}
 	if a, err := netip.ParseAddr(s); err != nil || a.IsUnspecified() || a.IsMulticast() {
-		v.fail(at.Of("source"), "write an IP address of this machine, e.g. 192.0.2.1", "source: %q is no address to come from", s)
+		v.fail(at.Of("source"), "write an IP address of this machine, e.g. 192.0.2.1",
+			"source: %q is no address to come from", s)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"mailretr/test/real"
 )
 
-// TestEmptyPollByTLS counts what polls of an empty maildrop cost by TLS, each in a process of its own: TLS sessions are
-// resumed across restarts.
+// TestEmptyPollByTLS counts what polls of an empty maildrop cost by TLS, each in a process of its own: TLS
+// sessions are resumed across restarts.
 func TestEmptyPollByTLS(t *testing.T) {
 	d := real.StartDovecot(t)
 	d.User("jaco")

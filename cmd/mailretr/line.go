@@ -37,8 +37,8 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 	return o
 }
 
-// classic says whether the post-quantum key share is left out. It costs 1.2 KB up the line at each handshake, more than
-// all else of an empty poll; a connection that stays pays it once.
+// classic says whether the post-quantum key share is left out. It costs 1.2 KB up the line at each
+// handshake, more than all else of an empty poll; a connection that stays pays it once.
 func classic(t *conf.TLS, polled bool) bool {
 	return t.PostQuantum == conf.Off || t.PostQuantum == conf.Auto && polled
 }

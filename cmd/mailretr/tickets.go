@@ -11,9 +11,10 @@ import (
 	"mailretr/store/mail"
 )
 
-// tickets keeps the TLS sessions of the maildrops in notes of the store, one for each account, so that the first poll
-// after a restart does without certificates too. It outlives a reload. Losing one costs a few thousand octets, never mail.
-// A nil one remembers nothing. It is the wire.Memory of its sessions; safe for concurrent use.
+// tickets keeps the TLS sessions of the maildrops in notes of the store, one for each account, so that the
+// first poll after a restart does without certificates too. It outlives a reload. Losing one costs a few
+// thousand octets, never mail. A nil one remembers nothing. It is the wire.Memory of its sessions; safe for
+// concurrent use.
 type tickets struct {
 	memory
 	mu     sync.Mutex

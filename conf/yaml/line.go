@@ -12,13 +12,14 @@ import (
 
 // line is the table of that section.
 var line = slices.Concat(caps, []option[conf.Line]{
-	size("rate", "Octets per second for all maildrops together, each direction for itself. 0: as fast as it goes.",
-		"64K", func(l *conf.Line) *int64 { return &l.Rate }).rare(),
+	size("rate", "Octets per second for all maildrops together, each direction for itself. 0: as fast as "+
+		"it goes.", "64K", func(l *conf.Line) *int64 { return &l.Rate }).rare(),
 	size("burst", "Octets that may pass at once after a silence. Without it: those of one second.", "256K",
 		func(l *conf.Line) *int64 { return &l.Burst }).rare(),
-	viaProxy(" This one is for maildrops that name none themselves.", func(l *conf.Line) *conf.Proxy { return &l.Proxy }),
-	text("source", "The address of this machine to come from, for maildrops that name none themselves.", "192.0.2.1",
-		func(l *conf.Line) *string { return &l.Source }).rare(),
+	viaProxy(" This one is for maildrops that name none themselves.",
+		func(l *conf.Line) *conf.Proxy { return &l.Proxy }),
+	text("source", "The address of this machine to come from, for maildrops that name none themselves.",
+		"192.0.2.1", func(l *conf.Line) *string { return &l.Source }).rare(),
 })
 
 // ways are the options of a maildrop that say how its server is reached.
@@ -27,16 +28,17 @@ func ways() []option[conf.Maildrop] {
 		viaProxy("", func(m *conf.Maildrop) *conf.Proxy { return &m.Proxy }),
 		text("source", "The address of this machine to come from.", "192.0.2.1",
 			func(m *conf.Maildrop) *string { return &m.Source }).rare(),
-		list("preconnect", "A program with its arguments that has to end well before each connection, e.g. one that "+
-			"builds a tunnel. It has a minute. There is no shell.", "[/usr/local/bin/dial-up, isp]",
+		list("preconnect", "A program with its arguments that has to end well before each connection, e.g. one "+
+			"that builds a tunnel. It has a minute. There is no shell.", "[/usr/local/bin/dial-up, isp]",
 			func(m *conf.Maildrop) *[]string { return &m.Preconnect }).rare(),
-		list("dial", "A program with its arguments whose standard input and output are the connection to the server; "+
-			"the host of the url is only the name in its certificate. It is ended with the session. There is no shell.",
+		list("dial", "A program with its arguments whose standard input and output are the connection to the "+
+			"server; the host of the url is only the name in its certificate. It is ended with the session. There is "+
+			"no shell.",
 			`[ssh, mail.isp.example, nc, localhost, "143"]`,
 			func(m *conf.Maildrop) *[]string { return &m.Dial }).rare(),
-		value("reach", "any, or outside: for an entry that was written by others. Then the server is reached only where "+
-			"its name leads out of this machine and of private networks, whatever it meant a moment before, and only on "+
-			"the ports 110, 143, 993 and 995.", "any", func(m *conf.Maildrop) *bool { return &m.Outside }, parseReach,
+		value("reach", "any, or outside: for an entry that was written by others. Then the server is reached only "+
+			"where its name leads out of this machine and of private networks, whatever it meant a moment before, and "+
+			"only on the ports 110, 143, 993 and 995.", "any", func(m *conf.Maildrop) *bool { return &m.Outside }, parseReach,
 			func(outside bool) string { return map[bool]string{false: "any", true: "outside"}[outside] }).rare(),
 		size("rate", "Octets per second for this maildrop, each direction for itself. 0: as fast as the line.", "0",
 			func(m *conf.Maildrop) *int64 { return &m.Rate }).rare(),
@@ -48,8 +50,8 @@ func viaProxy[T any](more string, f func(*T) *conf.Proxy) option[T] {
 	return option[T]{
 		key: "proxy", off: true, example: "socks5://proxy.example:1080",
 		doc: "The proxy that reaches the server and looks up its name: socks5://host:1080 or http://host:8080 " +
-			"(CONNECT). With a login: {url: socks5://user@host:1080, password: {file: /etc/mailretr/proxy.pass}}. none: " +
-			"without one." + more,
+			"(CONNECT). With a login: {url: socks5://user@host:1080, password: {file: " +
+			"/etc/mailretr/proxy.pass}}. none: without one." + more,
 		read: func(d *decoder, n *yaml.Node, v *T) { readProxy(d, n, f(v)) },
 		show: func(s shower, v *T) *yaml.Node {
 			p := f(v)
@@ -87,7 +89,8 @@ func readProxyURL(d *decoder, n *yaml.Node, p *conf.Proxy) {
 	}
 }
 
-// commands looks whether the programs could be run now; they may come later, so that what it finds are warnings.
+// commands looks whether the programs could be run now; they may come later, so that what it finds are
+// warnings.
 func (l *loader) commands() {
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
@@ -109,10 +112,12 @@ func (l *loader) commands() {
 // quantum is the option of the key share that a quantum computer cannot break.
 var quantum = option[conf.TLS]{
 	key: "postquantum", off: true, example: "auto",
-	doc: "The key exchange that withstands quantum computers: on, off, or auto. It costs 1.2 KB up the line at each " +
-		"handshake, so that auto means on for connections that stay (deliveries, IDLE) and off for those that come " +
-		"with each poll.",
-	read: func(d *decoder, n *yaml.Node, t *conf.TLS) { parsed(d, n, "postquantum", parseSwitch, &t.PostQuantum) },
+	doc: "The key exchange that withstands quantum computers: on, off, or auto. It costs 1.2 KB up the line at " +
+		"each handshake, so that auto means on for connections that stay (deliveries, IDLE) and off for those that " +
+		"come with each poll.",
+	read: func(d *decoder, n *yaml.Node, t *conf.TLS) {
+		parsed(d, n, "postquantum", parseSwitch, &t.PostQuantum)
+	},
 	show: func(_ shower, t *conf.TLS) *yaml.Node { return scalar(string(t.PostQuantum)) },
 }
 

@@ -17,8 +17,8 @@ import (
 // Commands are programs with their arguments, as the administrator wrote them: there is no shell, and nothing
 // of a server, a message or a database is ever put into them.
 
-// maxComplaint is how much of what a command writes to its standard error is kept: the end, because the reason
-// stands last.
+// maxComplaint is how much of what a command writes to its standard error is kept: the end, because the
+// reason stands last.
 const maxComplaint = 1024
 
 // parting is how long an end waits for what a command has to say.

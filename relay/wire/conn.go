@@ -175,8 +175,8 @@ func (c *Conn) send(p []byte) (int, error) {
 	return n, c.toldWriting(err)
 }
 
-// Apart says that another goroutine writes from now on, and flushes what it has written: reads then send nothing.
-// A reader that sends for a writer could be held up by a peer that takes no more before it is read.
+// Apart says that another goroutine writes from now on, and flushes what it has written: reads then send
+// nothing. A reader that sends for a writer could be held up by a peer that takes no more before it is read.
 func (c *Conn) Apart(on bool) { c.apart.Store(on) }
 
 // Flush sends what was gathered.

@@ -24,8 +24,8 @@ func Greeter(line []byte) string {
 	return ""
 }
 
-// WrongPort is the hint for a server that did not greet as one of the wanted protocol (IMAP or POP3); "" where it
-// is one.
+// WrongPort is the hint for a server that did not greet as one of the wanted protocol (IMAP or POP3); ""
+// where it is one.
 func WrongPort(wanted string, line []byte) string {
 	scheme := map[string]string{"IMAP": "imap:// or imaps://", "POP3": "pop3:// or pop3s://"}
 	ports := map[string]string{"IMAP": "143, or 993 for imaps", "POP3": "110, or 995 for pop3s"}
@@ -39,11 +39,12 @@ func WrongPort(wanted string, line []byte) string {
 	return "Check host and port in the url: " + wanted + " is on port " + ports[wanted] + "."
 }
 
-// Silent is the hint for a server that gave no greeting in time, on a connection that does not begin with TLS.
+// Silent is the hint for a server that gave no greeting in time, on a connection that does not begin with
+// TLS.
 func (c *Conn) Silent(err error) string {
 	if c.opts.TLS.Mode == Implicit || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return ""
 	}
-	return "The server says nothing: a port for TLS from the first octet (993, 995) waits for us. If it is one, write " +
-		"imaps:// or pop3s:// in the url."
+	return "The server says nothing: a port for TLS from the first octet (993, 995) waits for us. " +
+		"If it is one, write imaps:// or pop3s:// in the url."
 }

@@ -8,22 +8,23 @@ import (
 	"slices"
 )
 
-// A Policy says which addresses may be dialled. It is asked about the address that is really dialled, after the
-// name was looked up and for each one that is tried, so that a name which means something else the second time
-// gets nobody in. It is for servers that were named by people who do not own this machine: they shall not reach
-// what only we can.
+// A Policy says which addresses may be dialled. It is asked about the address that is really dialled, after
+// the name was looked up and for each one that is tried, so that a name which means something else the
+// second time gets nobody in. It is for servers that were named by people who do not own this machine: they
+// shall not reach what only we can.
 type Policy struct {
 	Deny  []netip.Prefix // never, see Inside
 	Allow []netip.Prefix // these in spite of Deny
 	Ports []uint16       // these alone; nil: any
 }
 
-// Inside are the networks that no server of the Internet is in: this machine, private and link-local networks,
-// multicast, documentation, and the ways around through embedded IPv4 addresses that cannot be looked into
-// (IANA's registries of special-purpose addresses, RFC 6890).
+// Inside are the networks that no server of the Internet is in: this machine, private and link-local
+// networks, multicast, documentation, and the ways around through embedded IPv4 addresses that cannot be
+// looked into (IANA's registries of special-purpose addresses, RFC 6890).
 func Inside() (list []netip.Prefix) {
 	for _, s := range []string{
-		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+		"192.0.0.0/24",
 		"192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
 		"224.0.0.0/4", "240.0.0.0/4",
 		"::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16", "fc00::/7",
@@ -77,8 +78,8 @@ func meant(ip netip.Addr) []netip.Addr {
 	return []netip.Addr{ip}
 }
 
-// permitted refuses what a policy could not judge: another dialler, a command, a path, and a name that a proxy
-// would look up. What a proxy or nobody looks up is judged here, the rest in dialler.
+// permitted refuses what a policy could not judge: another dialler, a command, a path, and a name that a
+// proxy would look up. What a proxy or nobody looks up is judged here, the rest in dialler.
 func (o *Options) permitted() error {
 	if o.Policy == nil {
 		return nil

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/net/proxy"
 )
 
-// A Proxy reaches servers for us, and looks up their names: nothing of the server is asked of the resolver here.
+// A Proxy reaches servers for us, and looks up their names: nothing of the server is asked of the resolver
+// here.
 type Proxy struct {
 	Kind     ProxyKind
 	Address  string                                // host:port
@@ -79,8 +80,8 @@ func (c *Conn) ask(ctx context.Context, p *Proxy) error {
 // notInAHost: these would end the line in which the host stands.
 func notInAHost(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// askSOCKS talks below the buffer: the library reads exactly what belongs to the proxy's answers, each of which
-// has at most 262 octets.
+// askSOCKS talks below the buffer: the library reads exactly what belongs to the proxy's answers, each of
+// which has at most 262 octets.
 func (c *Conn) askSOCKS(ctx context.Context, p *Proxy, password string) error {
 	var login *proxy.Auth
 	if p.User != "" {
@@ -148,7 +149,8 @@ func accepted(status string) error {
 	return fmt.Errorf("the proxy said: %s", printable([]byte(said), 200))
 }
 
-// bounded is ctx that ends when d has passed, not counting the time in which the line has waited for its turn.
+// bounded is ctx that ends when d has passed, not counting the time in which the line has waited for its
+// turn.
 func (l *line) bounded(ctx context.Context, d time.Duration) (limited context.Context, stop func()) {
 	limited, cancel := context.WithCancelCause(ctx)
 	began := time.Now()

@@ -16,9 +16,9 @@ import (
 // Sessions remembers the last TLS session with one server, so that the next connection does without the
 // certificates on the line. Where it has a Memory, also after a restart. Safe for concurrent use.
 //
-// A session is offered again only with the settings under which it was made (address, name, roots, pins, client
-// certificate), when it is at most a week old, and when its certificates would be accepted now: what has
-// expired or has lost its authority is not resumed around, the server has to show what it has today. The
+// A session is offered again only with the settings under which it was made (address, name, roots, pins,
+// client certificate), when it is at most a week old, and when its certificates would be accepted now: what
+// has expired or has lost its authority is not resumed around, the server has to show what it has today. The
 // server's own limit and the certificates are looked at again while it is resumed.
 //
 // Whoever can read a session can play the server in the next one, so it is to be kept as a secret.
@@ -214,7 +214,8 @@ func (c *sessionCache) Put(_ string, state *tls.ClientSessionState) {
 	}
 }
 
-// settings is a hash of whom we trust to be the server, and of who we are to it. Files count by what is in them.
+// settings is a hash of whom we trust to be the server, and of who we are to it. Files count by what is in
+// them.
 func (t TLS) settings(address, name string, pins map[string]bool) (string, error) {
 	h := sha256.New()
 	var all []string

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A Shaper keeps what passes through all connections that have it to a rate, each direction for itself. Several
-// on one connection all hold. Safe for concurrent use.
+// A Shaper keeps what passes through all connections that have it to a rate, each direction for itself.
+// Several on one connection all hold. Safe for concurrent use.
 //
-// The connections take turns in small pieces, so that a large body leaves room for small mail beside it. A wait
-// for a turn is our own doing: no time limit counts it.
+// The connections take turns in small pieces, so that a large body leaves room for small mail beside it. A
+// wait for a turn is our own doing: no time limit counts it.
 type Shaper struct{ up, down *rate.Limiter }
 
 const (
@@ -26,8 +26,8 @@ func NewShaper(octets, burst int64) *Shaper {
 	return &Shaper{rate.NewLimiter(limit, most), rate.NewLimiter(limit, most)}
 }
 
-// Set changes the rate, in octets per second (0: none is kept to), and the octets that may pass at once after a
-// silence (0: those of one second). It holds for connections that are there as well.
+// Set changes the rate, in octets per second (0: none is kept to), and the octets that may pass at once
+// after a silence (0: those of one second). It holds for connections that are there as well.
 func (s *Shaper) Set(octets, burst int64) {
 	limit, most := limits(octets, burst)
 	for _, l := range []*rate.Limiter{s.up, s.down} {
@@ -63,16 +63,16 @@ func (s *Shaper) window() int {
 	return min(max(int(s.down.Limit()), 8<<10), 1<<20)
 }
 
-// narrow sets the receive buffer of a socket, before it connects, because the window's scale is agreed on then.
-// The kernel takes a half of it for its own book-keeping.
+// narrow sets the receive buffer of a socket, before it connects, because the window's scale is agreed on
+// then. The kernel takes a half of it for its own book-keeping.
 func narrow(raw syscall.RawConn, octets int) (err error) {
 	failed := raw.Control(func(fd uintptr) {
-		err = os.NewSyscallError("setsockopt", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, octets))
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, octets)
 	})
 	if failed != nil {
 		return failed
 	}
-	return err
+	return os.NewSyscallError("setsockopt", err)
 }
 
 // A share is what one direction of a connection takes part in.

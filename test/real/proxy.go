@@ -16,8 +16,8 @@ func StartSOCKS(t TB, user, password string) int {
 	return port
 }
 
-// StartHTTPProxy begins an HTTP proxy (tinyproxy) that wants this login and connects to these ports alone, and returns
-// its port on 127.0.0.1.
+// StartHTTPProxy begins an HTTP proxy (tinyproxy) that wants this login and connects to these ports alone,
+// and returns its port on 127.0.0.1.
 func StartHTTPProxy(t TB, user, password string, ports ...int) int {
 	t.Helper()
 	port := Port(t)
