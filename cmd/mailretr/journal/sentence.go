@@ -18,6 +18,7 @@ var sentences = map[mail.Op]pair{
 	mail.OpSettle:   {"let go of in the maildrop", "not let go of in the maildrop; that is tried again"},
 	mail.OpQuit:     {"the session has ended", "the session did not end well"},
 	mail.OpPoll:     {"collected", "not collected"},
+	mail.OpWatch:    {"the server says when mail comes", "the server does not say when mail comes"},
 
 	mail.OpQueue:   {"queued: it is durable here", "not queued"},
 	mail.OpRefuse:  {"refused by the MTA: the body is not fetched", "refused by the MTA, and that was not noted"},
