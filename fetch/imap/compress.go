@@ -28,33 +28,30 @@ func (s *session) compress(ctx context.Context, octets int64) error {
 		return nil
 	}
 	s.squeezed = true
-	on, err := s.line.compress()
+	word, err := s.line.compress()
 	switch {
 	case err != nil:
 		return s.fail(mail.OpFetch, err)
-	case !on && s.o.Memory != nil:
+	case word == "BAD" && s.o.Memory != nil: // NO may have been for once
 		s.o.Memory.Uncompressed = true
 	}
 	return ctx.Err()
 }
 
-// compress asks. The reader, which is told line by line meanwhile, changes over behind the answer; it says
-// whether it did.
-func (l *line) compress() (on bool, err error) {
+// compress asks, and returns the word of the answer: OK, NO or BAD. The reader, which is told line by line
+// meanwhile, changes over behind an OK.
+func (l *line) compress() (word string, err error) {
 	l.Stepwise(true)
 	defer l.Stepwise(false)
-	_, answers, err := l.askThen([]string{"COMPRESS DEFLATE"}, "", chatter, func(a []reply) {
-		if on = a[0].word == "OK"; on {
+	_, _, err = l.askThen([]string{"COMPRESS DEFLATE"}, "", chatter, func(a []reply) {
+		if word = a[0].word; word == "OK" {
 			l.Inflate()
 		}
 	})
-	switch {
-	case err != nil:
-		return false, err
-	case answers[0].word != "OK" && answers[0].word != "NO" && answers[0].word != "BAD":
-		return false, &wire.Error{Doing: "reading", Foreign: true, Err: errCompress}
+	if err == nil && word != "OK" && word != "NO" && word != "BAD" {
+		err = &wire.Error{Doing: "reading", Foreign: true, Err: errCompress}
 	}
-	return on, nil
+	return word, err
 }
 
 var errCompress = errors.New("the answer to COMPRESS makes no sense")

@@ -60,7 +60,7 @@ func TestCompressAnswers(t *testing.T) {
 		fails  bool
 		never  bool // it is not asked again
 	}{
-		"NO":  {answer: func(c *client, tag string) { c.say("%s NO [COMPRESSIONACTIVE] twice\r\n", tag) }, never: true},
+		"NO":  {answer: func(c *client, tag string) { c.say("%s NO [COMPRESSIONACTIVE] twice\r\n", tag) }},
 		"BAD": {answer: func(c *client, tag string) { c.say("%s BAD what?\r\n", tag) }, never: true},
 		"news first": {answer: func(c *client, tag string) {
 			c.say("* 7 EXISTS\r\n* OK [X] hello {3}\r\n")

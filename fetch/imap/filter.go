@@ -46,7 +46,7 @@ func (s *session) Filter(ctx context.Context, uids []mail.UID) (through []mail.U
 func (s *session) searched(f *folder, set goimap.UIDSet) ([]goimap.UID, error) {
 	criteria := *s.o.Search
 	criteria.UID = []goimap.UIDSet{set}
-	found, err := s.find1(&criteria, s.caps.Has(goimap.CapESearch))
+	found, err := s.searchOnce(&criteria, s.caps.Has(goimap.CapESearch))
 	if err != nil {
 		return nil, err
 	}

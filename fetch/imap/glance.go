@@ -174,7 +174,7 @@ func (s *session) searchBehind(f *folder, low uint32) ([]goimap.UID, error) {
 	}
 	defer s.line.wide.Store(0)
 	criteria := &goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: goimap.UID(low), Stop: 0}}}}
-	found, err := s.find1(criteria, s.caps.Has(goimap.CapESearch))
+	found, err := s.searchOnce(criteria, s.caps.Has(goimap.CapESearch))
 	if err != nil {
 		return nil, err
 	}

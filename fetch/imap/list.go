@@ -377,7 +377,7 @@ func (s *session) search(f *folder) error {
 				part.AddRange(low, min(low+searchChunk-1, f.exists))
 				criteria.SeqNum = []goimap.SeqSet{part}
 			}
-			found, err := s.find1(criteria, ranges)
+			found, err := s.searchOnce(criteria, ranges)
 			if err != nil {
 				return err
 			}
@@ -392,8 +392,8 @@ func (s *session) search(f *folder) error {
 	return nil
 }
 
-// find1 makes one SEARCH in the selected folder.
-func (s *session) find1(criteria *goimap.SearchCriteria, ranges bool) (*goimap.SearchData, error) {
+// searchOnce makes one SEARCH in the selected folder.
+func (s *session) searchOnce(criteria *goimap.SearchCriteria, ranges bool) (*goimap.SearchData, error) {
 	var options *goimap.SearchOptions
 	if ranges {
 		options = &goimap.SearchOptions{ReturnAll: true}

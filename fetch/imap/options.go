@@ -88,7 +88,7 @@ type Memory struct {
 	Busy bool
 	// Introduce: it opens no folder before it was told who we are.
 	Introduce bool
-	// Uncompressed: it has refused to compress, though it says it can.
+	// Uncompressed: it does not know how to compress, though it says so.
 	Uncompressed bool
 	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.
 	Unfit bool

@@ -124,7 +124,7 @@ func (r *reader) more() error {
 	at := p.from + r.size
 	s.mu.Lock()
 	if r.size == 0 || at > math.MaxUint32 {
-		s.unfit = true
+		s.unfit = s.unfit || at < r.c.size/2 // else it may be an announced size that was too large
 		s.mu.Unlock()
 		return s.alone(mail.Protocol, "", errEnd.Error())
 	}
