@@ -33,7 +33,7 @@ func (s *session) Glance(ctx context.Context) (string, error) {
 		return "", s.broken
 	case s.count == 0:
 		s.glance = emptyGlance
-	case s.sum < 0 || s.past.Multi || !s.hasUIDL(s.known):
+	case s.sum < 0 || !s.alone() || !s.hasUIDL(s.known):
 		return "", nil
 	case s.opts.After == Delete && s.past.End == nil: // nothing was left: all is new, and it will not stay
 		return "", nil
@@ -186,7 +186,7 @@ func (s *session) readUID(x *item) error {
 	}
 	n, uid, err := parseUIDL([]byte(st.text))
 	if err != nil {
-		s.past.Multi = true
+		s.past.Multi = s.opts.now().Unix()
 		s.retain()
 		return s.whole(func([]byte) error { return nil })
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/store/mail"
@@ -179,6 +180,11 @@ func TestGlanceOfManyLines(t *testing.T) {
 		}
 		if g, uids, listed := glances(t, o, "100 1 0123456789abcdef", false); g != "" || !listed || len(uids) != 100 {
 			t.Errorf("%q: %q, %d, %v", reply, g, len(uids), listed)
+		}
+		s.On = nil // it may have been a bad day
+		o.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }
+		if g, _, _ := glances(t, o, "", true); g == "" {
+			t.Errorf("%q: a week later it is not asked either", reply)
 		}
 	}
 }

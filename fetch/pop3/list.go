@@ -35,7 +35,7 @@ func (s *session) opening(k *known) []turn {
 		turns = append(turns, s.capa(&k.After))
 	}
 	turns = append(turns, turn{"STAT", false, s.stat, nil})
-	if e := s.past.End; e != nil && !s.past.Multi && s.hasUIDL(k) {
+	if e := s.past.End; e != nil && s.alone() && s.hasUIDL(k) {
 		x := s.one(e.Count)
 		turns = append(turns, turn{s.uidlOf(x), false, func() error { return s.readUID(x) },
 			func() bool { return s.count < x.num }})

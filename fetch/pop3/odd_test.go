@@ -370,6 +370,35 @@ func TestVanishedOnce(t *testing.T) {
 	}
 }
 
+// A server that lists again what was cut hides nothing, whatever somebody has deleted meanwhile.
+func TestListsAgain(t *testing.T) {
+	s, o, told := hiding(t, fetchtest.HidesNothing)
+	cut := o
+	cut.Dial.DialContext = (&fetchtest.Line{Cut: 10_000}).Dialer(s.Dial)
+	for range 6 {
+		collect(t.Context(), cut, true)
+		listedNow(t, o) // all are there
+		collect(t.Context(), cut, true)
+		all := s.Left()
+		s.Clear()
+		for i, b := range all[:2] {
+			s.Add(&fetchtest.Mail{Octets: b, UID: fmt.Sprint("uid-", i+1)})
+		}
+		listedNow(t, o) // what was cut was deleted by somebody
+		s.Clear()
+		for i, b := range all {
+			s.Add(&fetchtest.Mail{Octets: b, UID: fmt.Sprint("uid-", i+1)})
+		}
+	}
+	if told.alarms() < 6 {
+		t.Fatalf("%d were missed: nothing is tested", told.alarms())
+	}
+	d := open(t, o).(*session)
+	if d.past.Vanished > 7 {
+		t.Errorf("%d vanished", d.past.Vanished)
+	}
+}
+
 // R12: two messages that once had one unique-id keep the identity of their content, also when one of them is
 // gone.
 func TestR12_OnceTwice(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -26,7 +27,7 @@ type past struct {
 	Asked    []mail.UID `json:"asked,omitempty"`
 	Vanished int        `json:"vanished,omitempty"` // how many of these were not listed again
 
-	Multi bool              `json:"multi,omitempty"` // it gives no single unique-id that makes sense
+	Multi int64             `json:"multi,omitempty"` // Unix time at which a question about one message made no sense
 	Told  map[string]string `json:"told,omitempty"`  // what the owner was told of the server, by topic
 }
 
@@ -54,6 +55,12 @@ const (
 // hides says whether messages that were asked for have vanished so often that it is no chance: somebody may
 // delete a message at the provider just when the line is cut.
 func (p *past) hides() bool { return p.Vanished >= 3 }
+
+// alone says whether the server may be asked about one message alone. After nonsense it is not, for a while.
+func (s *session) alone() bool {
+	age := s.opts.now().Sub(time.Unix(s.past.Multi, 0))
+	return s.past.Multi == 0 || age < 0 || age > believed
+}
 
 func brief(uid mail.UID) string {
 	h := sha256.Sum256([]byte(uid))
@@ -198,11 +205,19 @@ func (s *session) vanished() {
 	if !s.complete {
 		return
 	}
+	gone, there := 0, 0
 	for _, uid := range s.past.Asked {
-		if s.byUID[uid] == nil && !uid.Derived() && !s.past.voided(uid) {
-			s.past.Vanished++
+		switch {
+		case uid.Derived() || s.past.voided(uid):
+		case s.byUID[uid] != nil:
+			there++
+		default:
+			gone++
 			s.hidden(uid)
 		}
+	}
+	if s.past.Vanished += gone; gone == 0 && there > 0 {
+		s.past.Vanished = 0 // it lists them again
 	}
 	s.past.Asked = nil
 }
@@ -212,7 +227,7 @@ func (s *session) disbelieve(err error) {
 	s.opts.remember(nil)
 	var odd interface{ Protocol() bool }
 	if len(s.single) > 0 && errors.As(err, &odd) && odd.Protocol() {
-		s.past.Multi = true
+		s.past.Multi = s.opts.now().Unix()
 		s.retain()
 	}
 }
