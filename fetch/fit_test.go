@@ -320,45 +320,50 @@ func TestLiarIsCutOff(t *testing.T) {
 // servers, each connection at 1 MB/s: the last small one is here within 2 s where the large one waits in
 // the same maildrop, within 1.2 s elsewhere, and all of them before the large one.
 func TestLargeDelaysNobody(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		begin := time.Now()
-		w.queue.when = map[mail.UID]time.Duration{}
-		w.queue.now = func() time.Duration { return time.Since(begin) }
-		var all []string
-		for i := range 101 {
-			name := fmt.Sprintf("drop%03d", i)
-			all = append(all, name)
-			b := w.line(name, fmt.Sprint("isp", i%10))
-			b.last = 10 * time.Millisecond
-			if i == 0 {
-				b.put("large", 10e6)
-			}
-			for j := range 20 {
-				b.put(mail.UID(fmt.Sprintf("%s/%02d", name, j)), 5000)
-			}
+	for _, c := range []struct{ servers, perServer int }{{10, 3}, {1, 20}} {
+		inBubble(t, func(t *testing.T, w *world) { largeDelaysNobody(t, w, c.servers, c.perServer) })
+	}
+}
+
+func largeDelaysNobody(t *testing.T, w *world, servers, perServer int) {
+	begin := time.Now()
+	w.p.PerServer = perServer
+	w.queue.when = map[mail.UID]time.Duration{}
+	w.queue.now = func() time.Duration { return time.Since(begin) }
+	var all []string
+	for i := range 101 {
+		name := fmt.Sprintf("drop%03d", i)
+		all = append(all, name)
+		b := w.line(name, fmt.Sprint("isp", i%servers))
+		b.last = 10 * time.Millisecond
+		if i == 0 {
+			b.put("large", 10e6)
 		}
-		w.p.Set(t.Context(), w.drops(all...))
-		defer w.run()()
-		after(30 * time.Second)
-		if w.queue.count() != 101*20+1 {
-			t.Fatalf("%d messages", w.queue.count())
+		for j := range 20 {
+			b.put(mail.UID(fmt.Sprintf("%s/%02d", name, j)), 5000)
 		}
-		var here, elsewhere time.Duration
-		for uid, when := range w.queue.when {
-			switch {
-			case uid == "large":
-			case strings.HasPrefix(string(uid), "drop000/"):
-				here = max(here, when)
-			default:
-				elsewhere = max(elsewhere, when)
-			}
+	}
+	w.p.Set(t.Context(), w.drops(all...))
+	defer w.run()()
+	after(30 * time.Second)
+	if w.queue.count() != 101*20+1 {
+		t.Fatalf("%d messages", w.queue.count())
+	}
+	var here, elsewhere time.Duration
+	for uid, when := range w.queue.when {
+		switch {
+		case uid == "large":
+		case strings.HasPrefix(string(uid), "drop000/"):
+			here = max(here, when)
+		default:
+			elsewhere = max(elsewhere, when)
 		}
-		large := w.queue.when["large"]
-		t.Logf("the last small one: %s in the same maildrop, %s elsewhere; the large one: %s", here, elsewhere, large)
-		if here > 2*time.Second || elsewhere > 1200*time.Millisecond || large < here || large < elsewhere {
-			t.Errorf("here %s, elsewhere %s, large %s", here, elsewhere, large)
-		}
-	})
+	}
+	large := w.queue.when["large"]
+	t.Logf("the last small one: %s in the same maildrop, %s elsewhere; the large one: %s", here, elsewhere, large)
+	if here > 2*time.Second || elsewhere > 1200*time.Millisecond || large < here || large < elsewhere {
+		t.Errorf("here %s, elsewhere %s, large %s", here, elsewhere, large)
+	}
 }
 
 // Large bodies never have all sessions: small mail of other maildrops at the same server goes on beside
