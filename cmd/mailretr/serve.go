@@ -128,7 +128,6 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
-	work.Go(func() { tidy(ctx) })
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
 	look := time.NewTicker(giveBackEvery)
 	defer look.Stop()

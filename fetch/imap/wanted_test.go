@@ -105,7 +105,6 @@ func TestFoldersMeant(t *testing.T) {
 // TestUsesByUsualNames: a server that says nothing of special uses has them under their usual names; one that says
 // something of one folder is believed about all.
 func TestUsesByUsualNames(t *testing.T) {
-	_, r := provider(t, goodCaps)
 	for _, caps := range []string{goodCaps, special} {
 		s, _ := provider(t, caps)
 		s.folders = map[string]*box{}
@@ -113,7 +112,7 @@ func TestUsesByUsualNames(t *testing.T) {
 		for _, name := range []string{"INBOX", "INBOX/Spam", "Sent Items", "Trash", "Unsent"} {
 			s.put(name, letterOf(1, name))
 		}
-		r = s.retriever(nil)
+		r := s.retriever(nil)
 		r.Folders = []string{"*"}
 		if got, _ := covered(t, r); strings.Join(got, " ") != "INBOX Unsent" {
 			t.Errorf("%s: %q", caps, got)
