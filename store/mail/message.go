@@ -28,7 +28,9 @@ func AccountOf(protocol, host, user string) Account {
 }
 
 // A UID names a message in its account, the same in every session. POP3: the unique-id of RFC 1939, 7, as it was
-// sent (printable ASCII), or, where the server has none that is usable, "=" and a content key (see [UID.Derived]).
+// sent (printable ASCII), or "%" and a hash of one that is too long or has odd octets, or, where the server has none
+// or gives it to two messages, "=" and a content key, with "." and an ordinal where it is not the first of equal
+// ones (see [UID.Derived]).
 // IMAP: folder, "/", UIDVALIDITY, "/", UID; the folder may itself hold "/".
 type UID string
 
