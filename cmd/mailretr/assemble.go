@@ -474,7 +474,7 @@ func writeNew(path string, octets []byte) error {
 func (h *house) controlled() control.House {
 	return control.House{
 		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub, Budget: h.book,
-		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent,
+		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent, Signed: h.signed,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}
 }

@@ -62,6 +62,15 @@ func (h *house) consent(maildrop string) *oauth.Account {
 	return h.consentOf(m, h.around.dial(m, h.meter(m.Name)))
 }
 
+// signed tells that somebody signed in, or that a consent was forgotten.
+func (h *house) signed(maildrop string, in bool) {
+	text := "its consent was forgotten"
+	if in {
+		text = "somebody signed in with its provider"
+	}
+	h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpVerb, Origin: mail.Origin{Maildrop: maildrop}, Text: text})
+}
+
 // tokens are the secrets of one maildrop: passwords as they are configured, or access tokens.
 type tokens struct {
 	account *oauth.Account
@@ -109,6 +118,9 @@ func withTokens(r mail.Retriever, t *tokens) mail.Retriever {
 // Open opens a session.
 func (c *consenting) Open(ctx context.Context) (mail.Maildrop, error) {
 	drop, err := c.Retriever.Open(ctx)
+	if err == nil {
+		c.tokens.account.Accepted(ctx)
+	}
 	return drop, c.judge(ctx, err)
 }
 

@@ -34,12 +34,15 @@ func (r refusing) Open(ctx context.Context) (mail.Maildrop, error) {
 func TestR23_TokenDoubted(t *testing.T) {
 	provider := oauthtest.New(t)
 	now := time.Now()
-	k := &oauth.Keeper{Store: kept{}, Now: func() time.Time { return now }}
-	dir := t.TempDir()
-	k.Key = func() (oauth.Key, error) { return oauth.LoadKey(dir, "") }
-	a := k.Account(oauth.Provider{Name: "ours", ClientID: oauthtest.ClientID, Scopes: oauthtest.Scopes,
+	store, dir := kept{}, t.TempDir()
+	restarted := func() *oauth.Keeper {
+		return &oauth.Keeper{Store: store, Now: func() time.Time { return now },
+			Key: func() (oauth.Key, error) { return oauth.LoadKey(dir, "") }}
+	}
+	p0 := oauth.Provider{Name: "ours", ClientID: oauthtest.ClientID, Scopes: oauthtest.Scopes,
 		Secret:  func(context.Context) (string, error) { return oauthtest.ClientSecret, nil },
-		AuthURL: provider.AuthURL(), TokenURL: provider.TokenURL()}, oauthtest.User)
+		AuthURL: provider.AuthURL(), TokenURL: provider.TokenURL()}
+	a := restarted().Account(p0, oauthtest.User)
 	p, err := a.Begin(t.Context(), "http://127.0.0.1:1234/")
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +69,14 @@ func TestR23_TokenDoubted(t *testing.T) {
 	now = now.Add(2 * time.Minute)
 	want(mail.Busy, 1) // it was good a moment ago
 	want(mail.Auth, 2) // another one is not taken either
-	want(mail.Auth, 2)
+	want(mail.Auth, 3)
+	// Whatever the token's age: the breaker's steps have to grow, also with a process for each visit.
+	for i := range 4 {
+		now = now.Add(time.Duration(i) * time.Hour)
+		tk.account = restarted().Account(p0, oauthtest.User)
+		r = withTokens(refusing{tk}, tk)
+		want(mail.Auth, 4+i)
+	}
 	now = now.Add(time.Hour)
 	provider.Answer(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
@@ -74,7 +84,7 @@ func TestR23_TokenDoubted(t *testing.T) {
 		w.Write([]byte(`{"error":"invalid_grant"}`))
 		return true
 	})
-	if x := want(mail.Auth, 3); x.Hint != "Sign in: mailretr login jaco" {
+	if x := want(mail.Auth, 8); x.Hint != "Sign in: mailretr login jaco" {
 		t.Errorf("hint %q", x.Hint)
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func newLogin(a *app) *cobra.Command {
-	var device, browser bool
+	var device, browser, forget bool
 	c := &cobra.Command{
 		Use:   "login MAILDROP",
 		Short: "Sign in with the provider of a maildrop that takes no password",
@@ -30,8 +30,10 @@ func newLogin(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			way := ""
 			switch {
-			case device && browser:
-				return usage("login: it goes by device or by browser", "choose one of them")
+			case device && browser, forget && (device || browser):
+				return usage("login: --device, --browser and --forget exclude each other", "choose one of them")
+			case forget:
+				return a.house(c.Context(), func(d *control.Client) error { return a.logout(c.Context(), d, args[0]) })
 			case device:
 				way = control.ByDevice
 			case browser:
@@ -42,7 +44,21 @@ func newLogin(a *app) *cobra.Command {
 	}
 	c.Flags().BoolVar(&device, "device", false, "show a code to be entered elsewhere")
 	c.Flags().BoolVar(&browser, "browser", false, "let a browser come back to this machine")
+	c.Flags().BoolVar(&forget, "forget", false, "forget the consent instead; the provider's side of it is ended there")
 	return c
+}
+
+// logout forgets a consent.
+func (a *app) logout(ctx context.Context, d *control.Client, name string) error {
+	done, err := d.ForgetLogin(ctx, name)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.line(done)
+	}
+	a.talk.Printf("the consent of maildrop %s is forgotten here; end it with the provider too\n", done.Maildrop)
+	return nil
 }
 
 // login signs in for one maildrop.

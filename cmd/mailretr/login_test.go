@@ -261,13 +261,19 @@ func TestLogin_Pasted(t *testing.T) {
 		t.Errorf("%d: %s", code, shown)
 	}
 	for args, want := range map[string]int{
-		"login": exUsage, "login nobody": exDataErr, "login --device jaco": exUsage, "login --device --browser jaco": exUsage,
+		"login --forget --device jaco": exUsage, "login": exUsage, "login nobody": exDataErr, "login --device jaco": exUsage, "login --device --browser jaco": exUsage,
 	} {
 		if code, out := s.call(strings.Fields(args)...); code != want {
 			t.Errorf("%s: %d, %s", args, code, out)
 		}
 	}
 	s.secret()
+	if code, out := s.call("login", "--forget", "jaco"); code != exOK || !strings.Contains(out, "is forgotten") {
+		t.Errorf("%d: %s", code, out)
+	}
+	if code, out := s.call("poll", "jaco"); code != exNoPerm || !strings.Contains(out, "nobody has signed in") {
+		t.Errorf("%d: %s", code, out)
+	}
 }
 
 // TestLogin_Device: through the daemon, which notices the consent by itself and collects.
@@ -291,6 +297,7 @@ func TestLogin_Device(t *testing.T) {
 		t.Fatalf("%d: %s", code, shown)
 	}
 	s.collected(1)
+	s.wait(log, `(somebody signed in with its provider)`)
 	s.provider.Answer(func(w http.ResponseWriter, r *http.Request) bool {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)

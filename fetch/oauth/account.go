@@ -39,7 +39,7 @@ type Provider struct {
 type Store interface {
 	// Load returns what was saved under a name; nil: nothing.
 	Load(ctx context.Context, name string) ([]byte, error)
-	// Save makes it durable before it returns nil.
+	// Save makes it durable before it returns nil. sealed nil: nothing is kept under the name any more.
 	Save(ctx context.Context, name string, sealed []byte) error
 }
 
@@ -70,7 +70,9 @@ type shared struct {
 	loaded  bool
 	grant   *grant // nil: nobody has consented
 	unsaved bool   // it is newer than what the store has
-	doubted bool   // the server refused its access token
+	doubted bool   // a server refused its access token, which was not fresh
+
+	obtained time.Time // when its access token came, in this process
 
 	mu      sync.Mutex
 	pending map[string]pending // by state
@@ -80,9 +82,10 @@ type shared struct {
 type grant struct {
 	Refresh string    `json:"refresh"`
 	Access  string    `json:"access,omitempty"`
-	Expiry  time.Time `json:"expiry,omitzero"` // of Access
-	Life    int64     `json:"life,omitempty"`  // of Access when it was new, in seconds
-	At      time.Time `json:"at"`              // when the owner consented
+	Expiry  time.Time `json:"expiry,omitzero"`  // of Access
+	Life    int64     `json:"life,omitempty"`   // of Access when it was new, in seconds
+	At      time.Time `json:"at"`               // when the owner consented
+	Denied  bool      `json:"denied,omitempty"` // a server refused even a fresh token
 }
 
 // Account returns the account of a user with a provider. Those who are known to the provider as the same client, and

@@ -35,6 +35,10 @@ func (m *memory) Save(_ context.Context, name string, sealed []byte) error {
 	if m.fail != nil {
 		return m.fail
 	}
+	if sealed == nil {
+		delete(m.kept, name)
+		return nil
+	}
 	if m.kept == nil {
 		m.kept = map[string][]byte{}
 	}
@@ -315,6 +319,26 @@ func TestRefused(t *testing.T) {
 	if next == first || !a.Refused(t.Context(), first) || a.Refused(t.Context(), next) {
 		t.Error("it was not replaced, or the new one is doubted")
 	}
+	for range 3 { // refused for good: each time another one, and never a doubt
+		w.after(2 * time.Minute)
+		w.keeper = w.another()
+		a = w.account()
+		if token := w.token(a); token == next || a.Refused(t.Context(), token) {
+			t.Error("what was refused for good is doubted again")
+		}
+	}
+	a.Accepted(t.Context())
+	next = w.token(a)
+	w.after(2 * time.Minute)
+	if w.token(a) != next {
+		t.Error("a token that was taken is replaced all the same")
+	}
+	if err := a.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kind(t, "forgotten", second(a.Token(t.Context())), mail.Auth)
+	w.keeper = w.another()
+	kind(t, "forgotten for good", second(w.account().Token(t.Context())), mail.Auth)
 }
 
 func TestH4_ConsentWithdrawn(t *testing.T) {

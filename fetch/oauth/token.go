@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	// grace is how long an answer under way is waited for after the caller has gone: it may bring a refresh token
 	// that replaces the old one.
 	grace = 5 * time.Second
+	// fresh is how old a token may be that no other one could be better than.
+	fresh = time.Minute
 	// maxToken bounds a token, in octets.
 	maxToken = 32 << 10
 )
@@ -45,7 +48,8 @@ func (a *Account) Token(ctx context.Context) (string, error) {
 		}
 	}
 	left := a.grant.Expiry.Sub(a.keeper.now())
-	if a.grant.Access != "" && !a.doubted && left > margin(a.grant.Life) {
+	good := a.grant.Access != "" && !a.doubted && !a.grant.Denied
+	if good && left > margin(a.grant.Life) {
 		return a.grant.Access, nil
 	}
 	err = a.refresh(ctx)
@@ -54,7 +58,7 @@ func (a *Account) Token(ctx context.Context) (string, error) {
 	}
 	var t *mail.Trouble
 	passing := errors.As(err, &t) && (t.Kind == mail.Unreachable || t.Kind == mail.Busy)
-	if passing && a.grant.Access != "" && !a.doubted && left > usable {
+	if passing && good && left > usable {
 		return a.grant.Access, nil // the provider can wait until the next time
 	}
 	return "", err
@@ -68,8 +72,9 @@ func margin(life int64) time.Duration {
 	return early
 }
 
-// Refused says that a server did not take this access token. It returns whether another one may be better: then the
-// next Token gets it. One that is fresh from the provider is as good as they come.
+// Refused says that a server did not take this access token. It returns whether another one may be better: the next
+// Token gets it. One that is fresh from the provider is as good as they come; after it every visit asks for another, so
+// that a login which is refused for good is never taken for a token that was too old.
 func (a *Account) Refused(ctx context.Context, token string) (again bool) {
 	done, err := a.take(ctx)
 	if err != nil {
@@ -79,12 +84,43 @@ func (a *Account) Refused(ctx context.Context, token string) (again bool) {
 	if a.grant == nil || a.grant.Access != token {
 		return true // it has been replaced meanwhile
 	}
-	fresh := a.grant.Expiry.Sub(a.keeper.now()) > time.Duration(a.grant.Life)*time.Second-time.Minute
-	if fresh {
-		return false
+	age := a.keeper.now().Sub(a.obtained)
+	if a.obtained.IsZero() || age < 0 || age > fresh {
+		a.doubted = true
+		return true
 	}
-	a.doubted = true
-	return true
+	if !a.grant.Denied {
+		a.grant.Denied, a.unsaved = true, true
+		_ = a.save(context.WithoutCancel(ctx)) // the next Token tries again, and tells
+	}
+	return false
+}
+
+// Accepted says that a server took a token.
+func (a *Account) Accepted(ctx context.Context) {
+	done, err := a.take(ctx)
+	if err != nil {
+		return
+	}
+	defer done()
+	if a.grant != nil && a.grant.Denied {
+		a.grant.Denied, a.unsaved = false, true
+		_ = a.save(context.WithoutCancel(ctx)) // as above
+	}
+}
+
+// Forget removes the consent, here; what the provider has is not its business. An error is a *mail.Trouble.
+func (a *Account) Forget(ctx context.Context) error {
+	done, err := a.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := a.keeper.Store.Save(ctx, a.id, nil); err != nil {
+		return a.local(fmt.Errorf("forgetting the consent: %w", err))
+	}
+	a.grant, a.loaded, a.unsaved, a.doubted = nil, true, false, false
+	return nil
 }
 
 // refresh gets a new access token. It is not broken off at once when ctx ends. The turn is held.
@@ -121,8 +157,10 @@ func (a *Account) adopt(ctx context.Context, t *oauth2.Token, consented time.Tim
 	if life <= 0 {
 		life = unknownLife
 	}
+	denied := a.grant != nil && a.grant.Denied && a.grant.At.Equal(consented) // a new consent begins anew
 	a.grant = &grant{Refresh: t.RefreshToken, Access: t.AccessToken, Expiry: a.keeper.now().Add(life),
-		Life: int64(life.Seconds()), At: consented}
+		Life: int64(life.Seconds()), At: consented, Denied: denied}
+	a.obtained = a.keeper.now()
 	a.loaded, a.unsaved, a.doubted = true, true, false
 	return a.save(ctx)
 }

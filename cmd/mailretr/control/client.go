@@ -201,6 +201,11 @@ func (c *Client) Login(ctx context.Context, maildrop string, q LoginRequest) ite
 	return many[Login](ctx, c, "/v1/login/"+url.PathEscape(maildrop), q)
 }
 
+// ForgetLogin forgets the consent of a maildrop.
+func (c *Client) ForgetLogin(ctx context.Context, maildrop string) (Login, error) {
+	return one[Login](ctx, c, "/v1/login/"+url.PathEscape(maildrop)+"/forget", struct{}{})
+}
+
 // FinishLogin ends a sign-in that was begun with a browser.
 func (c *Client) FinishLogin(ctx context.Context, maildrop string, q LoginFinish) (Login, error) {
 	return one[Login](ctx, c, "/v1/login/"+url.PathEscape(maildrop)+"/finish", q)

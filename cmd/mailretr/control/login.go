@@ -68,10 +68,7 @@ func login(h *House, out *stream, r *http.Request) error {
 	err = a.Device(r.Context(), func(p oauth.Prompt) error {
 		return out.item(Login{Maildrop: name, URL: p.URL, Code: p.Code, Until: p.Until}, true)
 	})
-	if err != nil {
-		return signing(err)
-	}
-	return out.item(Login{Maildrop: name, Done: true}, true)
+	return h.signed(out, name, true, err)
 }
 
 // begin begins a sign-in with a browser; another request finishes it.
@@ -93,8 +90,25 @@ func loginFinish(h *House, out *stream, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Finish(r.Context(), q.State, q.Code); err != nil {
+	return h.signed(out, name, true, a.Finish(r.Context(), q.State, q.Code))
+}
+
+func loginForget(h *House, out *stream, r *http.Request) error {
+	name := r.PathValue("name")
+	a, err := h.account(name)
+	if err != nil {
+		return err
+	}
+	return h.signed(out, name, false, a.Forget(r.Context()))
+}
+
+// signed is the end of a request that changes a consent.
+func (h *House) signed(out *stream, name string, in bool, err error) error {
+	if err != nil {
 		return signing(err)
+	}
+	if h.Signed != nil {
+		h.Signed(name, in)
 	}
 	return out.item(Login{Maildrop: name, Done: true}, true)
 }

@@ -35,6 +35,7 @@ type House struct {
 	Reload  func(context.Context) error          // reads it again; nil: there is no daemon that would need it
 	Expire  func(lane string) time.Duration      // how long a lane tries; nil: not shown
 	Consent func(maildrop string) *oauth.Account // nil, or a nil account: the maildrop has a password
+	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now
@@ -141,6 +142,7 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/poll":                   poll,
 		"POST /v1/login/{name}":           login,
 		"POST /v1/login/{name}/finish":    loginFinish,
+		"POST /v1/login/{name}/forget":    loginForget,
 	} {
 		m.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			out := newStream(w)
