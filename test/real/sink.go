@@ -147,7 +147,7 @@ func (d *sinkDialogue) command(line string) (done bool) {
 		d.say("250 2.1.0 ok")
 	case strings.HasPrefix(upper, "RCPT"):
 		if bad := d.s.from.Load(); bad != nil && *bad == d.from {
-			d.say("550 5.7.1 not from you")
+			d.say("550 not from you")
 			return false
 		}
 		d.to = append(d.to, address(line))
