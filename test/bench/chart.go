@@ -99,7 +99,7 @@ func (c chart) String() string {
 func (c chart) amount(much float64) string {
 	decimals := c.decimals
 	if c.unit == "x" {
-		decimals = 4
+		decimals = 5
 	}
 	return fmt.Sprintf("%.*f %s", decimals, much, c.unit)
 }
