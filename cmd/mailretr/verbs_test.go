@@ -71,7 +71,7 @@ func TestH3_NoVerbTellsAPassword(t *testing.T) {
 	dir, _ := place(t)
 	queueOne(t, "451 no")
 	calls := [][]string{
-		{"check"}, {"config", "show"}, {"config", "show", "--origin"}, {"status"}, {"status", "-v"}, {"queue"}, {"queue", "-v"},
+		{"check"}, {"config", "show"}, {"config", "show", "--origin"}, {"status"}, {"status", "-v"}, {"status", "--days"}, {"queue"}, {"queue", "-v"},
 		{"queue", "show", "TKMYPQN8"}, {"queue", "cat", "TKMYPQN8"}, {"queue", "export", filepath.Join(dir, "copy"), "--all"},
 		{"seen", "list", "plain"}, {"maildrop", "pause", "plain"}, {"maildrop", "resume", "plain"}, {"reload"}, {"version"},
 		{"queue", "hold", "--all"}, {"queue", "bounce", "--all"}, {"config", "describe"}, {"seen", "forget", "file", "--all"},
