@@ -143,7 +143,7 @@ func (s *session) keep(p *part, lit *literal, size int64) {
 		n, _ = io.ReadFull(lit, data)
 		drain(lit) // its io.EOF sets the library free
 	})
-	p.c.line += int64(n)
+	p.c.line += s.cost(int64(n))
 	if int64(n) < size { // the library's reader says io.EOF at a cut
 		s.held -= size
 		s.spend(p)
@@ -174,7 +174,7 @@ func (s *session) give(p *part, lit *literal, size int64) {
 	}
 	var n int64
 	s.unlocked(func() { n = drain(lit) })
-	p.c.line += n
+	p.c.line += s.cost(n)
 }
 
 // unasked throws away what nobody asked for, up to a bound for the whole session.

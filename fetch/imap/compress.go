@@ -38,6 +38,10 @@ func (s *session) compress(ctx context.Context, octets int64) error {
 	return ctx.Err()
 }
 
+// cost is what so many octets of a message cost on the line, TLS not counted; on the average where they came
+// compressed.
+func (s *session) cost(n int64) int64 { return int64(float64(n)*s.line.Share() + 0.5) }
+
 // compress asks, and returns the word of the answer: OK, NO or BAD. The reader, which is told line by line
 // meanwhile, changes over behind an OK.
 func (l *line) compress() (word string, err error) {

@@ -40,6 +40,9 @@ func TestCompress(t *testing.T) {
 	if _, down := l.Octets(); down > 34_000 || m.Spared.Load() < 66_000 || !s.saw("COMPRESS DEFLATE") {
 		t.Errorf("%d octets came down, %d were spared", down, m.Spared.Load())
 	}
+	if m := x.cost["INBOX/1714/1"]; m > 34_000 || m < 3000 {
+		t.Errorf("it is said to have cost %d", m)
+	}
 	for name, change := range map[string]func(*server, *Retriever){
 		"off":         func(_ *server, r *Retriever) { r.NoCompress = true },
 		"not offered": func(s *server, _ *Retriever) { s.caps = goodCaps },

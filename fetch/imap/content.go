@@ -257,7 +257,7 @@ func (r *reader) finish() {
 		s.current = nil
 	}
 	if r.lit != nil {
-		r.c.line += r.n
+		r.c.line += s.cost(r.n)
 	} else {
 		s.held -= int64(len(r.data))
 		r.data, r.p.data = nil, nil

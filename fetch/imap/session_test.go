@@ -13,7 +13,8 @@ import (
 // A taken is what a whole session got.
 type taken struct {
 	octets map[mail.UID]string
-	faults []*mail.Trouble // of single messages
+	cost   map[mail.UID]int64 // mail.Message.Line
+	faults []*mail.Trouble    // of single messages
 	uids   []mail.UID
 	whole  bool // the listing was complete
 	gone   []mail.UID
@@ -26,7 +27,7 @@ func done(m *mail.Message) mail.Report {
 // collect is one whole session as relay.Transfer makes it: everything announced, read in order, settled,
 // closed.
 func collect(ctx context.Context, r mail.Retriever) (x taken, err error) {
-	x.octets = map[mail.UID]string{}
+	x.octets, x.cost = map[mail.UID]string{}, map[mail.UID]int64{}
 	d, err := r.Open(ctx)
 	if err != nil {
 		return x, err
@@ -64,7 +65,7 @@ func collect(ctx context.Context, r mail.Retriever) (x taken, err error) {
 		if err != nil {
 			return x, err
 		}
-		x.octets[m.Origin.UID] = b
+		x.octets[m.Origin.UID], x.cost[m.Origin.UID] = b, m.Line
 		if err := d.Settle(ctx, m, done(m)); err != nil {
 			return x, err
 		}

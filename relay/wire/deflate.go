@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // Compression (RFC 4978 for IMAP, RFC 1951) lies between TLS and all that is gated: limits of lines and
@@ -46,8 +47,18 @@ type deflated struct {
 	early []byte // came together with the last octets that were not compressed
 	in    io.Reader
 
-	raw, out int64 // octets that came, and that they inflated to
-	told     int64 // of the difference, told to the meter
+	raw, out atomic.Int64 // octets that came, and that they inflated to
+	told     int64        // of the difference, told to the meter
+}
+
+// Share is how many octets came for each one that was read, on the average since Inflate; 1 where nothing is
+// compressed. TLS is not counted. Safe from any goroutine that does not call Inflate at the time.
+func (c *Conn) Share() float64 {
+	d, ok := c.top.(*deflated)
+	if !ok || d.out.Load() == 0 {
+		return 1
+	}
+	return float64(d.raw.Load()) / float64(d.out.Load())
 }
 
 // below reads what is to be inflated.
@@ -56,8 +67,8 @@ type below struct{ d *deflated }
 // Read counts, and ends a stream that only costs.
 func (b below) Read(p []byte) (n int, err error) {
 	d := b.d
-	if d.raw > 2*d.out+idleDeflate {
-		return 0, foreign("compressed data of %d octets holds %d", d.raw, d.out)
+	if raw, out := d.raw.Load(), d.out.Load(); raw > 2*out+idleDeflate {
+		return 0, foreign("compressed data of %d octets holds %d", raw, out)
 	}
 	if len(d.early) > 0 {
 		n = copy(p, d.early)
@@ -65,16 +76,16 @@ func (b below) Read(p []byte) (n int, err error) {
 	} else {
 		n, err = d.Conn.Read(p)
 	}
-	d.raw += int64(n)
+	d.raw.Add(int64(n))
 	return n, err
 }
 
 // Read inflates. It returns what there is, without waiting for more, where the sender has ended a block.
 func (d *deflated) Read(p []byte) (int, error) {
 	n, err := d.in.Read(p)
-	d.out += int64(n)
+	d.out.Add(int64(n))
 	if d.meter != nil {
-		if spared := max(d.out-d.raw, 0); spared != d.told {
+		if spared := max(d.out.Load()-d.raw.Load(), 0); spared != d.told {
 			d.meter.Spared.Add(spared - d.told)
 			d.told = spared
 		}

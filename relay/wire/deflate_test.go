@@ -134,8 +134,9 @@ func FuzzInflate(f *testing.F) {
 		if err != nil && (!errors.As(err, &e) || !e.Protocol()) {
 			t.Fatal(err)
 		}
-		if n != d.out || d.raw > 2*d.out+idleDeflate+MaxLine || d.raw > int64(len(octets)) {
-			t.Errorf("%d octets, %d inflated, of %d", n, d.out, d.raw)
+		if raw, out := d.raw.Load(), d.out.Load(); n != out || raw > 2*out+idleDeflate+MaxLine ||
+			raw > int64(len(octets)) {
+			t.Errorf("%d octets, %d inflated, of %d", n, out, raw)
 		}
 		var w bytes.Buffer
 		(&deflated{Conn: sink{w: &w}}).Write(octets)
