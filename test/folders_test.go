@@ -262,3 +262,33 @@ func TestSearchAtDovecot(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsAtDovecot: a server that says it is like Gmail shows one message under two labels. It is delivered once, for the
+// first of them, its body crosses the line once, and it goes from both.
+func TestLabelsAtDovecot(t *testing.T) {
+	const size = 200_000
+	gmail := "\nprotocol imap {\n  imap_capability = " + dovecotCaps["no MOVE"] + " MOVE X-GM-EXT-1\n}\n"
+	d := real.StartDovecotAs(t, real.Setup{Extra: specialFolders + gmail})
+	e, l := real.StartExim(t, real.Rules{}), real.StartLine(t, d.IMAPS, 0)
+	both := []byte(text(1, "both", size))
+	d.PutIn("jaco", "", "", both)
+	d.PutIn("jaco", "Lists.a", "", both)
+	d.PutIn("jaco", "Lists.a", "", []byte(text(2, "list", 3000)))
+	d.IMAPS = l.Port
+	conf := folderConf(d, e, "folders: [INBOX, {name: Lists.*, to: lists@kroon.co.za}]", "after: delete")
+	p := newProgram(t, conf)
+	for range 3 {
+		if r := p.collects(conf); r != "" {
+			t.Error(r)
+		}
+	}
+	if a, b := subjects(e, "jaco"), subjects(e, "lists"); !slices.Equal(a, []string{"both"}) || !slices.Equal(b, []string{"list"}) {
+		t.Errorf("jaco got %q, the list %q", a, b)
+	}
+	if n := len(d.In("jaco", "")) + len(d.In("jaco", "Lists.a")); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+	if n := l.Octets(); n > size*12/10 {
+		t.Errorf("%d octets on the line for %d", n, size)
+	}
+}
