@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	goimap "github.com/emersion/go-imap/v2"
@@ -56,6 +57,45 @@ func TestFilter(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestGlanceOfAFilter: a flag that changes is seen at a glance where the server has CONDSTORE, and by nothing less than a
+// listing; elsewhere nothing can be said.
+func TestGlanceOfAFilter(t *testing.T) {
+	s := newServer(t)
+	s.caps = goodCaps + " CONDSTORE"
+	s.put("INBOX", letterOf(1, "x"))
+	s.put("Lists", letterOf(1, "x"))
+	modseq := "77"
+	s.on = at("STATUS", func(c *client, tag, args string) {
+		name, _, _ := strings.Cut(args, " (")
+		if !strings.Contains(args, "HIGHESTMODSEQ") {
+			t.Errorf("asked %q", args)
+		}
+		c.say("* STATUS %s (MESSAGES 1 UIDVALIDITY 5 UIDNEXT 2%s)\r\n%s OK done\r\n", name, modseq, tag)
+	})
+	r := s.retriever(nil)
+	r.Folders = []string{"INBOX", "Lists"}
+	r.Search = &goimap.SearchCriteria{NotFlag: []goimap.Flag{goimap.FlagSeen}}
+	glance := func(m string) string {
+		modseq = m
+		d := open(t, r)
+		g, err := d.(mail.Glancer).Glance(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := d.(mail.Glancer).Since(t.Context(), g); ok || err != nil {
+			t.Errorf("since %q: %v, %v", g, ok, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	a, b, c, none := glance(" HIGHESTMODSEQ 7"), glance(" HIGHESTMODSEQ 7"), glance(" HIGHESTMODSEQ 8"), glance("")
+	if a == "" || a != b || a == c || none != "" {
+		t.Errorf("%q, %q, %q, %q", a, b, c, none)
 	}
 }
 

@@ -11,6 +11,7 @@ type folder struct {
 	name     string
 	validity uint32
 	next     uint32 // UIDNEXT, 0 where the server did not say
+	modseq   uint64 // HIGHESTMODSEQ, 0 where the server did not say; asked for with a filter only
 	exists   uint32
 	uids     []goimap.UID // ascending: of the whole folder if listed, else of what is new
 	listed   bool

@@ -15,7 +15,8 @@ import (
 
 // A glance is the state of each folder, separated by blanks: a digest of its name, UIDVALIDITY and UIDNEXT
 // with colons between them, the numbers to base 36. UIDNEXT grows with each message that is added (RFC 9051,
-// 2.3.1.1). A folder that was left out is not in it.
+// 2.3.1.1). A folder that was left out is not in it. With a filter HIGHESTMODSEQ stands behind them, and Since, which
+// does not know what matches now, cannot tell.
 type glance map[string]seen
 
 // seen is a folder in a glance.
@@ -26,21 +27,21 @@ func (s *session) Glance(ctx context.Context) (string, error) {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return "", err
 	}
-	if s.o.Search != nil {
-		return "", nil // what was there may match now, and UIDNEXT does not tell
-	}
 	var b strings.Builder
 	for _, f := range s.folders {
 		if f.left {
 			continue
 		}
-		if f.next == 0 {
+		if f.next == 0 || s.o.Search != nil && f.modseq == 0 {
 			return "", nil
 		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
 		b.WriteString(f.digest() + ":" + base36(f.validity) + ":" + base36(f.next))
+		if s.o.Search != nil { // what was there may match now, which changes a flag, and so this (RFC 7162, 3.1)
+			b.WriteString(":" + strconv.FormatUint(f.modseq, 36))
+		}
 	}
 	if b.Len() > mail.MaxGlance {
 		return "", nil

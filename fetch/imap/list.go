@@ -76,7 +76,8 @@ func (s *session) outset(m *Memory) (all flight) {
 // state asks with STATUS.
 func (s *session) state(f *folder) *question {
 	q := &question{s: s, f: f, done: s.line.begin(chatter)}
-	q.status = s.c.Status(f.name, &goimap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true})
+	q.status = s.c.Status(f.name, &goimap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true,
+		HighestModSeq: s.o.Search != nil && s.can(goimap.CapCondStore)})
 	return q
 }
 
@@ -152,6 +153,7 @@ func (q *question) stated() (*mail.Trouble, error) {
 		return q.s.odd(f, mail.Protocol, "the server does not say its state"), nil
 	}
 	f.validity, f.next, f.exists = data.UIDValidity, uint32(data.UIDNext), *data.NumMessages
+	f.modseq = data.HighestModSeq
 	return q.s.tooMany(f), nil
 }
 
@@ -164,7 +166,7 @@ func (q *question) opened(data *goimap.SelectData) (*mail.Trouble, error) {
 	}
 	f.validity, f.exists = data.UIDValidity, data.NumMessages
 	if f.next == 0 {
-		f.next = uint32(data.UIDNext)
+		f.next, f.modseq = uint32(data.UIDNext), data.HighestModSeq
 	}
 	if f.validity == 0 {
 		return q.s.odd(f, mail.Protocol, "the server gives no UIDVALIDITY, so its UIDs mean nothing"), nil

@@ -27,8 +27,8 @@ var base64utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 	WithPadding(base64.NoPadding).Strict()
 
 // decodeName makes UTF-8 of a name as the server writes it. An error says why it cannot be used: what does not come
-// back as it was when it is coded again would open another folder, or none.
-func decodeName(raw string) (string, error) {
+// back as it was when it is coded again would open another folder, or none. plain: names are UTF-8 as they are.
+func decodeName(raw string, plain bool) (string, error) {
 	if len(raw) > maxName {
 		return "", errNameLong
 	}
@@ -36,7 +36,7 @@ func decodeName(raw string) (string, error) {
 		return "", errNameControl
 	}
 	name := raw
-	if strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+	if !plain && strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		var ok bool
 		if name, ok = decode7(raw); !ok || encode7(name) != raw {
 			return "", errNameCoding

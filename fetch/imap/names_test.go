@@ -17,7 +17,7 @@ func TestModifiedUTF7(t *testing.T) {
 		"INBOX":                           "INBOX",
 		"Gel&APY-scht/Ärger":              "Gel&APY-scht/Ärger", // UTF-8 as it is: nothing is coded
 	} {
-		got, err := decodeName(raw)
+		got, err := decodeName(raw, false)
 		if err != nil || got != name {
 			t.Errorf("%q: %q, %v, want %q", raw, got, err, name)
 		}
@@ -53,12 +53,22 @@ func TestR21_Names(t *testing.T) {
 		"Lists/..":                errNamePath,
 		strings.Repeat("x", 10e3): errNameLong,
 	} {
-		if name, err := decodeName(raw); !errors.Is(err, want) {
+		if name, err := decodeName(raw, false); !errors.Is(err, want) {
 			t.Errorf("%.40q: %q, %v, want %v", raw, name, err, want)
 		}
 	}
 	for _, raw := range []string{"a..b", "...", "Lists/x..", "`id`", "$(id)", "-x", "|x"} {
-		if name, err := decodeName(raw); err != nil || name != raw {
+		if name, err := decodeName(raw, false); err != nil || name != raw {
+			t.Errorf("%q: %q, %v", raw, name, err)
+		}
+	}
+}
+
+// TestNamesInUTF8: where UTF8=ACCEPT was enabled, nothing is coded.
+func TestNamesInUTF8(t *testing.T) {
+	for raw, want := range map[string]error{"R&D": nil, "Entw&APw-rfe": nil, "Entwürfe": nil, "a\nb": errNameControl,
+		"\xe9": errNameCoding} {
+		if name, err := decodeName(raw, true); !errors.Is(err, want) || err == nil && name != raw {
 			t.Errorf("%q: %q, %v", raw, name, err)
 		}
 	}
@@ -120,7 +130,7 @@ func FuzzList(f *testing.F) {
 		if !ok {
 			return
 		}
-		name, err := decodeName(e.raw)
+		name, err := decodeName(e.raw, false)
 		if err != nil {
 			return
 		}

@@ -124,7 +124,7 @@ func (s *session) entries(ctx context.Context, specs []string) (all []found, odd
 			return nil, nil, err
 		}
 		var told bool
-		all, odd, told = sorted(lines)
+		all, odd, told = sorted(lines, s.accepting)
 		switch {
 		case bad == nil && (told || commands[0] == plain || !slices.ContainsFunc(specs, isRole)):
 			return all, odd, nil
@@ -176,7 +176,7 @@ func (s *session) listCommands(specs []string) (commands []string) {
 
 // sorted makes folders of responses, INBOX first, then by their names. Each is named once; what cannot be opened is no
 // folder. Where the server tells of no special use they are told by the usual names.
-func sorted(lines [][]byte) (all []found, odd []string, told bool) {
+func sorted(lines [][]byte, plain bool) (all []found, odd []string, told bool) {
 	have := map[string]bool{}
 	for _, l := range lines {
 		e, ok := parseList(l)
@@ -184,7 +184,7 @@ func sorted(lines [][]byte) (all []found, odd []string, told bool) {
 			odd = append(odd, fmt.Sprintf("an answer to LIST makes no sense: %s", mail.Printable(string(l), 60)))
 			continue
 		}
-		name, err := decodeName(e.raw)
+		name, err := decodeName(e.raw, plain)
 		switch {
 		case e.has(`\Noselect`), e.has(`\NonExistent`), have[e.raw]:
 			continue
