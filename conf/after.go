@@ -10,7 +10,8 @@ import (
 // After says what happens in the maildrop to what was collected. The zero value destroys nothing.
 //
 // In words it is `keep`, `seen`, `flag NAME`, `delete` or `move FOLDER`; behind delete may stand `above SIZE`
-// and `after AGE`. Where a folder has blanks in its name, or is to wait, it is a mapping: {move: FOLDER, after: 14d}.
+// and `after AGE`. Where a folder has blanks in its name, or is to wait, it is a mapping: {move: FOLDER,
+// after: 14d}.
 type After struct {
 	Act    Act
 	Folder string        // of Move: a name, or a use such as \Archive

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// A Folder says which folders of an IMAP maildrop are collected from: one by its name, several by a pattern with *
-// and %, or those of a use (RFC 6154), whatever their names: \Junk, \Archive. A pattern spares copies (\All,
-// \Flagged, \Important), \Drafts, \Sent, \Trash and \Junk.
+// A Folder says which folders of an IMAP maildrop are collected from: one by its name, several by a pattern
+// with * and %, or those of a use (RFC 6154), whatever their names: \Junk, \Archive. A pattern spares copies
+// (\All, \Flagged, \Important), \Drafts, \Sent, \Trash and \Junk.
 type Folder struct {
 	At Where `json:"-"`
 

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Search is a search expression of IMAP (RFC 9051, 6.4.4) as a filter: all keys have to hold. The zero value
-// lets everything through.
+// A Search is a search expression of IMAP (RFC 9051, 6.4.4) as a filter: all keys have to hold. The zero
+// value lets everything through.
 type Search struct {
 	Text string // as it was written
 	Keys []SearchKey
@@ -17,7 +17,7 @@ type Search struct {
 
 // A SearchKey is one condition.
 type SearchKey struct {
-	Name   string      // in capitals: FROM, SINCE, NOT …; "" for keys in parentheses, all of which have to hold
+	Name   string      // in capitals: FROM, NOT …; "" for keys in parentheses: all have to hold
 	Field  string      // of HEADER
 	Text   string      // of FROM and its like, and of KEYWORD
 	Date   time.Time   // of SINCE and its like, midnight UTC
@@ -44,8 +44,8 @@ const (
 	twoKeys
 )
 
-// searchKeys are those that say something about a message itself. Numbers and UIDs are mailretr's to know, and OLD,
-// NEW and RECENT are gone with RFC 9051.
+// searchKeys are those that say something about a message itself. Numbers and UIDs are mailretr's to know,
+// and OLD, NEW and RECENT are gone with RFC 9051.
 var searchKeys = map[string]int{
 	"ALL": nothing, "ANSWERED": nothing, "DELETED": nothing, "DRAFT": nothing, "FLAGGED": nothing, "SEEN": nothing,
 	"UNANSWERED": nothing, "UNDELETED": nothing, "UNDRAFT": nothing, "UNFLAGGED": nothing, "UNSEEN": nothing,
@@ -132,7 +132,8 @@ func (p *searchParser) behind(k *SearchKey, takes, deep int) (err error) {
 	case aText:
 		k.Text, err = p.word("a text behind " + k.Name)
 	case aWord:
-		if k.Text, err = p.word("a word behind " + k.Name); err == nil && (strings.ContainsFunc(k.Text, noAtom) || k.Text == "") {
+		k.Text, err = p.word("a word behind " + k.Name)
+		if err == nil && (k.Text == "" || strings.ContainsFunc(k.Text, noAtom)) {
 			err = fmt.Errorf("%s: %q is no keyword", k.Name, k.Text)
 		}
 	case aDate:
@@ -143,7 +144,7 @@ func (p *searchParser) behind(k *SearchKey, takes, deep int) (err error) {
 		if k.Field, err = p.word("the name of a field behind HEADER"); err != nil {
 			return err
 		}
-		if k.Field == "" || strings.ContainsFunc(k.Field, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
+		if k.Field == "" || strings.ContainsFunc(k.Field, noField) {
 			return fmt.Errorf("HEADER: %q is no name of a field", k.Field)
 		}
 		k.Text, err = p.word("a text behind HEADER " + k.Field)
@@ -162,6 +163,8 @@ func (p *searchParser) behind(k *SearchKey, takes, deep int) (err error) {
 	}
 	return err
 }
+
+func noField(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }
 
 func (p *searchParser) date(k *SearchKey) error {
 	s, err := p.word("a date behind " + k.Name)
@@ -229,11 +232,13 @@ func (p *searchParser) quoted() (string, error) {
 func unknownKey(word string) error {
 	switch w := strings.ToUpper(word); {
 	case w == "NEW", w == "OLD", w == "RECENT":
-		return fmt.Errorf("%s says something about programs, not about the message; what mailretr has collected it knows by itself", w)
+		return fmt.Errorf("%s says something about programs, not about the message; "+
+			"what mailretr has collected it knows by itself", w)
 	case w == "UID", strings.Trim(word, "0123456789:,*") == "":
 		return fmt.Errorf("numbers and UIDs are no filter: they mean something for one folder only")
 	case w == "YOUNGER", w == "OLDER", w == "MODSEQ":
 		return fmt.Errorf("%s is not known to every server; write SINCE or BEFORE with a date", w)
 	}
-	return fmt.Errorf("%q is no search key of RFC 9051; write e.g. UNSEEN, SINCE 1-Jan-2026, NOT FROM \"x\"", word)
+	return fmt.Errorf("%q is no search key of RFC 9051; "+
+		"write e.g. UNSEEN, SINCE 1-Jan-2026, NOT FROM \"x\"", word)
 }

@@ -13,8 +13,8 @@ func after(lets, stays bool, days int, above int64) func(*Listing) {
 	return func(l *Listing) { l.Lets, l.Stays, l.Days, l.Above = lets, stays, days, above }
 }
 
-// What was collected and kept does not follow a later policy that lets go before somebody says so, and it is told
-// how many these are; under whatever policy it was kept.
+// What was collected and kept does not follow a later policy that lets go before somebody says so, and it is
+// told how many these are; under whatever policy it was kept.
 func TestKeptDoesNotFollow(t *testing.T) {
 	for name, x := range map[string]struct {
 		then    func(*Listing)
@@ -109,8 +109,8 @@ func TestNextIsTheFirstRipe(t *testing.T) {
 	w.chosen(w.choose("1 2", fortnight), "", "1")
 }
 
-// Where folders are labels, one message with two names is queued once, in one batch or in two, and each name is
-// let go of.
+// Where folders are labels, one message with two names is queued once, in one batch or in two, and each name
+// is let go of.
 func TestOneMessageUnderTwoLabels(t *testing.T) {
 	labels := func(l *Listing) { l.Folders, l.Copies = []string{"INBOX", "Lists"}, true }
 	for _, together := range []bool{true, false} {
@@ -166,8 +166,8 @@ func TestOneBodyUnderTwoLabels(t *testing.T) {
 	}
 }
 
-// What was let go of, or is to be, and turns up in another folder was put there by somebody: it stays there until
-// somebody says otherwise. Under a new UIDVALIDITY it is ours as before.
+// What was let go of, or is to be, and turns up in another folder was put there by somebody: it stays there
+// until somebody says otherwise. Under a new UIDVALIDITY it is ours as before.
 func TestMovedElsewhere(t *testing.T) {
 	in := func(f ...string) func(*Listing) { return func(l *Listing) { l.Folders = f } }
 	for _, gone := range []bool{true, false} {

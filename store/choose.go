@@ -178,8 +178,9 @@ func (q *Queue) short(ctx context.Context, l *Listing, c contact) (Chosen, error
 	return Chosen{Ask: AskAgain, Pause: why}, nil
 }
 
-// strange says whether a maildrop whose old mail is not all wanted lists folders of a known account that nobody
-// has listed before: another maildrop has others of it. After an Accept or Adopt nothing follows from that.
+// strange says whether a maildrop whose old mail is not all wanted lists folders of a known account that
+// nobody has listed before: another maildrop has others of it. After an Accept or Adopt nothing follows from
+// that.
 func (c *contact) strange(l *Listing) bool {
 	if l.First == FirstAll || len(c.Spaces) == 0 || !c.Accepted.IsZero() || !l.Complete {
 		return false
@@ -200,8 +201,8 @@ func (c *contact) folders() map[string]bool {
 // folderOf returns the folder of folder/uidvalidity.
 func folderOf(space string) string { return space[:max(strings.LastIndexByte(space, '/'), 0)] }
 
-// first makes the first contact, with an account or with a folder of it: marks what is not wanted, and the note
-// that it was made, in one commit.
+// first makes the first contact, with an account or with a folder of it: marks what is not wanted, and the
+// note that it was made, in one commit.
 func (q *Queue) first(ctx context.Context, l *Listing, c *contact, marks []Seen) error {
 	c.Maildrop = l.Maildrop
 	if c.First.IsZero() {
@@ -290,12 +291,12 @@ func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now
 	}
 }
 
-// byContent says whether a UID was made from the content, of the first of equal messages: the message may have had a
-// unique-id before, which another one has got as well since.
+// byContent says whether a UID was made from the content, of the first of equal messages: the message may
+// have had a unique-id before, which another one has got as well since.
 func byContent(u mail.UID) bool { return u.Derived() && !strings.Contains(string(u), ".") }
 
-// renumbered says whether a server may have given new unique-ids to everything (POP3): mail that is kept is there, and
-// the listing names none of it.
+// renumbered says whether a server may have given new unique-ids to everything (POP3): mail that is kept is
+// there, and the listing names none of it.
 func (q *Queue) renumbered(ctx context.Context, l *Listing, marks []Seen) (bool, error) {
 	stays := !l.Lets || l.Stays || l.Days > 0 || l.Above > 0
 	named := func(s Seen) bool { return s.Mark != Unseen && s.Mark != LetGo }

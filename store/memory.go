@@ -16,7 +16,7 @@ type memory struct {
 	doubt  map[place]int64 // listed under a UID that does not prove that they are new; the size of its mark
 	former map[mail.Account][]mail.Account
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
-	once   map[mail.Account]map[string]bool       // folders that never had another UIDVALIDITY, and are no labels
+	once   map[mail.Account]map[string]bool       // folders that had one UIDVALIDITY only, and are no labels
 }
 
 // A place is a message in its account.
@@ -48,8 +48,8 @@ func (m *memory) met(a mail.Account, once map[string]bool) {
 	m.once[a] = once
 }
 
-// elsewhere says whether a message that was here before was so in another folder: somebody has moved it to where it
-// is now, mailretr itself perhaps, so it is not ours to remove without a word.
+// elsewhere says whether a message that was here before was so in another folder: somebody has moved it to
+// where it is now, mailretr itself perhaps, so it is not ours to remove without a word.
 func (m *memory) elsewhere(o mail.Origin) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,11 +6,11 @@ import (
 	"mailretr/store/mail"
 )
 
-// Recognize looks at messages whose UIDs do not prove that they are new (mail.Choice.Check), by their headers: it
-// costs the line far less than to find out when the whole is here. Those that were here before are marked
-// under their new UIDs, in one commit, and returned as known; release are those of them that were taken, and
-// so may be let go of after [Queue.Confirm]. Of two that are new and equal the second counts as known for now, and
-// the next session finds out. The rest is to be fetched.
+// Recognize looks at messages whose UIDs do not prove that they are new (mail.Choice.Check), by their
+// headers: it costs the line far less than to find out when the whole is here. Those that were here before
+// are marked under their new UIDs, in one commit, and returned as known; release are those of them that were
+// taken, and so may be let go of after [Queue.Confirm]. Of two that are new and equal the second counts as
+// known for now, and the next session finds out. The rest is to be fetched.
 func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, release []mail.UID, err error) {
 	b := &Batch{}
 	var here []mail.Origin

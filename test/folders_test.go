@@ -17,7 +17,8 @@ import (
 	"mailretr/test/real"
 )
 
-// What Dovecot says that it can, by what is missing. Everything is still there; who does not know cannot use it.
+// What Dovecot says that it can, by what is missing. Everything is still there; who does not know cannot use
+// it.
 var dovecotCaps = map[string]string{
 	"everything": "",
 	"no MOVE": "IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE IDLE LITERAL+ ESEARCH UIDPLUS LIST-EXTENDED CHILDREN NAMESPACE " +
@@ -96,9 +97,9 @@ func subjects(e *real.Exim, to string) (all []string) {
 	return all
 }
 
-// TestFoldersOfDovecot: patterns, special uses whatever their names are, a name that is not ASCII, and a folder with a
-// recipient of its own; what was collected is moved to a folder that is made for it, what is not meant is not touched,
-// and nothing comes twice. With and without what makes it easy.
+// TestFoldersOfDovecot: patterns, special uses whatever their names are, a name that is not ASCII, and a
+// folder with a recipient of its own; what was collected is moved to a folder that is made for it, what is
+// not meant is not touched, and nothing comes twice. With and without what makes it easy.
 func TestFoldersOfDovecot(t *testing.T) {
 	for without := range dovecotCaps {
 		t.Run(without, func(t *testing.T) {
@@ -147,8 +148,8 @@ func TestFoldersOfDovecot(t *testing.T) {
 	}
 }
 
-// TestForeignMailIsSpared: mail that somebody else has marked as deleted, and that is not ours, is never expunged. Where
-// the server could only expunge it together with ours, ours waits, and the status says so.
+// TestForeignMailIsSpared: mail that somebody else has marked as deleted, and that is not ours, is never
+// expunged. Where the server could only expunge it together with ours, ours waits, and the status says so.
 func TestForeignMailIsSpared(t *testing.T) {
 	for without := range dovecotCaps {
 		for name, after := range map[string]string{"delete": "delete", "move": "{move: Fertig}"} {
@@ -208,8 +209,8 @@ func (p *program) age(d *real.Dovecot, days int32) {
 	}
 }
 
-// TestLaterAtDovecot: what is to go after some days, or above a size, goes then and not before; what was collected
-// while it was kept waits for somebody's word.
+// TestLaterAtDovecot: what is to go after some days, or above a size, goes then and not before; what was
+// collected while it was kept waits for somebody's word.
 func TestLaterAtDovecot(t *testing.T) {
 	d, e := dovecotThatCan(t, "everything"), real.StartExim(t, real.Rules{})
 	d.PutIn("jaco", "", "", []byte(text(1, "small", 3000)))
@@ -263,8 +264,8 @@ func TestSearchAtDovecot(t *testing.T) {
 	}
 }
 
-// TestLabelsAtDovecot: a server that says it is like Gmail shows one message under two labels. It is delivered once, for the
-// first of them, its body crosses the line once, and it goes from both.
+// TestLabelsAtDovecot: a server that says it is like Gmail shows one message under two labels. It is
+// delivered once, for the first of them, its body crosses the line once, and it goes from both.
 func TestLabelsAtDovecot(t *testing.T) {
 	const size = 200_000
 	gmail := "\nprotocol imap {\n  imap_capability = " + dovecotCaps["no MOVE"] + " MOVE X-GM-EXT-1\n}\n"

@@ -22,8 +22,8 @@ type journey struct {
 	after time.Duration // since the first visit
 }
 
-// visit configures the maildrop (settings are more keys of its entry), collects and delivers once, and returns
-// what the status then remarks. do is done in between.
+// visit configures the maildrop (settings are more keys of its entry), collects and delivers once, and
+// returns what the status then remarks. do is done in between.
 func (j *journey) visit(settings string, do func(*serving)) (remarks []string) {
 	j.Helper()
 	write(j.T, j.path, fmt.Sprintf(`hostname: mail.kroon.co.za
@@ -74,8 +74,8 @@ func newSmallAndLarge(t *testing.T) (*fetchtest.POP3, *journey) {
 	return s, newJourney(t, "pop3://jaco@"+s.Listen(t))
 }
 
-// TestDeleteAfterDays: what was collected is let go of when its days are over, counted from the day on which it was
-// collected, and not when the configuration came to say so.
+// TestDeleteAfterDays: what was collected is let go of when its days are over, counted from the day on which
+// it was collected, and not when the configuration came to say so.
 func TestDeleteAfterDays(t *testing.T) {
 	s, j := newSmallAndLarge(t)
 	const fortnight = "after: delete after 14d"
@@ -108,8 +108,8 @@ func TestDeleteAbove(t *testing.T) {
 	}
 }
 
-// TestKeptIsConfirmed: mail that was collected while it was kept stays when the configuration comes to delete it,
-// the status says how to have it deleted, and then it is.
+// TestKeptIsConfirmed: mail that was collected while it was kept stays when the configuration comes to delete
+// it, the status says how to have it deleted, and then it is.
 func TestKeptIsConfirmed(t *testing.T) {
 	s, j := newSmallAndLarge(t)
 	if remarks := j.visit("after: keep", nil); len(remarks) > 0 {

@@ -19,11 +19,12 @@ import (
 // connectTime bounds what is found out about one place.
 const connectTime = time.Minute
 
-// connectAtOnce is how many places are asked at once: enough that one which hangs does not hold up the others.
+// connectAtOnce is how many places are asked at once: enough that one which hangs does not hold up the
+// others.
 const connectAtOnce = 5
 
-// connectEverywhere logs in to each maildrop and lists it, and asks each destination whether it would take mail for the
-// postmaster. It collects, delivers and changes nothing.
+// connectEverywhere logs in to each maildrop and lists it, and asks each destination whether it would take
+// mail for the postmaster. It collects, delivers and changes nothing.
 func connectEverywhere(ctx context.Context, c *conf.Config) iter.Seq[connection] {
 	return func(yield func(connection) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -100,8 +101,8 @@ func connectMaildrop(ctx context.Context, m *conf.Maildrop, line *wire.Shaper) c
 		x.Err = err
 		return x
 	}
-	x.Text = fmt.Sprintf("logged in, %s%s, %s on the line", term.Count(len(uids), "message"), mail.Printable(folders, 1000),
-		term.Size(meter.Up.Load()+meter.Down.Load()))
+	x.Text = fmt.Sprintf("logged in, %s%s, %s on the line", term.Count(len(uids), "message"),
+		mail.Printable(folders, 1000), term.Size(meter.Up.Load()+meter.Down.Load()))
 	if x.Text += said; !complete && said == "" {
 		x.Text += "; the listing is incomplete"
 	}

@@ -91,8 +91,8 @@ var (
 		imap.CapSpecialUse: {}}
 )
 
-// TestFolders: patterns, a use and a folder with another recipient; what was collected is moved to a folder that is made
-// for it, and from which nothing comes a second time, whatever the configuration says later.
+// TestFolders: patterns, a use and a folder with another recipient; what was collected is moved to a folder
+// that is made for it, and from which nothing comes a second time, whatever the configuration says later.
 func TestFolders(t *testing.T) {
 	for name, caps := range map[string]imap.CapSet{"old": oldServer, "new": newServer} {
 		t.Run(name, func(t *testing.T) {
@@ -138,8 +138,8 @@ func TestFolders(t *testing.T) {
 	}
 }
 
-// TestSeenAfterwards: what was collected is marked as read there and nothing else is; what somebody has read before is
-// collected all the same; when the configuration comes to delete, it waits for somebody's word.
+// TestSeenAfterwards: what was collected is marked as read there and nothing else is; what somebody has read
+// before is collected all the same; when the configuration comes to delete, it waits for somebody's word.
 func TestSeenAfterwards(t *testing.T) {
 	s := newMailserver(t, newServer)
 	j := newJourney(t, s.url)
@@ -183,8 +183,8 @@ func TestFolderIsLeftOut(t *testing.T) {
 	}
 }
 
-// TestSearch: what a filter does not let through is left as it is, and collected when it matches; marks are kept of
-// what is still there.
+// TestSearch: what a filter does not let through is left as it is, and collected when it matches; marks are
+// kept of what is still there.
 func TestSearch(t *testing.T) {
 	s := newMailserver(t, newServer)
 	j := newJourney(t, s.url)

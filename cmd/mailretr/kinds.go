@@ -93,7 +93,8 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
 		NoCompress: !m.Compress,
 	}
-	o.After = map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}[m.After.Act]
+	acts := map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}
+	o.After = acts[m.After.Act]
 	o.Target, o.Flag = m.After.Folder, m.After.Flag
 	o.ClassicWatch = classic(&m.TLS, false)
 	if len(m.Search.Keys) > 0 {

@@ -51,7 +51,8 @@ func (l ledger) remark(d *fetch.Drop, n int) {
 func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mail.Choice, error) {
 	p := d.Policy.(policy)
 	ask := store.Listing{
-		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete, Folders: x.Folders, Copies: x.Copies,
+		Maildrop: d.Name, Account: d.Account, UIDs: x.UIDs, Complete: x.Complete,
+		Folders: x.Folders, Copies: x.Copies,
 		Lets: p.after.Act != conf.Keep, Stays: p.after.Act == conf.Mark, Days: p.after.Days(), Above: p.after.Above,
 		Settings: p.settings, Size: x.Size,
 	}

@@ -10,8 +10,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// resolve says who the mail of a drop is for, and which recipients are asked about before anything is collected: those
-// that the configuration itself names. Of a map they may be many, and one wrong one should not stop the others.
+// resolve says who the mail of a drop is for, and which recipients are asked about before anything is
+// collected: those that the configuration itself names. Of a map they may be many, and one wrong one should
+// not stop the others.
 func resolve(d *fetch.Drop, m *conf.Maildrop) {
 	resolveAll(d, m)
 	d.Resolve = ofFolder(m.Sender, d.Resolve)
@@ -21,8 +22,11 @@ func resolve(d *fetch.Drop, m *conf.Maildrop) {
 	d.Check = slices.Compact(slices.Sorted(slices.Values(d.Check))) // a copy: others have the order
 }
 
+// A resolver fills the envelope of a message.
+type resolver func(context.Context, *mail.Message) error
+
 // ofFolder: mail of a folder that says whom it is for is for nobody else.
-func ofFolder(sender string, others func(context.Context, *mail.Message) error) func(context.Context, *mail.Message) error {
+func ofFolder(sender string, others resolver) resolver {
 	return func(ctx context.Context, m *mail.Message) error {
 		if len(m.To) == 0 {
 			return others(ctx, m)
@@ -78,12 +82,13 @@ func aliasesOf(x *conf.Multidrop) []fetch.Alias {
 	return all
 }
 
-// configured says whether the configuration itself names this recipient. A refusal of such a one is a mistake of ours, and
-// no sender's.
+// configured says whether the configuration itself names this recipient. A refusal of such a one is a mistake
+// of ours, and no sender's.
 func configured(m *conf.Maildrop, p mail.Path) bool {
 	same := func(a string) bool { return strings.EqualFold(a, string(p)) }
 	x := m.Multidrop
 	ofFolder := func(f conf.Folder) bool { return slices.ContainsFunc(f.To, same) }
-	return slices.ContainsFunc(m.To, same) || slices.ContainsFunc(m.Folders, ofFolder) || x != nil && p != "" && (same(x.Otherwise) ||
-		slices.ContainsFunc(x.Map, func(a conf.Alias) bool { return slices.ContainsFunc(a.To, same) }))
+	return slices.ContainsFunc(m.To, same) || slices.ContainsFunc(m.Folders, ofFolder) ||
+		x != nil && p != "" && (same(x.Otherwise) ||
+			slices.ContainsFunc(x.Map, func(a conf.Alias) bool { return slices.ContainsFunc(a.To, same) }))
 }

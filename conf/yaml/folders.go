@@ -9,10 +9,10 @@ import (
 // folders is a list of names, patterns and uses; a mapping says more of one.
 var folders = option[conf.Maildrop]{
 	key: "folders", example: "[INBOX]", off: true, read: readFolders, show: showFolders,
-	doc: "Folders of an IMAP maildrop: a name; a pattern with * and % (which stays between two separators); or a " +
-		"use such as \\Junk or \\Archive, whatever that folder is called there. In UTF-8, and with the server's " +
-		"own separator. A pattern spares \\All, \\Flagged and \\Important, which are copies, and \\Drafts, \\Sent, " +
-		"\\Trash and \\Junk; name them to have them. Mail of some may be for somebody else, and some may be " +
+	doc: "Folders of an IMAP maildrop: a name; a pattern with * and % (which stays between two separators); or " +
+		"a use such as \\Junk or \\Archive, whatever that folder is called there. In UTF-8, and with the server's " +
+		"own separator. A pattern spares \\All, \\Flagged and \\Important, which are copies, and \\Drafts, " +
+		"\\Sent, \\Trash and \\Junk; name them to have them. Mail of some may be for somebody else, and some may be " +
 		`excluded from patterns: folders: [INBOX, {name: "Lists/*", to: lists@example.org}, ` +
 		"{exclude: Lists/old}]. A folder that several mean belongs to the first.",
 }

@@ -13,8 +13,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Where a server cannot MOVE, a session that breaks between a copy and the mark on its original leaves both. The
-// next one looks for the copy before it makes another.
+// Where a server cannot MOVE, a session that breaks between a copy and the mark on its original leaves both.
+// The next one looks for the copy before it makes another.
 
 // An original is what its copy is told by: the size and the header section. The Message-ID is for the search.
 type original struct {
@@ -66,7 +66,8 @@ func (s *session) identify(ctx context.Context, f *folder, ask map[goimap.UID]or
 }
 
 // headers reads headers of the selected folder.
-func (s *session) headers(ctx context.Context, f *folder, uids []goimap.UID, do func(goimap.UID, []byte)) error {
+func (s *session) headers(ctx context.Context, f *folder, uids []goimap.UID,
+	do func(goimap.UID, []byte)) error {
 	var ms []*mail.Message
 	for _, u := range uids {
 		m, _ := s.message(f, u, info{size: -1})
@@ -105,7 +106,8 @@ func messageID(header []byte) string {
 }
 
 // lookUp looks for the copies in the target. Where that does not exist there are none.
-func (s *session) lookUp(ctx context.Context, to string, ask map[goimap.UID]original, have map[goimap.UID]bool) error {
+func (s *session) lookUp(ctx context.Context, to string, ask map[goimap.UID]original,
+	have map[goimap.UID]bool) error {
 	s.choose(nil)
 	done := s.line.begin(chatter)
 	data, err := s.c.Select(to, &goimap.SelectOptions{ReadOnly: true}).Wait()

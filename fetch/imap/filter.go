@@ -10,9 +10,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// Filter asks the server which of these messages Options.Search lets through, folder by folder; of a list that is
-// all of a folder that is one range, however long. What it does not let through stays, and may come another time.
-// A folder that cannot be asked lets nothing through this time, and is remarked.
+// Filter asks the server which of these messages Options.Search lets through, folder by folder; of a list
+// that is all of a folder that is one range, however long. What it does not let through stays, and may come
+// another time. A folder that cannot be asked lets nothing through this time, and is remarked.
 func (s *session) Filter(ctx context.Context, uids []mail.UID) (through []mail.UID, err error) {
 	if s.o.Search == nil || len(uids) == 0 {
 		return uids, nil

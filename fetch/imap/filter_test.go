@@ -12,8 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// TestFilter: what does not match is listed as before and not let through, folder by folder; it is when it matches.
-// Nothing can be said at a glance then.
+// TestFilter: what does not match is listed as before and not let through, folder by folder; it is when it
+// matches. Nothing can be said at a glance then.
 func TestFilter(t *testing.T) {
 	for _, caps := range []string{goodCaps, oldest} {
 		s := newServer(t)
@@ -60,8 +60,8 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestGlanceOfAFilter: a flag that changes is seen at a glance where the server has CONDSTORE, and by nothing less than a
-// listing; elsewhere nothing can be said.
+// TestGlanceOfAFilter: a flag that changes is seen at a glance where the server has CONDSTORE, and by nothing
+// less than a listing; elsewhere nothing can be said.
 func TestGlanceOfAFilter(t *testing.T) {
 	s := newServer(t)
 	s.caps = goodCaps + " CONDSTORE"
@@ -99,8 +99,8 @@ func TestGlanceOfAFilter(t *testing.T) {
 	}
 }
 
-// TestFilterOfAHostileServer: an answer that was not asked for, is endless, or is a refusal lets nothing through that
-// was not listed.
+// TestFilterOfAHostileServer: an answer that was not asked for, is endless, or is a refusal lets nothing
+// through that was not listed.
 func TestFilterOfAHostileServer(t *testing.T) {
 	for name, x := range map[string]struct {
 		answer string

@@ -15,8 +15,8 @@ import (
 
 // A glance is the state of each folder, separated by blanks: a digest of its name, UIDVALIDITY and UIDNEXT
 // with colons between them, the numbers to base 36. UIDNEXT grows with each message that is added (RFC 9051,
-// 2.3.1.1). A folder that was left out is not in it. With a filter HIGHESTMODSEQ stands behind them, and Since, which
-// does not know what matches now, cannot tell.
+// 2.3.1.1). A folder that was left out is not in it. With a filter HIGHESTMODSEQ stands behind them, and
+// Since, which does not know what matches now, cannot tell.
 type glance map[string]seen
 
 // seen is a folder in a glance.

@@ -37,8 +37,9 @@ func release(t *testing.T, r *Retriever, uids ...mail.UID) ([]mail.UID, error) {
 	return d.(mail.Confirmed).Gone(), err
 }
 
-// TestMove moves what was collected, into a folder that has to be made first: by MOVE, by COPY and UID EXPUNGE, and
-// where there is neither by EXPUNGE. What somebody else does not want any more stays where it is.
+// TestMove moves what was collected, into a folder that has to be made first: by MOVE, by COPY and UID
+// EXPUNGE, and where there is neither by EXPUNGE. What somebody else does not want any more stays where it
+// is.
 func TestMove(t *testing.T) {
 	for name, caps := range map[string]string{"MOVE": moving, "COPY": goodCaps, "oldest": oldest} {
 		s, r := mover(t, caps, 3)
@@ -66,8 +67,8 @@ func TestMove(t *testing.T) {
 	}
 }
 
-// TestMoveSparesForeignMail: without UIDPLUS, and with foreign mail that is marked as deleted, the copies are made
-// once and the originals stay, marked, in however many sessions.
+// TestMoveSparesForeignMail: without UIDPLUS, and with foreign mail that is marked as deleted, the copies are
+// made once and the originals stay, marked, in however many sessions.
 func TestMoveSparesForeignMail(t *testing.T) {
 	s, r := mover(t, oldest, 3)
 	s.folders["INBOX"].letters[2].flags = []string{`\Deleted`} // not ours
@@ -96,8 +97,8 @@ func TestMoveSparesForeignMail(t *testing.T) {
 	equal(t, "copies", len(s.left("Old")), 2)
 }
 
-// TestMoveBreaksBehindTheCopy: a session that ends between the copy and the mark on its original, again and again,
-// leaves one copy; of messages with a Message-ID and of those without.
+// TestMoveBreaksBehindTheCopy: a session that ends between the copy and the mark on its original, again and
+// again, leaves one copy; of messages with a Message-ID and of those without.
 func TestMoveBreaksBehindTheCopy(t *testing.T) {
 	for name, refusal := range map[string]string{"cut": "", "refused": "NO [NOPERM] you may not"} {
 		s, r := mover(t, goodCaps, 1)

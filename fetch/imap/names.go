@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Names of folders come from the server, and are as hostile as everything else. They are only ever compared, shown
-// and sent back; no file is named by one.
+// Names of folders come from the server, and are as hostile as everything else. They are only ever compared,
+// shown and sent back; no file is named by one.
 
 // maxName bounds a name, in octets; real ones have at most 255.
 const maxName = 1000
@@ -26,8 +26,9 @@ var (
 var base64utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
 	WithPadding(base64.NoPadding).Strict()
 
-// decodeName makes UTF-8 of a name as the server writes it. An error says why it cannot be used: what does not come
-// back as it was when it is coded again would open another folder, or none. plain: names are UTF-8 as they are.
+// decodeName makes UTF-8 of a name as the server writes it. An error says why it cannot be used: what does
+// not come back as it was when it is coded again would open another folder, or none. plain: names are UTF-8
+// as they are.
 func decodeName(raw string, plain bool) (string, error) {
 	if len(raw) > maxName {
 		return "", errNameLong
@@ -144,8 +145,8 @@ func (e *entry) has(attr string) bool {
 	return false
 }
 
-// parseList reads an untagged LIST response, its literals included. It is lenient: what stands behind the name is
-// nothing to us.
+// parseList reads an untagged LIST response, its literals included. It is lenient: what stands behind the
+// name is nothing to us.
 func parseList(line []byte) (e entry, ok bool) {
 	s, ok := strings.CutPrefix(string(line), "* ")
 	if !ok || len(s) < 6 || !strings.EqualFold(s[:5], "LIST ") || s[5] != '(' {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// The library cannot bear a folder whose name is not well-formed: the connection ends with it, and one such folder
-// makes all unreachable. So LIST is asked past it: while a command of ours is under way, the line keeps back
-// what answers it, and passes everything else on.
+// The library cannot bear a folder whose name is not well-formed: the connection ends with it, and one such
+// folder makes all unreachable. So LIST is asked past it: while a command of ours is under way, the line
+// keeps back what answers it, and passes everything else on.
 
 // An own is what a command of ours waits for.
 type own struct {
@@ -26,9 +26,9 @@ type own struct {
 // then is called by the reading goroutine behind the last answer, before anything else is read.
 type then func(answers []reply)
 
-// ask sends commands of ours at once, and returns the untagged responses of one kind, each a logical line with
-// its literals, and how the commands ended. Nothing of the library's may be under way; octets bounds what
-// comes.
+// ask sends commands of ours at once, and returns the untagged responses of one kind, each a logical line
+// with its literals, and how the commands ended. Nothing of the library's may be under way; octets bounds
+// what comes.
 func (l *line) ask(commands []string, keep string, octets int64) ([][]byte, []reply, error) {
 	return l.askThen(commands, keep, octets, nil)
 }
@@ -70,8 +70,8 @@ func (l *line) release(o *own, err error) {
 	close(o.done)
 }
 
-// sift takes from what came what is ours; the rest is to be read by the library. false: nothing of ours is under
-// way.
+// sift takes from what came what is ours; the rest is to be read by the library. false: nothing of ours is
+// under way.
 func (l *line) sift(p []byte) bool {
 	l.mu.Lock()
 	o := l.own

@@ -23,8 +23,8 @@ const (
 	mostNamed = 5
 )
 
-// A pattern never stands for these: copies of what is elsewhere, what the account's owner has written or thrown
-// away, and what somebody has judged to be junk. Who wants them names them, or their role.
+// A pattern never stands for these: copies of what is elsewhere, what the account's owner has written or
+// thrown away, and what somebody has judged to be junk. Who wants them names them, or their role.
 var spared = []string{`\All`, `\Flagged`, `\Important`, `\Drafts`, `\Sent`, `\Trash`, `\Junk`}
 
 // uses are those of RFC 6154 and RFC 8457.
@@ -112,8 +112,9 @@ func (o *Options) specs() string {
 	return strings.Join(o.Folders, "\n") + "\n\n" + strings.Join(o.Except, "\n") + "\n\n" + target
 }
 
-// entries asks for the folders that names, patterns and roles may stand for. odd are those whose name cannot be
-// used, for people. What a server does not understand, or has nothing to say to, it is asked in the plain way.
+// entries asks for the folders that names, patterns and roles may stand for. odd are those whose name cannot
+// be used, for people. What a server does not understand, or has nothing to say to, it is asked in the plain
+// way.
 func (s *session) entries(ctx context.Context, specs []string) (all []found, odd []string, err error) {
 	defer s.watch(ctx, mail.OpList)()
 	const plain = `LIST "" "*"`
@@ -149,8 +150,8 @@ func (s *session) lists(commands []string) (lines [][]byte, bad *mail.Trouble, e
 	return lines, bad, nil
 }
 
-// listCommands are as few octets as the server allows. Special uses are asked for in any case: a pattern spares
-// some.
+// listCommands are as few octets as the server allows. Special uses are asked for in any case: a pattern
+// spares some.
 func (s *session) listCommands(specs []string) (commands []string) {
 	var patterns []string
 	for _, spec := range specs {
@@ -174,8 +175,8 @@ func (s *session) listCommands(specs []string) (commands []string) {
 	return commands
 }
 
-// sorted makes folders of responses, INBOX first, then by their names. Each is named once; what cannot be opened is no
-// folder. Where the server tells of no special use they are told by the usual names.
+// sorted makes folders of responses, INBOX first, then by their names. Each is named once; what cannot be
+// opened is no folder. Where the server tells of no special use they are told by the usual names.
 func sorted(lines [][]byte, plain bool) (all []found, odd []string, told bool) {
 	have := map[string]bool{}
 	for _, l := range lines {
@@ -214,8 +215,8 @@ type chosen struct {
 	to         []mail.Path
 }
 
-// choose sorts out which folders are meant, in the order of the configuration; the first that means a folder says
-// whom its mail is for. missing is what means none, for people.
+// choose sorts out which folders are meant, in the order of the configuration; the first that means a folder
+// says whom its mail is for. missing is what means none, for people.
 func (o *Options) choose(all []found) (some []chosen, missing []string) {
 	have := map[string]bool{}
 	for _, spec := range o.Folders {
@@ -256,8 +257,8 @@ func (f *found) means(spec string) bool {
 	return f.name == spec
 }
 
-// excludes says whether a folder is not wanted although a pattern or role means it: a pattern spares some; mail is
-// not collected from where it is moved to.
+// excludes says whether a folder is not wanted although a pattern or role means it: a pattern spares some;
+// mail is not collected from where it is moved to.
 func (o *Options) excludes(f *found, pattern bool) bool {
 	if pattern && slices.ContainsFunc(spared, f.has) || o.After == Move && f.means(o.Target) {
 		return true
@@ -299,7 +300,8 @@ func (s *session) Covers() (folders []string, labels bool) {
 // topicFolders is the topic of what is remarked about folders.
 const topicFolders = "folders"
 
-// remark tells which folders are left out and what else there is to say of them, if that is not what was told last.
+// remark tells which folders are left out and what else there is to say of them, if that is not what was told
+// last.
 func (s *session) remark() {
 	m := s.o.Memory
 	switch {

@@ -102,8 +102,8 @@ func TestFoldersMeant(t *testing.T) {
 	}
 }
 
-// TestUsesByUsualNames: a server that says nothing of special uses has them under their usual names; one that says
-// something of one folder is believed about all.
+// TestUsesByUsualNames: a server that says nothing of special uses has them under their usual names; one that
+// says something of one folder is believed about all.
 func TestUsesByUsualNames(t *testing.T) {
 	for _, caps := range []string{goodCaps, special} {
 		s, _ := provider(t, caps)
@@ -130,8 +130,8 @@ func TestUsesByUsualNames(t *testing.T) {
 	}
 }
 
-// TestR21_FoldersOfAHostileServer: names that lead upwards, end lines, are endless or not coded as they should be are
-// named and left out; nothing of them is sent, and the other folders' mail flows.
+// TestR21_FoldersOfAHostileServer: names that lead upwards, end lines, are endless or not coded as they
+// should be are named and left out; nothing of them is sent, and the other folders' mail flows.
 func TestR21_FoldersOfAHostileServer(t *testing.T) {
 	s, r := provider(t, special)
 	long := strings.Repeat("x", 10<<10)
@@ -181,8 +181,8 @@ func TestR21_EndlessList(t *testing.T) {
 	kind(t, "an endless list", err, mail.Protocol)
 }
 
-// TestListAmongOtherTalk: what comes beside the answer, in pieces of any size, reaches the library; the answer
-// does not.
+// TestListAmongOtherTalk: what comes beside the answer, in pieces of any size, reaches the library; the
+// answer does not.
 func TestListAmongOtherTalk(t *testing.T) {
 	s, r := provider(t, special)
 	s.on = at("LIST", func(c *client, tag, args string) {
@@ -216,8 +216,8 @@ func TestListBreaks(t *testing.T) {
 	}
 }
 
-// TestFoldersAreRemembered: for an hour the folders are not listed again, also by another process; when the settings
-// change they are. What is left out is told once, and once more when it is well.
+// TestFoldersAreRemembered: for an hour the folders are not listed again, also by another process; when the
+// settings change they are. What is left out is told once, and once more when it is well.
 func TestFoldersAreRemembered(t *testing.T) {
 	s, r := provider(t, special)
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
@@ -276,8 +276,8 @@ func TestFolderRecipients(t *testing.T) {
 	}
 }
 
-// TestMoveToARole: the folder that has the role is found when something is to be moved, and never collected from by
-// a pattern.
+// TestMoveToARole: the folder that has the role is found when something is to be moved, and never collected
+// from by a pattern.
 func TestMoveToARole(t *testing.T) {
 	for _, caps := range []string{special, goodCaps} {
 		s, r := provider(t, caps)

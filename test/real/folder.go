@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// A folder of a Dovecot's user is named as the file system has it: modified UTF-7, with dots between the parts; "" is
-// INBOX.
+// A folder of a Dovecot's user is named as the file system has it: modified UTF-7, with dots between the
+// parts; "" is INBOX.
 
-// PutIn puts a message into a folder of a user, which is made where it is missing. flags are those of Maildir: "S" seen,
-// "T" marked as deleted; in order of the alphabet.
+// PutIn puts a message into a folder of a user, which is made where it is missing. flags are those of
+// Maildir: "S" seen, "T" marked as deleted; in order of the alphabet.
 func (d *Dovecot) PutIn(user, folder, flags string, octets []byte) {
 	d.t.Helper()
 	d.User(user)
