@@ -80,7 +80,8 @@ func (e *Engine) Stage(ctx context.Context, r *store.Record) (store.Body, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := e.room(max(r.Size, 0)); err != nil {
+	// Before the first octet: one that is given up in the middle has crossed the line for nothing, each time anew.
+	if err := e.room(max(r.Size, r.Announced, 0)); err != nil {
 		return nil, err
 	}
 	if r.ID.Zero() {

@@ -29,10 +29,14 @@ func (e *Engine) room(n int64) error {
 	if err != nil {
 		return fmt.Errorf("asking for free space: %w", err)
 	}
-	if free-n < e.opt.Reserve {
-		return fmt.Errorf("%w: %d MiB are free, %d MiB are kept back", store.ErrFull, free>>20, e.opt.Reserve>>20)
+	if free-n >= e.opt.Reserve {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("%w: %d MiB are free, %d MiB are kept back", store.ErrFull, free>>20, e.opt.Reserve>>20)
+	if free >= e.opt.Reserve {
+		err = fmt.Errorf("%w, and the message has %d MiB", err, max(n>>20, 1))
+	}
+	return err
 }
 
 func (e *Engine) ballastName() string { return filepath.Join(e.opt.Dir, "ballast") }

@@ -137,9 +137,13 @@ func TestR25_D5_Reserve(t *testing.T) {
 	big := r.record("big")
 	big.Size = 101 << 20
 	if _, err := r.Stage(ctx, &big); !errors.Is(err, store.ErrFull) {
+		t.Fatal("a body of known size:", err)
+	}
+	big.Size, big.Announced = 0, 101<<20
+	if _, err := r.Stage(ctx, &big); !errors.Is(err, store.ErrFull) {
 		t.Fatal("a body of announced size:", err)
 	}
-	big.Size = -1
+	big.Size, big.Announced = -1, 0
 	b, err := r.Stage(ctx, &big)
 	must(t, err)
 	free = 99 << 20 // somebody else fills the disk
