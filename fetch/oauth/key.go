@@ -72,21 +72,27 @@ func replacing(credential []byte, file string) (Key, error) {
 	return k, err
 }
 
-// makeKey makes a file that is whole, or is not there. Its name is durable before anything is encrypted with it.
+// makeKey makes a file that is whole, or is not there; where somebody was faster, his key is taken. Its name is durable
+// before anything is encrypted with it.
 func makeKey(path string) ([]byte, error) {
 	b := make([]byte, keySize)
 	if _, err := rand.Read(b); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), KeyFile+".*") // mode 0600
 	if err != nil {
 		return nil, err
 	}
+	defer os.Remove(f.Name())
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(0o600), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	err = os.Link(f.Name(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return os.ReadFile(path)
+	}
+	if err != nil {
 		return nil, err
 	}
 	d, err := os.Open(filepath.Dir(path))

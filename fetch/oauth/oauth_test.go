@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -441,5 +442,29 @@ func TestRedirects(t *testing.T) {
 		if got := u.Query().Get("redirect_uri"); got != want || a.Pasted() != (!strings.Contains(want, ":34567")) {
 			t.Errorf("%q: %q, pasted %v", registered, got, a.Pasted())
 		}
+	}
+}
+
+// TestOneKey: many who need a key at once make one, and leave nothing beside it.
+func TestOneKey(t *testing.T) {
+	dir := t.TempDir()
+	keys := make([]Key, 20)
+	var all sync.WaitGroup
+	for i := range keys {
+		all.Go(func() {
+			var err error
+			if keys[i], err = LoadKey(dir, ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for i := range keys {
+		if _, err := keys[0].open("a", keys[i].seal("a", nil)); err != nil {
+			t.Fatalf("key %d is another one", i)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v", left, err)
 	}
 }
