@@ -15,7 +15,8 @@
 //
 // An empty visit is cheap: the state of each folder (STATUS) leaves together with the login, and no folder
 // is opened or listed whose UIDNEXT is what it was. Where the last visit found mail, the newest messages are
-// asked about together with the login too. A body that was cut is gone on with at its octet.
+// asked about together with the login too. A body that was cut is gone on with at its octet (BODY.PEEK[]<n.m>).
+// What is fetched comes compressed where the server offers that and enough is to be fetched (RFC 4978).
 //
 // It leaves to the caller which messages to fetch and when, to relay/wire the connection, its deadlines and
 // its security, and to emersion/go-imap the grammar. UIDs are those of RFC 9051, 2.3.1.1, with the folder

@@ -1,5 +1,5 @@
 // Package wire is what lies below every protocol: dialling (directly, through a proxy, by a command), TLS,
-// deadlines, octet counts, limits, rates to keep to, and a trace that never shows a password.
+// compression, deadlines, octet counts, limits, rates to keep to, and a trace that never shows a password.
 //
 // It promises that no read or write waits for ever, that nothing a server sends grows without bound, that
 // STARTTLS is never traded for plain text, and that octets are counted below TLS and compression, as the line
