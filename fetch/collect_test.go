@@ -159,6 +159,41 @@ func TestLoginDelay(t *testing.T) {
 	})
 }
 
+// Where the server says how long it wants to be left alone, messages that want a session of their own are no reason
+// to come sooner, and new mail does not wait until each has had its own.
+func TestLoginDelayHoldsForSuspects(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		const apart = 15 * time.Minute
+		b := w.drop("jaco", "isp")
+		b.delay = apart
+		s := State{Account: "jaco", Met: time.Now(), Apart: apart, Suspects: map[mail.UID]Suspect{}}
+		for _, uid := range []mail.UID{"1", "2", "3", "4"} {
+			b.put(uid, 1000)
+			s.Suspects[uid] = Suspect{}
+		}
+		note, _ := s.encode()
+		w.notes.m["jaco"] = string(note)
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(time.Minute)
+		b.put("new", 100)
+		after(3 * apart)
+		if i := slices.Index(b.bodies(), "new"); i < 0 || i > 2 {
+			t.Errorf("new mail waited for suspects: asked for %v", b.bodies())
+		}
+		after(5 * apart)
+		if len(b.bodies()) != 5 || len(b.uids()) > 0 {
+			t.Errorf("asked for %v, left %v", b.bodies(), b.uids())
+		}
+		for i, at := range b.opens[1:] {
+			if d := at.Sub(b.opens[i]); d < apart {
+				t.Errorf("login %d came %v after the one before it", i+2, d)
+			}
+		}
+		stop()
+	})
+}
+
 // A message that breaks each session in which it is asked for stops nobody, and is set aside after three
 // times alone.
 func TestPoison(t *testing.T) {

@@ -302,7 +302,7 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 func (p *Poller) account(e *entry, s *session) {
 	v := &e.visit
 	v.add(s)
-	if s.only == "" {
+	if s.only == "" || s.state.oneLogin() { // what is left for one login is found anew, after what came meanwhile
 		e.later = nil
 	}
 	e.later = append(e.later, s.left...)

@@ -118,7 +118,8 @@ type box struct {
 	gone   []mail.UID
 	sizes  int // how often sizes were asked for
 
-	glances bool // it says whether something was added
+	delay   time.Duration // LOGIN-DELAY, as it is announced
+	glances bool          // it says whether something was added
 	puts    int
 	looks   []string // what was asked of the listing: glance, since N, list
 }
@@ -266,6 +267,8 @@ type dialogue struct {
 	broken bool
 	ended  bool
 }
+
+func (d *dialogue) LoginDelay() time.Duration { return d.delay }
 
 func (d *dialogue) List(context.Context) (uids []mail.UID, complete bool, err error) {
 	for _, l := range d.msgs {

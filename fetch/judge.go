@@ -61,9 +61,9 @@ func (s *session) judge(ctx context.Context, err error) {
 	}
 	struck := s.broke(ctx, t)
 	switch {
-	case struck && s.only == "":
+	case struck && !s.beside():
 		s.state = Next(s.state, Ending{At: now, Every: s.every()}) // the message's fault, not the maildrop's
-	case struck, s.only != "" && t == nil:
+	case struck, s.beside() && t == nil:
 	default:
 		s.next(ctx, t, now)
 	}
@@ -239,9 +239,13 @@ func (s *session) squeezed() int64 {
 	return max(s.tally.Octets-s.spared.Octets-s.down, 0)
 }
 
+// beside says whether a session for one message was made in a visit that has planned the next one. Where the server
+// minds a second login it is the visit.
+func (s *session) beside() bool { return s.only != "" && !s.state.oneLogin() }
+
 // due says when the maildrop is visited, or looked at, next; not ok: as it was planned before.
 func (s *session) due(now time.Time) (at time.Time, ok bool) {
-	if s.only != "" && s.err == nil {
+	if s.beside() && s.err == nil {
 		return at, false
 	}
 	if at = s.state.Next; s.again {
