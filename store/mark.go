@@ -8,8 +8,8 @@ type Mark uint8
 const (
 	Unseen Mark = iota
 	Known       // imported, or kept upstream on purpose without having been collected (first: new)
-	Kept        // collected under `after: keep`
-	Taken       // a commit of ours took responsibility; it may be deleted upstream
+	Kept        // collected, and stays upstream: keep, seen, or below the size
+	Taken       // a commit of ours took responsibility; what the policy says may be done upstream
 	LetGo       // the server said it is gone
 )
 

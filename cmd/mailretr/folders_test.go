@@ -206,3 +206,21 @@ func TestSearch(t *testing.T) {
 		t.Errorf("%q, %d are there", got, s.count("INBOX"))
 	}
 }
+
+// TestCheckNamesFolders: check --connect says which folders a pattern stands for, and what is left out, and collects
+// nothing.
+func TestCheckNamesFolders(t *testing.T) {
+	s := newMailserver(t, newServer, "Lists/a", "Sent")
+	s.put("Lists/a")
+	j := newJourney(t, s.url)
+	j.visit(`folders: [INBOX, "Lists/*", "x*"]`, func(d *serving) {
+		x := connectMaildrop(t.Context(), &d.house.config.Load().Maildrops[0], nil)
+		if x.Err != nil || !strings.Contains(x.Text, "1 message in INBOX, Lists/a,") ||
+			!strings.Contains(x.Text, "no folder is x*") {
+			t.Errorf("%q, %v", x.Text, x.Err)
+		}
+		if n := len(j.delivered()); n != 0 {
+			t.Errorf("%d delivered", n)
+		}
+	})
+}
