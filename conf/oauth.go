@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// An OAuth says who this program is with a provider that gives access tokens instead of taking passwords, and where
-// the owner of a maildrop consents. Maildrops name it.
+// An OAuth says who this program is with a provider that gives access tokens instead of taking passwords, and
+// where the owner of a maildrop consents. Maildrops name it.
 type OAuth struct {
 	At Where `json:"-"`
 

@@ -15,17 +15,20 @@ import (
 )
 
 const (
-	// initialRoom is how many octets of base64 go with AUTHENTICATE where the server takes them (SASL-IR, RFC 4959):
-	// tokens fit, and so does the line into the limit of RFC 7162, 4.
+	// initialRoom is how many octets of base64 go with AUTHENTICATE where the server takes them (SASL-IR, RFC
+	// 4959): tokens fit, and so does the line into the limit of RFC 7162, 4.
 	initialRoom = 6000
 	// maxUntagged is how many untagged lines may come before an answer.
 	maxUntagged = 16
 )
 
-// authenticate logs in by a mechanism of SASL, before the library has the connection: it would answer an empty challenge with
-// "=", which ends a SCRAM login, and cannot break off an exchange. Where the LOGIN command is the way, it is left to
-// the library. The result is a greeting for the library, as it would have come from a server that is in this state.
-func (s *session) authenticate(ctx context.Context, conn *wire.Conn, greeting string) (clean string, in bool, err error) {
+// authenticate logs in by a mechanism of SASL, before the library has the connection: it would answer an
+// empty challenge with "=", which ends a SCRAM login, and cannot break off an exchange. Where the LOGIN
+// command is the way, it is left to the library. The result is a greeting for the library, as it would have
+// come from a server that is in this state.
+func (s *session) authenticate(ctx context.Context, conn *wire.Conn, greeting string) (
+	clean string, in bool, err error,
+) {
 	a := &access{session: s, conn: conn}
 	r, _ := parseReply(strings.TrimRight(greeting, "\r\n"))
 	if a.caps = strings.Fields(r.args); r.code != "CAPABILITY" {

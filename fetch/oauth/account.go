@@ -43,8 +43,8 @@ type Store interface {
 	Save(ctx context.Context, name string, sealed []byte) error
 }
 
-// A Keeper has the consents of all accounts of one state. Safe for concurrent use. Its fields are not changed once it
-// is used.
+// A Keeper has the consents of all accounts of one state. Safe for concurrent use. Its fields are not changed
+// once it is used.
 type Keeper struct {
 	Store Store
 	Key   func() (Key, error) // asked when it is needed
@@ -54,8 +54,8 @@ type Keeper struct {
 	accounts map[string]*shared
 }
 
-// An Account is the consent of one user with one provider, under the configuration that it was made with. Several
-// maildrops may share a consent. Safe for concurrent use.
+// An Account is the consent of one user with one provider, under the configuration that it was made with.
+// Several maildrops may share a consent. Safe for concurrent use.
 type Account struct {
 	keeper   *Keeper
 	provider Provider
@@ -88,8 +88,8 @@ type grant struct {
 	Denied  bool      `json:"denied,omitempty"` // a server refused even a fresh token
 }
 
-// Account returns the account of a user with a provider. Those who are known to the provider as the same client, and
-// ask for the same, share the consent.
+// Account returns the account of a user with a provider. Those who are known to the provider as the same
+// client, and ask for the same, share the consent.
 func (k *Keeper) Account(p Provider, user string) *Account {
 	h := sha256.New()
 	for _, s := range append([]string{p.TokenURL, p.ClientID, user}, p.Scopes...) {
@@ -148,7 +148,8 @@ func (a *Account) load(ctx context.Context) error {
 		g := &grant{}
 		plain, err := key.open(a.id, sealed)
 		if err != nil || json.Unmarshal(plain, g) != nil {
-			return a.consent(errors.New("the consent that is kept cannot be read: it was encrypted with another key"))
+			return a.consent(errors.New("the consent that is kept cannot be read: " +
+				"it was encrypted with another key"))
 		}
 		a.grant = g
 	}
@@ -173,8 +174,8 @@ func (a *Account) save(ctx context.Context) error {
 	return nil
 }
 
-// Mark is another one after each consent, and the same after a refresh; "" where there is none, or where it cannot be
-// read.
+// Mark is another one after each consent, and the same after a refresh; "" where there is none, or where it
+// cannot be read.
 func (a *Account) Mark(ctx context.Context) string {
 	done, err := a.take(ctx)
 	if err != nil {

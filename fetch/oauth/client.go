@@ -20,9 +20,9 @@ const (
 	maxAnswer = 64 << 10
 )
 
-// NewClient returns a client for requests to providers: https:// only, but for this machine; no redirect is followed;
-// answers are bounded in size and time. dial replaces the dialler; nil: the usual one, and the proxy of the environment
-// if there is one.
+// NewClient returns a client for requests to providers: https:// only, but for this machine; no redirect is
+// followed; answers are bounded in size and time. dial replaces the dialler; nil: the usual one, and the
+// proxy of the environment if there is one.
 func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
 	t := &http.Transport{
 		DialContext:         dial,

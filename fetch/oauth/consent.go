@@ -37,14 +37,14 @@ type pending struct {
 // HasDevice says whether the provider has the device flow.
 func (a *Account) HasDevice() bool { return a.provider.DeviceURL != "" }
 
-// Pasted says whether the provider knows another address than one of this machine: then the code comes back on a page
-// that the owner copies it from.
+// Pasted says whether the provider knows another address than one of this machine: then the code comes back
+// on a page that the owner copies it from.
 func (a *Account) Pasted() bool {
 	return a.provider.Redirect != "" && onPort(a.provider.Redirect, "1") == ""
 }
 
-// onPort returns an address of this machine that is registered without a port, with one (RFC 8252, 7.3); "" where it
-// is no such address.
+// onPort returns an address of this machine that is registered without a port, with one (RFC 8252, 7.3); ""
+// where it is no such address.
 func onPort(registered, port string) string {
 	u, err := url.Parse(registered)
 	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() != "" {
@@ -54,8 +54,8 @@ func onPort(registered, port string) string {
 	return u.String()
 }
 
-// Device signs in by the device flow (RFC 8628): show is called once with what the owner has to do, on any machine,
-// and Device returns when that is done and the consent is durable. An error is a *mail.Trouble.
+// Device signs in by the device flow (RFC 8628): show is called once with what the owner has to do, on any
+// machine, and Device returns when that is done and the consent is durable. An error is a *mail.Trouble.
 func (a *Account) Device(ctx context.Context, show func(Prompt) error) error {
 	c, err := a.config(ctx, "")
 	if err != nil {
@@ -79,9 +79,9 @@ func (a *Account) Device(ctx context.Context, show func(Prompt) error) error {
 		}
 		x := a.trouble(err, d.DeviceCode, d.UserCode, c.ClientSecret)
 		passing := x.Kind == mail.Unreachable || x.Kind == mail.Busy
-		if !passing || ctx.Err() != nil || !time.Now().Before(d.Expiry) { // the owner may be typing: the line comes back
+		if !passing || ctx.Err() != nil || !time.Now().Before(d.Expiry) {
 			return x
-		}
+		} // else the owner may be typing, and the line comes back
 	}
 }
 
@@ -103,9 +103,9 @@ func (a *Account) sensible(d *oauth2.DeviceAuthResponse) error {
 	return nil
 }
 
-// Begin begins a sign-in in a browser: the owner opens the URL of the prompt, and the provider sends the browser on to
-// redirect, a loopback address at which somebody listens, with the code and the state that Finish wants. redirect is
-// not used where the account is Pasted.
+// Begin begins a sign-in in a browser: the owner opens the URL of the prompt, and the provider sends the
+// browser on to redirect, a loopback address at which somebody listens, with the code and the state that
+// Finish wants. redirect is not used where the account is Pasted.
 func (a *Account) Begin(ctx context.Context, redirect string) (Prompt, error) {
 	if a.provider.AuthURL == "" {
 		return Prompt{}, a.local(errors.New("the configuration has no auth_url for this provider"))
@@ -118,7 +118,8 @@ func (a *Account) Begin(ctx context.Context, redirect string) (Prompt, error) {
 	if err != nil {
 		return Prompt{}, err
 	}
-	p := pending{verifier: oauth2.GenerateVerifier(), redirect: redirect, until: a.keeper.now().Add(pendingTime)}
+	p := pending{verifier: oauth2.GenerateVerifier(), redirect: redirect,
+		until: a.keeper.now().Add(pendingTime)}
 	state := rand.Text()
 	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(p.verifier)}
 	for k, v := range a.provider.Params {
@@ -137,7 +138,8 @@ func (a *Account) redirect(there string) (string, error) {
 		return a.provider.Redirect, nil
 	}
 	u, err := url.Parse(there)
-	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" || u.Port() == "" {
+	if err != nil || u.Scheme != "http" || !loopback(u.Hostname()) || u.Port() == "" ||
+		u.RawQuery != "" || u.Fragment != "" {
 		return "", errors.New("the redirect is no address of this machine with a port")
 	}
 	if own := onPort(a.provider.Redirect, u.Port()); own != "" {
@@ -165,8 +167,8 @@ func (a *Account) begun(state string, p pending) {
 	a.pending[state] = p
 }
 
-// Finish ends a sign-in with what the provider sent back: the consent is durable when it returns nil. A state is good
-// once. An error is a *mail.Trouble.
+// Finish ends a sign-in with what the provider sent back: the consent is durable when it returns nil. A state
+// is good once. An error is a *mail.Trouble.
 func (a *Account) Finish(ctx context.Context, state, code string) error {
 	a.mu.Lock()
 	p, found := a.pending[state]

@@ -30,8 +30,8 @@ func answering(said string) func(context.Context, string, string) (net.Conn, err
 	}
 }
 
-// FuzzAnswer: a provider that says anything, in place of any answer, gets no secret shown, and no consent replaced but
-// by a token.
+// FuzzAnswer: a provider that says anything, in place of any answer, gets no secret shown, and no consent
+// replaced but by a token.
 func FuzzAnswer(f *testing.F) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 	f.Add(ok + "\r\n{\"access_token\":\"a\",\"expires_in\":3600}")

@@ -201,8 +201,8 @@ func TestStoreFails(t *testing.T) {
 	w.token(w.account())
 }
 
-// TestH4_StopDuringRefresh: who is asked to stop while the provider answers takes the answer in: the old refresh token
-// is good for nothing by then.
+// TestH4_StopDuringRefresh: who is asked to stop while the provider answers takes the answer in: the old
+// refresh token is good for nothing by then.
 func TestH4_StopDuringRefresh(t *testing.T) {
 	w := newWorld(t)
 	a := w.account()
@@ -259,9 +259,9 @@ func TestH4_KilledChild(t *testing.T) {
 	t.Fatalf("it lives on: %v", err)
 }
 
-// TestH4_KilledBetweenUseAndSave: the provider has replaced the refresh token, and we are killed before the new one is
-// kept. The old one is still there, and is tried: a provider with a grace takes it. One without says clearly that
-// consent is needed, and after it all is well.
+// TestH4_KilledBetweenUseAndSave: the provider has replaced the refresh token, and we are killed before the
+// new one is kept. The old one is still there, and is tried: a provider with a grace takes it. One without
+// says clearly that consent is needed, and after it all is well.
 func TestH4_KilledBetweenUseAndSave(t *testing.T) {
 	for _, grace := range []bool{true, false} {
 		w := newWorld(t)

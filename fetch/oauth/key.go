@@ -28,9 +28,9 @@ const (
 	keySize = 32
 )
 
-// LoadKey reads the key: the systemd credential in the directory credentials ("": there is none), else the file in
-// the state directory, which is made with mode 0600 where there is none. A credential may be of any form, with at
-// least 32 octets.
+// LoadKey reads the key: the systemd credential in the directory credentials ("": there is none), else the
+// file in the state directory, which is made with mode 0600 where there is none. A credential may be of any
+// form, with at least 32 octets.
 func LoadKey(state, credentials string) (Key, error) {
 	if credentials != "" {
 		b, err := os.ReadFile(filepath.Join(credentials, Credential))
@@ -52,8 +52,8 @@ func LoadKey(state, credentials string) (Key, error) {
 	case err != nil:
 		return Key{}, fmt.Errorf("the key of the consents: %w", err)
 	case len(b) != keySize:
-		return Key{}, fmt.Errorf("%s is damaged: it has to have %d octets; bring it back from a backup, or remove it "+
-			"and sign in again everywhere", path, keySize)
+		return Key{}, fmt.Errorf("%s is damaged: it has to have %d octets; bring it back from a backup, or "+
+			"remove it and sign in again everywhere", path, keySize)
 	}
 	if fi, err := os.Stat(path); err == nil && fi.Mode().Perm()&0o077 != 0 {
 		return Key{}, fmt.Errorf("others can read %s (mode %04o): chmod 600 it", path, fi.Mode().Perm())
@@ -72,8 +72,8 @@ func replacing(credential []byte, file string) (Key, error) {
 	return k, err
 }
 
-// makeKey makes a file that is whole, or is not there; where somebody was faster, his key is taken. Its name is durable
-// before anything is encrypted with it.
+// makeKey makes a file that is whole, or is not there; where somebody was faster, his key is taken. Its name
+// is durable before anything is encrypted with it.
 func makeKey(path string) ([]byte, error) {
 	b := make([]byte, keySize)
 	if _, err := rand.Read(b); err != nil {

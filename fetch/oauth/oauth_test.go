@@ -194,8 +194,8 @@ func TestDevice(t *testing.T) {
 	w.token(a) // what was consented before goes on
 }
 
-// TestH4_State: an answer that belongs to no sign-in, to an old one, or to one that is over is refused, and so is one
-// that goes elsewhere than to this machine.
+// TestH4_State: an answer that belongs to no sign-in, to an old one, or to one that is over is refused, and
+// so is one that goes elsewhere than to this machine.
 func TestH4_State(t *testing.T) {
 	w := newWorld(t)
 	a := w.account()
@@ -271,7 +271,8 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestProviderAway: while the token is good it is used; then the trouble passes by itself, and is no refused login.
+// TestProviderAway: while the token is good it is used; then the trouble passes by itself, and is no refused
+// login.
 func TestProviderAway(t *testing.T) {
 	w := newWorld(t)
 	a := w.account()

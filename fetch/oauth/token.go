@@ -19,8 +19,8 @@ const (
 	usable = 30 * time.Second
 	// unknownLife is believed of a token that comes without an end.
 	unknownLife = 30 * time.Minute
-	// grace is how long an answer under way is waited for after the caller has gone: it may bring a refresh token
-	// that replaces the old one.
+	// grace is how long an answer under way is waited for after the caller has gone: it may bring a refresh
+	// token that replaces the old one.
 	grace = 5 * time.Second
 	// fresh is how old a token may be that no other one could be better than.
 	fresh = time.Minute
@@ -28,8 +28,8 @@ const (
 	maxToken = 32 << 10
 )
 
-// Token returns an access token that is good for some minutes, refreshing it where that is needed. An error is a
-// *mail.Trouble: of kind Auth where the owner has to consent (again), with what to do.
+// Token returns an access token that is good for some minutes, refreshing it where that is needed. An error
+// is a *mail.Trouble: of kind Auth where the owner has to consent (again), with what to do.
 func (a *Account) Token(ctx context.Context) (string, error) {
 	done, err := a.take(ctx)
 	if err != nil {
@@ -72,9 +72,9 @@ func margin(life int64) time.Duration {
 	return early
 }
 
-// Refused says that a server did not take this access token. It returns whether another one may be better: the next
-// Token gets it. One that is fresh from the provider is as good as they come; after it every visit asks for another, so
-// that a login which is refused for good is never taken for a token that was too old.
+// Refused says that a server did not take this access token. It returns whether another one may be better:
+// the next Token gets it. One that is fresh from the provider is as good as they come; after it every visit
+// asks for another, so that a login which is refused for good is never taken for a token that was too old.
 func (a *Account) Refused(ctx context.Context, token string) (again bool) {
 	done, err := a.take(ctx)
 	if err != nil {
@@ -177,7 +177,8 @@ func (a *Account) judge(t *oauth2.Token) error {
 	}
 	if t.RefreshToken == "" {
 		x := a.consent(errors.New("the provider gave no refresh token, so that it would end within the hour"))
-		x.Hint = "Ask for offline access: most providers want the scope offline_access, or consent given anew."
+		x.Hint = "Ask for offline access: most providers want the scope offline_access, " +
+			"or consent given anew."
 		return x
 	}
 	return nil

@@ -41,8 +41,8 @@ func (a *Account) foreign(why string) *mail.Trouble {
 		Hint: "Look at the addresses in oauth: of the configuration."}
 }
 
-// trouble makes a *mail.Trouble of an error of the library. It has pages of the provider in it, which may echo what was
-// sent, so only what is understood is shown, without secrets.
+// trouble makes a *mail.Trouble of an error of the library. It has pages of the provider in it, which may
+// echo what was sent, so only what is understood is shown, without secrets.
 func (a *Account) trouble(err error, secrets ...string) *mail.Trouble {
 	var known *mail.Trouble
 	var said *oauth2.RetrieveError
@@ -135,7 +135,8 @@ func word(code string) string {
 	return code
 }
 
-// longWord is from how many characters on a word of a description is left out: tokens have more, words of people less.
+// longWord is from how many characters on a word of a description is left out: tokens have more, words of
+// people less.
 const longWord = 20
 
 // strip takes what may be a secret, or a piece of one, out of a description.

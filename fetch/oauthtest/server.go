@@ -1,6 +1,6 @@
 // Package oauthtest is a provider of access tokens inside the process, for tests: the OpenID provider of
-// github.com/zitadel/oidc, with authorization code and PKCE, device flow, refresh tokens that are replaced at each use,
-// and introspection. Its owners consent at once.
+// github.com/zitadel/oidc, with authorization code and PKCE, device flow, refresh tokens that are replaced at
+// each use, and introspection. Its owners consent at once.
 //
 // Read first: [New].
 package oauthtest
@@ -58,8 +58,8 @@ type TB interface {
 
 var _ TB = (testing.TB)(nil)
 
-// New starts a server that ends with the test. Redirects may go to any port of 127.0.0.1, and to the one that is
-// named here.
+// New starts a server that ends with the test. Redirects may go to any port of 127.0.0.1, and to the one that
+// is named here.
 func New(t TB, redirects ...string) *Server {
 	t.Helper()
 	s := &Server{}
@@ -141,10 +141,12 @@ const TokenPath = "/oauth/token"
 // DeviceURL is where the device flow begins.
 func (s *Server) DeviceURL() string { return s.URL + "/device_authorization" }
 
-// IntrospectionURL is a page of RFC 7662 for a mail server that has no client of its own: token comes as a parameter.
+// IntrospectionURL is a page of RFC 7662 for a mail server that has no client of its own: token comes as a
+// parameter.
 func (s *Server) IntrospectionURL() string { return s.URL + "/tokeninfo" }
 
-// Browse is the owner's browser: it opens a page, consents, and returns where it is sent in the end, unopened.
+// Browse is the owner's browser: it opens a page, consents, and returns where it is sent in the end,
+// unopened.
 func (s *Server) Browse(address string) (string, error) {
 	c := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -226,7 +228,8 @@ func (users) GetUserByID(id string) *storage.User {
 func (u users) GetUserByUsername(name string) *storage.User { return u.GetUserByID(name) }
 func (users) ExampleClientID() string                       { return "service" }
 
-// store is the example's storage, whose refresh tokens are good for one use, with a client that may do everything.
+// store is the example's storage, whose refresh tokens are good for one use, with a client that may do
+// everything.
 type store struct {
 	*storage.Storage
 	server *Server

@@ -30,8 +30,8 @@ const (
 // scrams are those in which both sides prove something and the server learns nothing, the strongest first.
 var scrams = []Mechanism{SCRAMSHA256Plus, SCRAMSHA256, SCRAMSHA1Plus, SCRAMSHA1}
 
-// Behind TLS a digest by MD5 gains nothing: the server has to keep the password itself for it, and it costs a turn. In
-// clear text it keeps the password from whoever reads along.
+// Behind TLS a digest by MD5 gains nothing: the server has to keep the password itself for it, and it costs a
+// turn. In clear text it keeps the password from whoever reads along.
 var (
 	behindTLS   = append(slices.Clone(scrams), Plain, Login, CRAMMD5)
 	inClearText = append(slices.Clone(scrams), CRAMMD5, Plain, Login)
@@ -95,9 +95,9 @@ type Request struct {
 	Nonce   func() string // of SCRAM, for tests; nil: random
 }
 
-// Choose returns the mechanism that is wanted, or the strongest of those that are offered and possible; "" stands for
-// the protocol's own command. An error is a *mail.Trouble without Server: there is no way, or what there is would give
-// the secret away.
+// Choose returns the mechanism that is wanted, or the strongest of those that are offered and possible; ""
+// stands for the protocol's own command. An error is a *mail.Trouble without Server: there is no way, or what
+// there is would give the secret away.
 func (r *Request) Choose() (Mechanism, error) {
 	if r.Want != "" {
 		return r.Want, r.wanted()

@@ -15,14 +15,15 @@ import (
 const (
 	// maxChallenge bounds a challenge in octets; real ones stay below 1 KiB.
 	maxChallenge = 8 << 10
-	// maxRounds is how many challenges there may be: SCRAM and LOGIN have two, and an empty one may go before.
+	// maxRounds is how many challenges there may be: SCRAM and LOGIN have two, and an empty one may go
+	// before.
 	maxRounds = 4
 	// maxSecret bounds user, password and token in octets each.
 	maxSecret = 64 << 10
 )
 
-// An Exchange is one login. It is a sasl.Client of go-sasl too, for libraries that carry it themselves; they call
-// Accepted in the end. Not for concurrent use, and not to be used twice.
+// An Exchange is one login. It is a sasl.Client of go-sasl too, for libraries that carry it themselves; they
+// call Accepted in the end. Not for concurrent use, and not to be used twice.
 type Exchange struct {
 	mechanism Mechanism
 	client    sasl.Client
@@ -32,8 +33,8 @@ type Exchange struct {
 	hidden    []string // what may be in no text that is shown
 }
 
-// Begin begins an exchange by a mechanism that Choose returned. An error is a *mail.Trouble without Server: something
-// of the credentials cannot be sent.
+// Begin begins an exchange by a mechanism that Choose returned. An error is a *mail.Trouble without Server:
+// something of the credentials cannot be sent.
 func (r *Request) Begin(m Mechanism) (*Exchange, error) {
 	if err := r.check(m); err != nil {
 		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Err: err,
@@ -131,8 +132,8 @@ func (e *Exchange) Next(challenge []byte) ([]byte, error) {
 	return answer, nil
 }
 
-// Accepted is to be called when the server said yes: an error, a *mail.Trouble without Server, means that it is not to
-// be believed.
+// Accepted is to be called when the server said yes: an error, a *mail.Trouble without Server, means that it
+// is not to be believed.
 func (e *Exchange) Accepted() error {
 	if e.proven != nil && !e.proven() {
 		return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Insecure,
@@ -142,7 +143,8 @@ func (e *Exchange) Accepted() error {
 	return nil
 }
 
-// Refused completes the trouble of a server that said no: with what it said before, and without what was sent.
+// Refused completes the trouble of a server that said no: with what it said before, and without what was
+// sent.
 func (e *Exchange) Refused(t *mail.Trouble) *mail.Trouble {
 	if e.problem != "" {
 		t.Reply += " (" + e.problem + ")"
@@ -153,15 +155,16 @@ func (e *Exchange) Refused(t *mail.Trouble) *mail.Trouble {
 			strings.ToLower(strings.TrimSuffix(string(e.mechanism), "-PLUS")) + " in the maildrop."
 	}
 	if e.mechanism.Token() && t.Kind == mail.Auth {
-		t.Hint = "The provider does not accept the access token. Sign in again with mailretr login, and look " +
-			"whether POP3 or IMAP is switched on for the account."
+		t.Hint = "The provider does not accept the access token. Sign in again with mailretr login, and " +
+			"look whether POP3 or IMAP is switched on for the account."
 	}
 	return t
 }
 
 // A Carrier is how a protocol carries an exchange over the line.
 type Carrier interface {
-	// Begin sends the command with the first words in base64: "=" where they are empty, "" where none go with it.
+	// Begin sends the command with the first words in base64: "=" where they are empty, "" where none go with
+	// it.
 	Begin(mechanism Mechanism, initial string) error
 	// Hear reads a reply: a challenge in base64, or, done, that all is well. A refusal is an error.
 	Hear() (challenge string, done bool, err error)
@@ -171,9 +174,9 @@ type Carrier interface {
 	Break()
 }
 
-// Run carries the exchange to its end. room is how many octets of base64 may go with the command; 0: the server takes
-// none there. Errors are those of the carrier, completed by Refused, and *mail.Trouble without Server; the connection
-// is of no use then.
+// Run carries the exchange to its end. room is how many octets of base64 may go with the command; 0: the
+// server takes none there. Errors are those of the carrier, completed by Refused, and *mail.Trouble without
+// Server; the connection is of no use then.
 func (e *Exchange) Run(c Carrier, room int) error {
 	_, initial, err := e.Start()
 	if err != nil {

@@ -60,8 +60,8 @@ func (t *token) Start() (string, []byte, error) {
 // saslname escapes a name (RFC 5801, 4).
 var saslname = strings.NewReplacer("=", "=3D", ",", "=2C")
 
-// Next takes why the token is refused, and says that it was heard (RFC 7628, 3.2.3): only then the server ends the
-// login with its no.
+// Next takes why the token is refused, and says that it was heard (RFC 7628, 3.2.3): only then the server
+// ends the login with its no.
 func (t *token) Next(challenge []byte) ([]byte, error) {
 	if t.exchange.problem != "" {
 		return nil, errors.New("the server refuses the token twice")

@@ -11,7 +11,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A script is a carrier with a server that says what stands in it: S lines in turn. "OK" is its yes, "NO …" its no.
+// A script is a carrier with a server that says what stands in it: S lines in turn. "OK" is its yes, "NO …"
+// its no.
 type script struct {
 	says []string
 	sent []string
@@ -205,7 +206,8 @@ func TestBindingRefused(t *testing.T) {
 	}
 }
 
-// TestH4_TokenRefused: the reason is told, the exchange ended as the mechanism wants, and the token is shown nowhere.
+// TestH4_TokenRefused: the reason is told, the exchange ended as the mechanism wants, and the token is shown
+// nowhere.
 func TestH4_TokenRefused(t *testing.T) {
 	const canary = "ya29.token-canary"
 	for m, answer := range map[Mechanism]string{XOAuth2: "", OAuthBearer: b64("\x01")} {

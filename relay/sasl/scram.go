@@ -12,8 +12,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// maxIterations bounds the hashing that a server may ask for to a second or two of a small machine. Real ones ask for
-// 4,096 to 600,000; one that asks for more would only keep us busy.
+// maxIterations bounds the hashing that a server may ask for to a second or two of a small machine. Real ones
+// ask for 4,096 to 600,000; one that asks for more would only keep us busy.
 const maxIterations = 1_000_000
 
 // A conversation is SCRAM with its bounds.
@@ -23,8 +23,8 @@ type conversation struct {
 	step     int
 }
 
-// scram begins a conversation. Where the server could bind the login to TLS but does not offer to, it is told that
-// we could as well: whoever took its offer out of the list is found out then (RFC 5802, 6).
+// scram begins a conversation. Where the server could bind the login to TLS but does not offer to, it is told
+// that we could as well: whoever took its offer out of the list is found out then (RFC 5802, 6).
 func (r *Request) scram(m Mechanism, e *Exchange) (*conversation, error) {
 	hash := scram.SHA256
 	plain := SCRAMSHA256
@@ -89,15 +89,16 @@ func bearable(first string) error {
 	for field := range strings.SplitSeq(first, ",") {
 		if n, ok := strings.CutPrefix(field, "i="); ok {
 			if i, err := strconv.Atoi(n); err != nil || i > maxIterations {
-				return fmt.Errorf("the server asks for %.20q rounds of hashing, more than %d", n, maxIterations)
+				return fmt.Errorf("the server asks for %.20q rounds of hashing, more than %d", n,
+					maxIterations)
 			}
 		}
 	}
 	return nil
 }
 
-// binding returns what a login can be bound to: what both sides know of a session of TLS 1.3, else the server's
-// certificate. (The tls-unique of older versions can be forged unless both sides have taken care.)
+// binding returns what a login can be bound to: what both sides know of a session of TLS 1.3, else the
+// server's certificate. (The tls-unique of older versions can be forged unless both sides have taken care.)
 func (c *Channel) binding() (b scram.ChannelBinding, ok bool) {
 	if c.State == nil {
 		return b, false
