@@ -214,10 +214,14 @@ func TestRunnerSickLaneIsTriedByOneAndNothingIsLost(t *testing.T) {
 			}
 			return nil
 		}
+		var mu sync.Mutex // workers observe side by side
 		var events []mail.Event
 		ctx, stop := context.WithCancel(context.Background())
-		r := &Runner{Queue: s, Dial: a.dial,
-			Observe: mail.ObserverFunc(func(e mail.Event) { events = append(events, e) })}
+		r := &Runner{Queue: s, Dial: a.dial, Observe: mail.ObserverFunc(func(e mail.Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, e)
+		})}
 		done := make(chan error)
 		go func() { done <- r.Run(ctx) }()
 		time.Sleep(5 * time.Hour)
@@ -234,8 +238,10 @@ func TestRunnerSickLaneIsTriedByOneAndNothingIsLost(t *testing.T) {
 		equal(t, "sick", len(r.Sick()), 0)
 		equal(t, "made due", s.dueNow, 1)
 		equal(t, "postponed", s.postponed, 1)
+		mu.Lock()
 		equal(t, "alarms", countAlarms(events), 1)
 		equal(t, "last event", events[len(events)-1].Outcome, mail.Delivered)
+		mu.Unlock()
 		stop()
 		<-done
 	})
