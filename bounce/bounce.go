@@ -35,7 +35,8 @@ var _ mail.Reporter = (*Reporter)(nil)
 //
 // A recipient counts as expired if its result has an error with a method Expired() bool that says so (the
 // queue's way), is not Failed, comes After mail.OpExpire, or has the status x.4.7; the reply is then that
-// of the last attempt. Results that are Delivered are passed over.
+// of the last attempt. It counts as given up by hand if the error has a method GivenUp() string, which gives
+// the reason, or "". Results that are Delivered are passed over.
 //
 // No messages and no error mean that nobody may be told: there is no postmaster; or it was the postmaster
 // who could not be reached; or the sender wants no report of any recipient (NOTIFY); or the message has no
@@ -87,6 +88,15 @@ func (f *failed) expired() bool {
 	var e interface{ Expired() bool }
 	return f.Outcome != mail.Failed || f.After == mail.OpExpire || strings.HasSuffix(f.Enhanced, ".4.7") ||
 		errors.As(f.Err, &e) && e.Expired()
+}
+
+// givenUp says whether somebody here has ended it, and why, if they said so.
+func (f *failed) givenUp() (why string, ok bool) {
+	var e interface{ GivenUp() string }
+	if !errors.As(f.Err, &e) {
+		return "", false
+	}
+	return mail.Printable(strings.Join(strings.Fields(e.GivenUp()), " "), maxReply), true
 }
 
 // envelope is that of the message with the failed recipients only.

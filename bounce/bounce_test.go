@@ -23,6 +23,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// givenUp is the error of a recipient that somebody has given up, as the queue has it.
+type givenUp string
+
+func (givenUp) Error() string     { return "given up" }
+func (g givenUp) GivenUp() string { return string(g) }
+
 // content is a message in memory, as a queue has it.
 type content struct {
 	octets string
@@ -231,6 +237,11 @@ func TestGolden(t *testing.T) {
 			mail.Report{refused("550 5.1.1 User unknown", "5.1.1"), {}, refused("553 odd", "")},
 		},
 		"expired": {old(message(letter, "jaco@kroon.co.za")), mail.Report{expired}},
+		"given-up": {old(message(letter, "jaco@kroon.co.za", "anna@kroon.co.za")), mail.Report{
+			{Outcome: mail.Failed, Enhanced: "5.0.0", Reply: "451 4.3.0 Zip module failure", RemoteMTA: "127.0.0.1:25",
+				Err: givenUp("send it in parts,\r\nplease.")},
+			{Outcome: mail.Failed, Enhanced: "5.0.0", Err: givenUp("")},
+		}},
 		"away": {old(message(letter, "jaco@kroon.co.za")), mail.Report{{Err: errors.New("dial: refused"),
 			After: mail.OpExpire}}},
 		"parameters": {withParameters(message(letter, "jaco@kroon.co.za")), mail.Report{refused("550 5.1.1 no",

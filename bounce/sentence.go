@@ -52,7 +52,17 @@ func (f *failure) opening() string {
 func (r *Reporter) recipient(p func(indent, format string, args ...any), f *failure, x *failed) {
 	p("  ", "%s", mail.Printable(x.Forward.String(), maxAddress))
 	said := mail.Printable(strings.Join(strings.Fields(x.Reply), " "), maxReply)
+	why, byHand := x.givenUp()
 	switch {
+	case byHand:
+		if why != "" {
+			why = ", who says: " + why
+		}
+		p("    ", "It was given up by the administrator of this mail system%s", strings.TrimSuffix(why, ".")+".")
+		if said == "" {
+			return
+		}
+		p("    ", "The last time %s said:", r.server(x.RemoteMTA))
 	case x.expired() && said == "":
 		p("    ", "It was tried%s. No server gave an answer. It is given up now.", f.tried())
 		return

@@ -93,9 +93,10 @@ func (r *reporter) Report(ctx context.Context, m *mail.Message, rep mail.Report)
 		r.mu.Lock()
 		r.told = append(r.told, x.Forward)
 		r.mu.Unlock()
+		body := fmt.Sprintf("Subject: failed %s\r\n\r\n%v\r\n%v\r\n", string(x.Forward), rep[i], rep[i].Err)
 		all = append(all, &mail.Message{
 			Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: m.Envelope.Reverse}}},
-			Content:  &text{b: []byte("Subject: failed " + string(x.Forward) + "\r\n\r\n" + rep[i].String() + "\r\n")},
+			Content:  &text{b: []byte(body)},
 		})
 	}
 	return all, nil

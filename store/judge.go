@@ -166,13 +166,16 @@ func clip(s string, max int) string {
 }
 
 // result is what was said, as a result again, for reports. One that has expired has the last reply, 4.4.7
-// where there was none (RFC 3463, 3.5), and an error with a method Expired() bool.
+// where there was none (RFC 3463, 3.5), and an error with a method Expired() bool; one that was given up has the
+// last reply too, and an error with a method GivenUp() string.
 func (s Said) result() mail.Result {
 	r := mail.Result{
 		Outcome: mail.Failed, Enhanced: s.Enhanced, Reply: s.Reply, RemoteMTA: s.RemoteMTA, At: s.At,
 		After: s.After,
 	}
 	switch {
+	case s.GivenUp:
+		r.Err = givenUp(s.Err)
 	case s.Expired:
 		r.Err = expired(s.Err)
 		if r.Enhanced == "" && r.Reply == "" {
@@ -201,3 +204,16 @@ func (e expired) Error() string {
 
 // Expired tells this failure from a refusal.
 func (expired) Expired() bool { return true }
+
+// givenUp is the failure of a message that somebody has given up, with their reason, or none.
+type givenUp string
+
+func (g givenUp) Error() string {
+	if g == "" {
+		return "somebody has given it up"
+	}
+	return string(g)
+}
+
+// GivenUp tells this failure from a refusal, and gives the reason for the report.
+func (g givenUp) GivenUp() string { return string(g) }

@@ -74,6 +74,7 @@ type Said struct {
 	RemoteMTA string    `cbor:"4,keyasint,omitempty"`
 	Err       string    `cbor:"5,keyasint,omitempty"`
 	Expired   bool      `cbor:"6,keyasint,omitempty"` // failed because its time was up
+	GivenUp   bool      `cbor:"7,keyasint,omitempty"` // failed because somebody said so; Err is their reason, or ""
 	After     mail.Op   `cbor:"-"`                    // the step that was under way, while the attempt is judged
 }
 

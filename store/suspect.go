@@ -152,7 +152,7 @@ func (t *trust) waits(id mail.ID, how string) {
 // how says in which way a refusal is like others: its codes, without the words, in which addresses differ.
 // "" is a failure that no next hop has spoken.
 func (s Said) how() string {
-	if s.Reply == "" || s.Expired {
+	if s.Reply == "" || s.Expired || s.GivenUp {
 		return ""
 	}
 	code, _, _ := strings.Cut(s.Reply, " ")

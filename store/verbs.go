@@ -150,7 +150,8 @@ func (q *Queue) Remove(ctx context.Context, id mail.ID, busy Busy) error {
 	return q.verb(ctx, l, b, "removed")
 }
 
-// Bounce fails all recipients that wait, now, and reports that to the sender. why is put into the report.
+// Bounce fails all recipients that wait, now, and reports that to the sender. why is put into the report, and
+// so is what the next hop said last; why may be "".
 func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) error {
 	l, err := q.leaseOne(ctx, id, busy)
 	if err != nil {
@@ -163,7 +164,8 @@ func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) e
 		x := &r.Recipients[i]
 		if x.State == Waiting {
 			x.State, x.Since, x.Times = Owed, now, 1
-			x.Last = Said{At: now, Enhanced: "5.0.0", Err: mail.Printable(why, 300)}
+			x.Last = Said{At: now, Enhanced: "5.0.0", Reply: x.Last.Reply, RemoteMTA: x.Last.RemoteMTA,
+				Err: mail.Printable(why, 300), GivenUp: true}
 		}
 	}
 	c := &content{q: q, r: r}

@@ -36,7 +36,7 @@ func full(s *state, weird string) store.Record {
 		State:     store.Owed, Since: at, Times: 4,
 		Last: store.Said{
 			At: at, Enhanced: "4.3.0" + weird, Reply: "451 " + weird, RemoteMTA: "mta" + weird,
-			Err: "cut" + weird, Expired: true,
+			Err: "cut" + weird, Expired: true, GivenUp: true,
 		},
 	}, rcpt("second@example.net")}
 	return r

@@ -229,9 +229,6 @@ func (v Verb) of(h *House, q ChangeRequest) (doing, error) {
 	case Retry:
 		return h.Queue.Retry, nil
 	case Bounce:
-		if why == "" {
-			why = "given up by the administrator"
-		}
 		return func(ctx context.Context, id mail.ID, b store.Busy) error {
 			return h.Queue.Bounce(ctx, id, why, b)
 		}, nil
