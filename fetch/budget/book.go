@@ -69,6 +69,7 @@ type Book struct {
 	purses map[*Purse]struct{}
 	remove []Note // of months that are over long since
 	closed bool   // nothing is reserved any more
+	astray bool   // the clock was wrong: the pages are to be made anew of the notes
 }
 
 // Owners of notes.
@@ -90,6 +91,7 @@ type page struct {
 	kept  int64 // of now.Line, in the notes
 	held  int64 // reserved in the notes
 	dirty bool
+	twice bool // the day was begun before, and its notes count too
 
 	id      mail.ID // of the attempt that was counted last
 	attempt int
@@ -128,24 +130,73 @@ func (b *Book) page(owner string) *page {
 	return p
 }
 
-// turn begins a new day where one has begun. A clock that was set back does not: the day goes on.
+// wrong is how far a day may lie ahead of the clock before the clock of that day is taken for the wrong one.
+const wrong = 36 * time.Hour
+
+// turn begins a new day where one has begun. A clock that was set back does not: the day goes on. But one that was
+// far ahead, and is right now, has begun a day that never was: what that has cost is of today.
 func (b *Book) turn(p *page) {
 	now := b.time()
 	day := b.rules.Calendar.Day(now)
-	if day <= p.day {
+	switch {
+	case day == p.day || p.day != "" && now.Year() < 2000: // nobody has set it yet
+	case p.day > b.rules.Calendar.Day(now.Add(wrong)):
+		p.day, p.kept, p.twice, p.dirty, b.astray = day, 0, true, true, true
+		p.now = p.now.Plus(p.over[day])
+		delete(p.over, day)
+	case day < p.day:
+		return
+	default:
+		if p.day != "" {
+			p.before = p.before.Plus(p.now)
+			if p.now != (Counts{}) {
+				p.close(p.day, p.now)
+			}
+		}
+		p.day, p.now, p.kept, p.held = day, Counts{}, 0, 0
+	}
+	begin := b.month(p.day)
+	first := b.rules.Calendar.Day(begin)
+	if first == p.begin {
 		return
 	}
-	if p.day != "" {
-		p.before = p.before.Plus(p.now)
-		if p.now != (Counts{}) {
-			p.close(p.day, p.now)
-		}
+	if last, _ := b.rules.Calendar.Month(begin.Add(-time.Hour)); p.begin != b.rules.Calendar.Day(last) {
+		b.astray = b.astray || p.begin != "" // what the sum of this month lacks is in the notes
 	}
-	p.day, p.now, p.kept, p.held = day, Counts{}, 0, 0
-	begin, _ := b.rules.Calendar.Month(now)
-	if first := b.rules.Calendar.Day(begin); first != p.begin {
-		p.begin, p.before = first, Counts{}
+	p.begin, p.before = first, Counts{}
+}
+
+// month returns when the month of a day began; of no day, that of now.
+func (b *Book) month(day string) time.Time {
+	at, err := time.ParseInLocation(time.DateOnly, day, b.rules.Calendar.zone())
+	if err != nil {
+		at = b.time()
 	}
+	begin, _ := b.rules.Calendar.Month(at.Add(12 * time.Hour))
+	return begin
+}
+
+// mend makes the pages anew of the notes after the clock was wrong, so that a cap holds nevertheless.
+func (b *Book) mend(ctx context.Context, maildrop string) error {
+	b.mu.Lock()
+	b.page(ownerLine)
+	b.page(ownerDrop + maildrop)
+	astray := b.astray
+	b.astray = false
+	b.mu.Unlock()
+	if !astray {
+		return nil
+	}
+	err := b.Save(ctx)
+	if err == nil {
+		_, err = b.load(ctx)
+	}
+	if err != nil {
+		b.mu.Lock()
+		b.astray = true
+		b.mu.Unlock()
+	}
+	return err
 }
 
 // close notes that a day is over.

@@ -354,6 +354,7 @@ func TestDays(t *testing.T) {
 // A maildrop that is configured no more is forgotten with its months.
 func TestOldNotesOfOthers(t *testing.T) {
 	w := newWorld(t, Rules{})
+	w.store.notes[[2]string{ownerLine, "month/2026-01"}] = `{"2026-01-09":[1,2,3,4,5,6,7]}`
 	w.store.notes[[2]string{ownerDrop + "gone", "month/2024-01"}] = `{"2024-01-31":[1,2,3,4,5,6,7]}`
 	w.store.notes[[2]string{ownerDrop + "gone", "month/2025-01"}] = `{"2025-01-31":[1,2,3,4,5,6,7]}`
 	w.restart(Rules{})
@@ -410,18 +411,6 @@ func TestDamagedNotes(t *testing.T) {
 	i := slices.IndexFunc(b.Sheets(), func(s Sheet) bool { return s.Maildrop == "anna" && s.Month.Octets == 2 })
 	if i < 0 {
 		t.Errorf("%+v", b.Sheets())
-	}
-}
-
-// A clock that is set back begins no day a second time, and nothing is lost.
-func TestClockSetBack(t *testing.T) {
-	w := newWorld(t, Rules{Line: Limit{Day: mega}})
-	w.line["jaco"] += mega / 2
-	w.Sheets()
-	w.now = w.now.AddDate(0, 0, -1)
-	w.line["jaco"] += mega / 2
-	if w.Spent("jaco") == nil {
-		t.Error("a clock that goes back is no new day")
 	}
 }
 

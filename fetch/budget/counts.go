@@ -55,6 +55,7 @@ type today struct {
 	Day      string `json:"day"`
 	Counts   row    `json:"counts"`
 	Reserved int64  `json:"reserved,omitempty"` // octets that may have been asked for since
+	Twice    bool   `json:"twice,omitempty"`    // what is kept of the day among those that are over is to be added
 }
 
 // month is the value of the note of a month by the calendar: its days that are over.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,18 +17,23 @@ const ahead = 64 << 10
 // Load reads what was kept. Rules are set before. What cannot be read is left out, and named in the
 // error; the rest is there.
 func (b *Book) Load(ctx context.Context) error {
+	failed, err := b.load(ctx)
+	return errors.Join(append(failed, err)...)
+}
+
+// load is Load; failed are the errors of what was left out.
+func (b *Book) load(ctx context.Context) (failed []error, err error) {
 	b.saving.Lock()
 	defer b.saving.Unlock()
 	found := map[string]*page{}
 	days := map[string]month{}
-	var failed []error
 	var remove []Note
-	now := b.time()
-	for n, err := range b.Store.Notes(ctx, "") {
-		if err != nil {
-			return fmt.Errorf("budget: reading notes: %w", err)
-		}
-		if old(n.Key, b.day(now)) {
+	all, newest, err := b.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
+		if old(n.Key, newest) {
 			remove = append(remove, Note{Owner: n.Owner, Key: n.Key})
 			continue
 		}
@@ -45,13 +51,24 @@ func (b *Book) Load(ctx context.Context) error {
 	for owner, p := range found {
 		b.take(p, days[owner])
 	}
-	return errors.Join(failed...)
+	return failed, nil
 }
 
-func (b *Book) day(t time.Time) string {
+// all returns the notes, and the day from which their age is counted: today, or the newest month that is kept, if the
+// clock says that this was long ago. It may be wrong, and the notes of this month have to outlive that.
+func (b *Book) all(ctx context.Context) (all []Note, newest string, err error) {
+	for n, err := range b.Store.Notes(ctx, "") {
+		if err != nil {
+			return nil, "", fmt.Errorf("budget: reading notes: %w", err)
+		}
+		all = append(all, n)
+		if month, ok := strings.CutPrefix(n.Key, keyMonth); ok {
+			newest = max(newest, month+"-01")
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.rules.Calendar.Day(t)
+	return all, min(newest, b.rules.Calendar.Day(b.time())), nil
 }
 
 // read takes one note in.
@@ -71,7 +88,7 @@ func (p *page) read(n Note, days month) error {
 	if err != nil {
 		return fmt.Errorf("budget: the note of a day cannot be read: %w", err)
 	}
-	p.day, p.now, p.held = t.Day, t.Counts.counts(), t.Reserved
+	p.day, p.now, p.held, p.twice = t.Day, t.Counts.counts(), t.Reserved, t.Twice
 	p.kept = p.now.Line()
 	return nil
 }
@@ -81,15 +98,20 @@ func (p *page) read(n Note, days month) error {
 func (b *Book) take(p *page, days month) {
 	if mine := b.pages[p.owner]; mine != nil {
 		p.day, p.now, p.kept, p.held = mine.day, mine.now, mine.kept, mine.held
-		p.over, p.dirty, p.id, p.attempt = mine.over, mine.dirty, mine.id, mine.attempt
+		p.over, p.dirty, p.id, p.attempt, p.twice = mine.over, mine.dirty, mine.id, mine.attempt, mine.twice
 	} else if p.held > 0 {
 		p.now.Assumed += p.held
 		p.held, p.dirty = 0, true
 	}
-	begin, _ := b.rules.Calendar.Month(b.time())
-	p.begin = b.rules.Calendar.Day(begin)
+	if p.twice {
+		p.now, p.twice, p.dirty = p.now.Plus(days[p.day].counts()), false, true
+	}
+	if p.day == "" {
+		p.day = b.rules.Calendar.Day(b.time())
+	}
+	p.begin = b.rules.Calendar.Day(b.month(p.day))
 	for day, r := range days {
-		if p.begin <= day && day != p.day {
+		if p.begin <= day && day < p.day { // a later one was never
 			p.before = p.before.Plus(r.counts())
 		}
 	}
@@ -97,10 +119,6 @@ func (b *Book) take(p *page, days month) {
 		if _, kept := days[day]; p.begin <= day && !kept {
 			p.before = p.before.Plus(c)
 		}
-	}
-	if p.day < p.begin && p.day != "" { // turning to today would add it to the month under way
-		p.close(p.day, p.now)
-		p.day, p.now, p.kept = "", Counts{}, 0
 	}
 	b.pages[p.owner] = p
 	b.turn(p)
@@ -151,7 +169,8 @@ func (b *Book) written() (dirty []writing, notes []Note) {
 		if !p.dirty && reserved == p.held {
 			continue
 		}
-		w := writing{page: p, today: today{Day: p.day, Counts: p.now.row(), Reserved: reserved}, over: p.over}
+		w := writing{page: p, today: today{Day: p.day, Counts: p.now.row(), Reserved: reserved, Twice: p.twice},
+			over: p.over}
 		p.over, p.dirty = nil, false
 		dirty = append(dirty, w)
 		notes = append(notes, Note{Owner: owner, Key: keyToday, Value: encode(w.today)})
@@ -182,7 +201,7 @@ func (b *Book) finished(ctx context.Context, dirty []writing) (notes []Note, err
 			case err != nil:
 				return nil, err
 			case n.Owner != w.page.owner || !strings.HasPrefix(n.Key, keyMonth):
-			case old(n.Key, w.Day):
+			case old(n.Key, slices.Max(sorted(w.over))): // the clock need not be right today
 				notes = append(notes, Note{Owner: n.Owner, Key: n.Key})
 			default:
 				// One that cannot be read was named when it was loaded; it is written anew.

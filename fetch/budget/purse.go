@@ -32,6 +32,9 @@ type Purse struct {
 //
 // The caller closes the purse.
 func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, error) {
+	if err := b.mend(ctx, maildrop); err != nil {
+		return nil, err
+	}
 	b.mu.Lock()
 	b.init()
 	b.sample(maildrop)
