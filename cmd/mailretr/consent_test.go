@@ -67,7 +67,9 @@ func TestR23_TokenDoubted(t *testing.T) {
 		return x
 	}
 	now = now.Add(2 * time.Minute)
+	tk.account = restarted().Account(p0, oauthtest.User)
 	want(mail.Busy, 1) // it was good a moment ago
+	tk.account = restarted().Account(p0, oauthtest.User)
 	want(mail.Auth, 2) // another one is not taken either
 	want(mail.Auth, 3)
 	// Whatever the token's age: the breaker's steps have to grow, also with a process for each visit.

@@ -70,7 +70,6 @@ type shared struct {
 	loaded  bool
 	grant   *grant // nil: nobody has consented
 	unsaved bool   // it is newer than what the store has
-	doubted bool   // a server refused its access token, which was not fresh
 
 	obtained time.Time // when its access token came, in this process
 

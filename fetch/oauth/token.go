@@ -48,7 +48,7 @@ func (a *Account) Token(ctx context.Context) (string, error) {
 		}
 	}
 	left := a.grant.Expiry.Sub(a.keeper.now())
-	good := a.grant.Access != "" && !a.doubted && !a.grant.Denied
+	good := a.grant.Access != "" && !a.grant.Denied
 	if good && left > margin(a.grant.Life) {
 		return a.grant.Access, nil
 	}
@@ -85,15 +85,15 @@ func (a *Account) Refused(ctx context.Context, token string) (again bool) {
 		return true // it has been replaced meanwhile
 	}
 	age := a.keeper.now().Sub(a.obtained)
-	if a.obtained.IsZero() || age < 0 || age > fresh {
-		a.doubted = true
-		return true
+	again = a.obtained.IsZero() || age < 0 || age > fresh
+	if again {
+		a.grant.Access = "" // nobody shall show it again, not after a restart either
+	} else {
+		a.grant.Denied = true
 	}
-	if !a.grant.Denied {
-		a.grant.Denied, a.unsaved = true, true
-		_ = a.save(context.WithoutCancel(ctx)) // the next Token tries again, and tells
-	}
-	return false
+	a.unsaved = true
+	_ = a.save(context.WithoutCancel(ctx)) // the next Token tries again, and tells
+	return again
 }
 
 // Accepted says that a server took a token.
@@ -119,7 +119,7 @@ func (a *Account) Forget(ctx context.Context) error {
 	if err := a.keeper.Store.Save(ctx, a.id, nil); err != nil {
 		return a.local(fmt.Errorf("forgetting the consent: %w", err))
 	}
-	a.grant, a.loaded, a.unsaved, a.doubted = nil, true, false, false
+	a.grant, a.loaded, a.unsaved = nil, true, false
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (a *Account) adopt(ctx context.Context, t *oauth2.Token, consented time.Tim
 	a.grant = &grant{Refresh: t.RefreshToken, Access: t.AccessToken, Expiry: a.keeper.now().Add(life),
 		Life: int64(life.Seconds()), At: consented, Denied: denied}
 	a.obtained = a.keeper.now()
-	a.loaded, a.unsaved, a.doubted = true, true, false
+	a.loaded, a.unsaved = true, true
 	return a.save(ctx)
 }
 
