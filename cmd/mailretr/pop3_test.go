@@ -44,17 +44,17 @@ func (j *journey) once(s *fetchtest.POP3, n int) {
 // next time. It is known, deleted, and crosses the line once.
 func TestR24_SizeChangesAfterALostDeletion(t *testing.T) {
 	s, j := newLetters(t, 3)
-	s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"DELE": func(c *fetchtest.POP3Conn, arg string) bool {
+	s.Behave(map[string]func(*fetchtest.POP3Conn, string) bool{"DELE": func(c *fetchtest.POP3Conn, arg string) bool {
 		if arg == "2" {
 			c.Say("-ERR not now")
 		}
 		return arg == "2"
-	}}
+	}})
 	j.visit("after: delete", nil)
 	if len(s.Left()) != 1 {
 		t.Fatalf("%d are left: nothing is tested", len(s.Left()))
 	}
-	s.On = nil
+	s.Behave(nil)
 	s.Lie(4711)
 	j.visit("after: delete", nil)
 	j.once(s, 3)
@@ -66,14 +66,14 @@ func TestR24_SizeChangesAfterALostDeletion(t *testing.T) {
 // TestR24_OtherMessageUnderTheSameUID: nothing is deleted that was not collected.
 func TestR24_OtherMessageUnderTheSameUID(t *testing.T) {
 	s, j := newLetters(t, 3)
-	s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"DELE": func(c *fetchtest.POP3Conn, arg string) bool {
+	s.Behave(map[string]func(*fetchtest.POP3Conn, string) bool{"DELE": func(c *fetchtest.POP3Conn, arg string) bool {
 		if arg == "2" {
 			c.Say("-ERR not now")
 		}
 		return arg == "2"
-	}}
+	}})
 	j.visit("after: delete", nil)
-	s.On = nil
+	s.Behave(nil)
 	s.Clear()
 	s.Add(&fetchtest.Mail{Octets: append(numbered(7), "more\r\n"...), UID: "uid1"})
 	j.visit("after: delete", nil)

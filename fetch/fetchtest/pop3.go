@@ -102,6 +102,19 @@ func (s *POP3) Clear() {
 	s.mails = nil
 }
 
+func (s *POP3) on(verb string) func(*POP3Conn, string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.On[verb]
+}
+
+// Behave sets On when the server has begun to listen; nil ends what it made it do.
+func (s *POP3) Behave(on map[string]func(*POP3Conn, string) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.On = on
+}
+
 // Lie announces this size for everything that waits.
 func (s *POP3) Lie(size int64) {
 	s.mu.Lock()
@@ -301,7 +314,7 @@ func (c *POP3Conn) serve() {
 }
 
 func (c *POP3Conn) do(verb, arg string) {
-	if f := c.Server.On[verb]; f != nil && f(c, arg) {
+	if f := c.Server.on(verb); f != nil && f(c, arg) {
 		return
 	}
 	c.usual(verb, arg)
