@@ -216,7 +216,7 @@ func origin(m *control.Message) string {
 func (a *app) said(r *control.Recipient) string {
 	s := r.Address + "  " + r.State
 	switch {
-	case r.Reason != "" && r.Relay != "":
+	case r.Relay != "" && spoken(r.Reason):
 		s += "  " + r.Relay + " said: " + r.Reason
 	case r.Reason != "":
 		s += "  " + r.Reason
@@ -225,6 +225,20 @@ func (a *app) said(r *control.Recipient) string {
 		s += fmt.Sprintf(" (%d times since %s)", r.Times, term.Clock(r.Since, a.now()))
 	}
 	return s
+}
+
+// spoken says whether somebody has said this: it begins with the code of a reply. A connection that was refused, or
+// broke, has said nothing.
+func spoken(reason string) bool {
+	if len(reason) < 3 {
+		return false
+	}
+	for _, c := range reason[:3] {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // summary is the line below a list.

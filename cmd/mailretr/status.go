@@ -167,10 +167,13 @@ func (v *statusView) lane(l *status.Lane) {
 }
 
 func said(s string) string {
-	if s == "" {
+	switch {
+	case s == "":
 		return ""
+	case spoken(s):
+		return " It said: " + s
 	}
-	return " It said: " + s
+	return " Cause: " + s
 }
 
 func (v *statusView) maildrop(s *status.Status) {

@@ -372,3 +372,22 @@ func TestVerbWaitsForTheState(t *testing.T) {
 		t.Errorf("%d, %d tries, %q", code, tries, talk.String())
 	}
 }
+
+// An MTA that was never reached has said nothing.
+func TestWhoSaid(t *testing.T) {
+	const cause = "connecting to localhost:25: connection refused"
+	for reason, want := range map[string]string{
+		"451 4.3.0 Zip": "x@y  deferred  localhost:25 said: 451 4.3.0 Zip", cause: "x@y  deferred  " + cause,
+		"": "x@y  deferred",
+	} {
+		r := &control.Recipient{Address: "x@y", State: "deferred", Relay: "localhost:25", Reason: reason}
+		if got := newApp(nil, nil, nil).said(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for s, want := range map[string]string{"421 later": " It said: 421 later", cause: " Cause: " + cause, "": ""} {
+		if got := said(s); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
