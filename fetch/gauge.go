@@ -101,8 +101,9 @@ func kept(err error) int64 {
 	return 0
 }
 
-// Commit makes the batch durable. Where nothing of it was taken the queue is unwell: the session ends
-// at the next message. That a message is known, and stays, is no ailment.
+// Commit makes the batch durable. Where something of it was not taken the queue is unwell (disk, descriptors,
+// database): the session ends at the next message, and tells why. That a message is known, and stays, is no
+// ailment.
 func (b *gauged) Commit(ctx context.Context) []mail.Report {
 	all := b.Batch.Commit(ctx)
 	reports := all[:0:0]
@@ -141,7 +142,7 @@ func (b *gauged) Commit(ctx context.Context) []mail.Report {
 			cause = cmpOr(cause, x.Err)
 		}
 	}
-	if b.s.waste(lost); well == 0 && len(reports) > 0 {
+	if b.s.waste(lost); cause != nil || well == 0 && len(reports) > 0 {
 		b.s.refuse(cmpOr(cause, errors.New("the queue did not take it")))
 	}
 	b.in = b.in[:0]
