@@ -191,7 +191,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 		s.wait(0, 0, "")
 		return mail.Choice{}, nil
 	}
-	l := Listing{UIDs: uids, Complete: complete, Over: s.over}
+	l := Listing{UIDs: uids, Complete: complete, Over: s.over, Mended: len(s.state.Losses) == 0}
 	if c, ok := s.open.Maildrop.(mail.Coverer); ok {
 		l.Folders, l.Copies = c.Covers()
 	}

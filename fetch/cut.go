@@ -17,7 +17,10 @@ import (
 //   - never so that its cuts of any 24 hours waste more than twice its size, if it is cut again where it was
 //     last;
 //   - sooner, as soon as one session has carried as much as the body is long without being cut; the 24 hours
-//     hold.
+//     hold;
+//   - and never so that all cuts of a maildrop waste more in 24 hours than twice the size of the largest of these
+//     bodies: what is longer than the line has carried before it broke waits then, tried before or not, until a
+//     session has carried as much as any did that broke.
 //
 // A 10 MB message on a line that breaks every 3 MB wastes 15 MB on the first day and 3 MB a week from the
 // fourth on. The status names the message, what it has wasted, and when it is tried again. A cut that lost less
@@ -41,8 +44,7 @@ type Loss struct {
 // cut notes that a body was cut after lost octets of size, as announced, and says when it is asked for again.
 func (x *Suspect) cut(now time.Time, lost, size int64) {
 	x.Cuts, x.Wasted, x.Size = x.Cuts+1, x.Wasted+lost, max(size, lost)
-	x.Losses = slices.DeleteFunc(slices.Clone(x.Losses), func(l Loss) bool { return now.Sub(l.At) >= dayOfLoss })
-	x.Losses = append(x.Losses[max(0, len(x.Losses)-mostLosses+1):], Loss{now, lost})
+	x.Losses = losses(x.Losses, now, lost)
 	wait := firstRetry
 	for i := 1; i < x.Cuts && wait < lastRetry; i++ {
 		wait *= 4
@@ -53,16 +55,22 @@ func (x *Suspect) cut(now time.Time, lost, size int64) {
 	x.Next = x.fits(now.Add(min(wait, lastRetry)))
 }
 
+// losses adds one to those of the last 24 hours. What is of later than now was noted by a clock that was wrong.
+func losses(all []Loss, now time.Time, lost int64) []Loss {
+	all = slices.DeleteFunc(slices.Clone(all), func(l Loss) bool { return now.Sub(l.At).Abs() >= dayOfLoss })
+	return append(all[max(0, len(all)-mostLosses+1):], Loss{now, lost})
+}
+
 // fits returns the first time from at on when another cut would not be too much for a day.
 func (x *Suspect) fits(at time.Time) time.Time {
 	if len(x.Losses) == 0 {
 		return at
 	}
-	again := x.Losses[len(x.Losses)-1].Octets
+	again, first := x.Losses[len(x.Losses)-1].Octets, at
 	for {
 		sum, until := again, time.Time{}
 		for _, l := range x.Losses {
-			if end := l.At.Add(dayOfLoss); end.After(at) {
+			if end := l.At.Add(dayOfLoss); end.After(at) && !l.At.After(first) { // else a clock was wrong
 				sum += l.Octets
 				until = earlier(until, end)
 			}
@@ -93,6 +101,8 @@ func (s *session) cut(ctx context.Context, uid mail.UID, t *mail.Trouble) {
 	x.Octets = s.octets
 	x.cut(s.p.now(), s.lost, s.size)
 	s.suspect(uid, x)
+	s.state.Losses = losses(s.state.Losses, s.p.now(), s.lost)
+	s.state.Cut = max(s.state.Cut, x.Size)
 	if x.held(s.p.now()) {
 		s.asideCut(ctx, uid, x, t)
 	}
@@ -115,10 +125,47 @@ func (s *session) asideCut(ctx context.Context, uid mail.UID, x Suspect, t *mail
 	s.aside(ctx, a)
 }
 
+// breaking says why a body of this size is not asked for, tried before or not: the line breaks in such ones, and
+// that has cost enough for a day.
+func (s *session) breaking(size int64) *Aside {
+	x, now := &s.state, s.p.now()
+	least, _ := x.carried()
+	if len(x.Losses) == 0 || s.named || size <= max(least, someLost) {
+		return nil
+	}
+	next := (&Suspect{Losses: x.Losses, Size: x.Cut}).fits(now)
+	if !next.After(now) {
+		return nil
+	}
+	return &Aside{Kind: AsideCut, Next: next, Why: fmt.Sprintf("the line breaks in bodies of this size, which cannot "+
+		"be gone on with, and that has wasted %s in 24 hours", octets(wasted(x.Losses)))}
+}
+
+// carried says how much the line has carried before it broke, at the least and at the most.
+func (s *State) carried() (least, most int64) {
+	for i, l := range s.Losses {
+		if most = max(most, l.Octets); i == 0 || l.Octets < least {
+			least = l.Octets
+		}
+	}
+	return least, most
+}
+
+func wasted(all []Loss) (n int64) {
+	for _, l := range all {
+		n += l.Octets
+	}
+	return n
+}
+
 // carried lets bodies that were cut be asked for sooner, after a session that has carried as much without a
 // break.
 func (s *session) carried(ctx context.Context) {
 	now := s.p.now()
+	if _, most := s.state.carried(); most > 0 && s.down >= most && !s.same {
+		s.state.Losses, s.state.Cut = nil, 0
+		s.look = now // for what has waited
+	}
 	for uid, x := range s.state.Suspects {
 		if x.Cuts == 0 || !x.held(now) || s.down < x.Size || s.same {
 			continue

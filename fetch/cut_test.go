@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -107,6 +108,61 @@ func TestCutBody(t *testing.T) {
 		after(8 * 24 * time.Hour)
 		if !w.queue.has("big") || len(w.state("jaco").Suspects) > 0 {
 			t.Error("the line is mended, and it was not collected")
+		}
+		stop()
+	})
+}
+
+// Many bodies on a line that breaks in each waste no more in a day than one does; small mail, and what is no longer than
+// what the line carries, flows. When the line is mended all come.
+func TestCutBodies(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		var down int64
+		b.change = func(d *Drop) { d.Meter = func() (int64, int64) { b.mu.Lock(); defer b.mu.Unlock(); return 0, down } }
+		for i := range 150 {
+			l := b.put(mail.UID(fmt.Sprint("big", i)), 6<<20)
+			l.breaks = &mail.Trouble{Op: mail.OpFetch, Server: "isp", Err: io.ErrUnexpectedEOF} // at its half
+		}
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		for i := range 5 {
+			after(24 * time.Hour)
+			b.put(mail.UID(fmt.Sprint("small", i)), 500)
+			b.put(mail.UID(fmt.Sprint("middle", i)), 2<<20)
+			after(10 * time.Minute)
+			if !w.queue.has(mail.UID(fmt.Sprint("small", i))) || !w.queue.has(mail.UID(fmt.Sprint("middle", i))) {
+				t.Error("other mail has to wait")
+			}
+		}
+		all := w.events.of(mail.OpPoll)
+		for _, from := range all {
+			var sum int64
+			for _, e := range all {
+				if d := e.At.Sub(from.At); d >= 0 && d < 24*time.Hour {
+					sum += e.Wasted
+				}
+			}
+			if sum > 2*6<<20 {
+				t.Fatalf("%d octets wasted in a day from %v on", sum, from.At)
+			}
+		}
+		if a := w.aside("big149"); a == nil || a.Kind != AsideCut || !strings.Contains(a.Why, "bodies of this size") {
+			t.Errorf("aside: %+v", a)
+		}
+		b.mu.Lock()
+		for _, l := range b.msgs {
+			l.breaks = nil
+		}
+		b.mu.Unlock()
+		for range 48 {
+			after(time.Hour)
+			b.mu.Lock()
+			down += 10 << 20 // what a body that came whole has cost
+			b.mu.Unlock()
+		}
+		if n := len(b.uids()); n > 0 {
+			t.Errorf("the line is mended, and %d were not collected", n)
 		}
 		stop()
 	})

@@ -170,6 +170,8 @@ type Listing struct {
 	Old func(mail.UID) bool
 	// Over says that what waits for a budget (AsideBudget) is wanted now.
 	Over bool
+	// Mended says that what waits because the line broke in other bodies (AsideCut) may be asked for.
+	Mended bool
 }
 
 // An Aside is a message that is left upstream, and why.

@@ -176,7 +176,8 @@ func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, e
 		case l.known[key(d, uid)]:
 		case size >= 0 && (x.Size == nil || x.Size(uid) < 0 || x.Size(uid) == size):
 			c.Release = append(c.Release, uid)
-		case a != nil && time.Now().Before(a.Next) && !(x.Over && a.Kind == AsideBudget):
+		case a != nil && time.Now().Before(a.Next) && !(x.Over && a.Kind == AsideBudget) &&
+			!(x.Mended && a.Kind == AsideCut):
 		default:
 			c.Fetch = append(c.Fetch, uid)
 			if slices.Contains(l.wanted, uid) {

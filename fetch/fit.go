@@ -81,6 +81,7 @@ func (s *session) obstacle(m *mail.Message) *Aside {
 	d, size, uid := &s.drop, m.Content.Size(), m.Origin.UID
 	switch {
 	case s.wanted[uid]:
+		return nil
 	case d.Most > 0 && size > d.Most:
 		return s.refusal(size, d.Most)
 	case d.Oversize.Above > 0 && size >= d.Oversize.Above:
@@ -96,6 +97,9 @@ func (s *session) obstacle(m *mail.Message) *Aside {
 			return &Aside{Kind: AsideBudget, Next: next, Why: fmt.Sprintf(
 				"it is large (%s) and waits for the off-peak hours: %s", budget.Octets(size), budget.When(next))}
 		}
+	}
+	if !s.oversize[uid] {
+		return s.breaking(size)
 	}
 	return nil
 }

@@ -30,6 +30,8 @@ type State struct {
 	// month it is tried again.
 	Bare     time.Time            `json:"bare_since,omitzero"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
+	Losses   []Loss               `json:"losses,omitempty"` // by cuts in any body, since the line has carried as much
+	Cut      int64                `json:"cut,omitempty"`    // octets of the largest of these bodies
 
 	// Glance is how the server described the maildrop when everything in it was dealt with; "" if it never was,
 	// or cannot be described.

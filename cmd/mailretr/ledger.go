@@ -56,8 +56,11 @@ func (l ledger) Choose(ctx context.Context, d *fetch.Drop, x fetch.Listing) (mai
 		Lets: p.after.Act != conf.Keep, Stays: p.after.Act == conf.Mark, Days: p.after.Days(), Above: p.after.Above,
 		Settings: p.settings, Size: x.Size,
 	}
-	if x.Over {
+	switch {
+	case x.Over:
 		ask.Hasten = fetch.AsideBudget
+	case x.Mended:
+		ask.Hasten = fetch.AsideCut
 	}
 	if x.Old != nil {
 		ask.First, ask.Old = store.FirstSome, x.Old
