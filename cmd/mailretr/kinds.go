@@ -91,7 +91,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
 		Token: tokenOf(m), To: map[string][]mail.Path{},
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
-		NoCompress: !m.Compress,
+		NoCompress: !m.Compress, Details: m.First.Mode == conf.FirstSince,
 	}
 	acts := map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}
 	o.After = acts[m.After.Act]

@@ -30,7 +30,7 @@ const mostHits = 20
 func (s *session) copied(ctx context.Context, f *folder, to string) (map[goimap.UID]bool, error) {
 	have, ask := map[goimap.UID]bool{}, map[goimap.UID]original{}
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(f.again)), sizesAtOnce) {
-		infos, err := s.sizes(ctx, f, some)
+		infos, err := s.infos(ctx, f, some, &goimap.FetchOptions{UID: true, RFC822Size: true, Flags: true})
 		if err != nil {
 			return nil, err
 		}

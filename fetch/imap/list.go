@@ -107,7 +107,7 @@ func (q *question) andSizes(low uint32) {
 	s.line.allow.Add(newest << 10)
 	q.low, q.sizes = low, make(chan error, 1)
 	set := goimap.UIDSet{{Start: goimap.UID(low), Stop: goimap.UID(low + newest - 1)}}
-	cmd := s.c.Fetch(set, sizesOf)
+	cmd := s.c.Fetch(set, s.sizesOf())
 	s.wg.Go(func() { q.sizes <- s.through(cmd) })
 }
 

@@ -83,14 +83,23 @@ func (s *session) message(f *folder, u goimap.UID, i info) (*mail.Message, error
 	return c.m, nil
 }
 
-// sizes asks about some messages, unless all were asked about already. What is said of them by an unasked
-// flag update on the way counts as well.
+// sizes asks about some messages, unless all were asked about already.
 func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[goimap.UID]info, error) {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return nil, err
 	}
 	if f.knows(uids) {
 		return f.ahead, nil
+	}
+	return s.infos(ctx, f, uids, s.sizesOf())
+}
+
+// infos asks about some messages. What is said of them by an unasked flag update on the way counts as well.
+func (s *session) infos(
+	ctx context.Context, f *folder, uids []goimap.UID, what *goimap.FetchOptions,
+) (map[goimap.UID]info, error) {
+	if err := s.ready(ctx, mail.OpList); err != nil {
+		return nil, err
 	}
 	defer s.watch(ctx, mail.OpList)()
 	if err := s.forget(mail.OpList); err != nil {
@@ -106,7 +115,7 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	f.infos, s.learning = map[goimap.UID]info{}, f
 	s.mu.Unlock()
 	defer s.line.begin(int64(len(uids))<<10 + chatter)()
-	err := s.askSizes(uids)
+	err := s.askInfos(uids, what)
 	if err != nil && !status(err) { // NO: some are gone, the others came (RFC 9051, 7.1 on NO to FETCH)
 		return nil, s.fail(mail.OpList, err)
 	}
@@ -122,8 +131,10 @@ func (s *session) sizes(ctx context.Context, f *folder, uids []goimap.UID) (map[
 	return infos, nil
 }
 
-// sizesOf is what is asked about a message before its content.
-var sizesOf = &goimap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true}
+// sizesOf is what is asked about a message before its content: dates and flags are two thirds of an answer.
+func (s *session) sizesOf() *goimap.FetchOptions {
+	return &goimap.FetchOptions{UID: true, RFC822Size: true, InternalDate: s.o.Details, Flags: s.o.Details}
+}
 
 // knows says whether all of these were spoken of when the newest messages were asked about.
 func (f *folder) knows(uids []goimap.UID) bool {
@@ -133,14 +144,14 @@ func (f *folder) knows(uids []goimap.UID) bool {
 	})
 }
 
-// askSizes asks in as many commands as it takes, all at once. An error of the line counts more than an
+// askInfos asks in as many commands as it takes, all at once. An error of the line counts more than an
 // answer.
-func (s *session) askSizes(uids []goimap.UID) error {
+func (s *session) askInfos(uids []goimap.UID, what *goimap.FetchOptions) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var worst error
 	for set := range sets(uids) {
-		cmd := s.c.Fetch(set, sizesOf)
+		cmd := s.c.Fetch(set, what)
 		wg.Go(func() {
 			err := s.through(cmd)
 			mu.Lock()

@@ -61,6 +61,8 @@ type Options struct {
 	Now     func() time.Time // for events; nil: time.Now
 
 	ClassicWatch bool // Dial.TLS.Classic of the connections of Watch, which stay
+	// Details: messages come with Origin.Date and Origin.Flags, which cost some 60 octets each.
+	Details bool
 	// NoCompress leaves COMPRESS=DEFLATE alone where it is offered.
 	NoCompress bool
 }

@@ -381,8 +381,14 @@ func (c *client) fetch(args string) {
 			if c.size != nil {
 				size = c.size(l)
 			}
-			c.say("* %d FETCH (UID %d FLAGS (%s) INTERNALDATE \"25-Nov-2026 09:00:00 +0000\" RFC822.SIZE %d)\r\n",
-				i+1, l.uid, strings.Join(l.flags, " "), size)
+			more := ""
+			if strings.Contains(items, "FLAGS") {
+				more = " FLAGS (" + strings.Join(l.flags, " ") + ")"
+			}
+			if strings.Contains(items, "INTERNALDATE") {
+				more += ` INTERNALDATE "25-Nov-2026 09:00:00 +0000"`
+			}
+			c.say("* %d FETCH (UID %d%s RFC822.SIZE %d)\r\n", i+1, l.uid, more, size)
 			return
 		}
 		section, partial := between(items, "[", "]"), between(items, "<", ">")
