@@ -81,3 +81,18 @@ func TestHeadersFirstMixedIsFetchedOnce(t *testing.T) {
 type probeFunc func(*mail.Message) mail.Report
 
 func (f probeFunc) Probe(_ context.Context, m *mail.Message) mail.Report { return f(m) }
+
+// Where headers come first for very large messages only, those of middle size do not make short ones wait.
+func TestHeadersFirstShortBeforeMiddle(t *testing.T) {
+	from, to := newStock(letter("large", 300<<10), letter("middle", 100<<10), letter("short", 20<<10), letter("brief", 100)),
+		newTray()
+	h := &HeadersFirst{To: to, Ask: asker{}, Above: 256 << 10}
+	if _, err := (&Transfer{From: from, To: h, Above: 256 << 10}).Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var opened []string
+	for _, step := range strings.Split(strings.Join(from.log, " "), "open ")[1:] {
+		opened = append(opened, strings.Fields(step)[0])
+	}
+	equal(t, "order", strings.Join(opened, " "), "u3 u4 u2 u1")
+}

@@ -224,6 +224,9 @@ func (r *run) close(ctx context.Context) error {
 	return nil
 }
 
+// early is the size, in octets, up to which messages keep the server's order. What is larger comes after all of these.
+const early = 32 << 10
+
 // gather reads the listing: pointers only, small before large, so that a big message delays nobody.
 func (r *run) gather(ctx context.Context, want []mail.UID) (small, large []*mail.Message, err error) {
 	for m, e := range r.drop.Messages(ctx, want) {
@@ -244,6 +247,9 @@ func (r *run) gather(ctx context.Context, want []mail.UID) (small, large []*mail
 	if r.Above > 0 {
 		// Within the small ones the server's order is kept: arrival order is what people expect, and one
 		// range costs fewer octets than a list.
+		slices.SortStableFunc(small, func(a, b *mail.Message) int {
+			return cmp.Compare(max(a.Content.Size(), early), max(b.Content.Size(), early))
+		})
 		slices.SortStableFunc(large, bySize)
 		return small, large, nil
 	}

@@ -395,7 +395,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	p := policy{after: m.After, settings: login + limits(c)}
 	d := fetch.Drop{
 		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
-		Queue: h.queue, Ask: h.ask, Above: c.Limits.HeadersFirst, Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
+		Queue: h.queue, Ask: h.ask, Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Watch:  m.Idle > 0,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Spared: meter.Spared.Load,

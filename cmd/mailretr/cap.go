@@ -93,6 +93,20 @@ func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
 	}
 }
 
+// dearHeader is how much larger a message has to be for its header to come first where it comes twice, with TOP and with
+// RETR again. A header has some 4 KB: above 32 KiB that would be a tenth more for a message that is nearly always wanted,
+// and above 512 KiB it pays where one in a hundred is refused. A header that also tells the recipients, or a copy of what is
+// here already, is worth more.
+const dearHeader = 16
+
+// headersFrom is the size from which on headers come first.
+func headersFrom(c *conf.Config, m *conf.Maildrop) int64 {
+	if m.Protocol == "pop3" && m.Multidrop == nil {
+		return dearHeader * c.Limits.HeadersFirst
+	}
+	return c.Limits.HeadersFirst
+}
+
 // notice makes the message that tells the recipients of one that waits upstream.
 func (r reporter) notice(d *fetch.Drop, m *mail.Message, header []byte) *mail.Message {
 	return r.now().Notice(bounce.Large{

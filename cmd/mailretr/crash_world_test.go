@@ -71,7 +71,7 @@ func letters(exact bool) (single, multi []letter) {
 		newLetter("no-middle", fromOrdinary, 40<<10, toJaco),
 		newLetter("no-large", fromOrdinary, 300<<10, toJaco),
 		newLetter("no-later", fromLater, 4<<10, toJaco))
-	for _, n := range []int{2 << 10, 100 << 10} { // refused when it is delivered, and by a probe
+	for _, n := range []int{2 << 10, 600 << 10} { // refused when it is delivered, and by a probe
 		l := newLetter(fmt.Sprintf("no-refused-%d", n), fromRefused, n)
 		l.refused = []string{toJaco}
 		single = append(single, l)

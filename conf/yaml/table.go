@@ -74,7 +74,8 @@ var limits = []option[conf.Limits]{
 	number("large", "Large messages on the line at once; small ones go beside them.", "2",
 		func(l *conf.Limits) *int { return &l.Large }).rare(),
 	size("headers_first", "Above this size the header is fetched first and the MTA asked, before the line is "+
-		"paid for the rest.", "32K", func(l *conf.Limits) *int64 { return &l.HeadersFirst }).rare(),
+		"paid for the rest. A POP3 server gives the header twice then, so there it is 16 times this size, "+
+		"but for multi-drop.", "32K", func(l *conf.Limits) *int64 { return &l.HeadersFirst }).rare(),
 	number("batch", "Messages made durable at once.", "128",
 		func(l *conf.Limits) *int { return &l.Batch }).rare(),
 	size("batch_size", "Octets made durable at once.", "8M",
