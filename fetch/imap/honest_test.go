@@ -181,6 +181,26 @@ func TestR16_OddMail(t *testing.T) {
 	}
 }
 
+// TestH3_QuotedPassword: a server that repeats the command it refuses repeats the password as it stands there.
+func TestH3_QuotedPassword(t *testing.T) {
+	for _, password := range []string{`can"ary`, `can\ary`, `"canary"`, `canary\"`} {
+		for _, word := range []string{"NO", "BAD"} {
+			s := newServer(t)
+			s.caps = idleCaps
+			s.on = at("LOGIN", func(c *client, tag, args string) { c.say("%s %s what is LOGIN %s\r\n", tag, word, args) })
+			r := s.retriever(nil)
+			r.Password = func(context.Context) (string, error) { return password, nil }
+			_, err := collect(t.Context(), r)
+			for what, err := range map[string]error{"visit": err, "watch": r.Watch(t.Context(), func() {})} {
+				if err == nil || strings.Contains(err.Error(), "can") || strings.Contains(err.Error(), "ary") ||
+					!strings.Contains(err.Error(), "***") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		}
+	}
+}
+
 func clip(s string) string { return s[:min(len(s), 40)] }
 
 // TestR17_WordsOfTheServer: one printable line, bounded, and never with the password.

@@ -109,13 +109,14 @@ func (s *session) login() error {
 	return nil
 }
 
-// redact takes the password out of what the server said: some quote the command they refuse.
+// redact takes the password out of what the server said: some quote the command they refuse, in which it stands
+// as a quoted string.
 func redact(t *mail.Trouble, password string) error {
 	if t == nil {
 		return nil
 	}
 	if len(password) >= 4 {
-		t.Reply = strings.ReplaceAll(t.Reply, password, "***")
+		t.Reply = strings.NewReplacer(escape.Replace(password), "***", password, "***").Replace(t.Reply)
 	}
 	return t
 }
