@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,36 +27,45 @@ var errOver = errors.New("the wait is over")
 var errNoIdle = errors.New("the server cannot say when mail comes (no IDLE)")
 
 // Watch waits for news by IDLE (RFC 2177), with one connection for each folder: IDLE tells of the selected one
-// alone. No mail crosses them, so they are not compressed. It returns with the first that ends.
+// alone. No mail crosses them, so they are not compressed. It returns with the first that ends; a folder that cannot
+// be opened, which visits leave out as well, ends only its own.
 func (r *Retriever) Watch(ctx context.Context, news func()) error {
 	folders, err := r.watched(ctx)
 	if err != nil {
 		return err
 	}
-	if len(folders) == 1 {
+	if len(folders) == 1 { // as with most, which need no goroutine of its own
 		return r.watchFolder(ctx, folders[0], news)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := func(name string) {
-		if err := r.watchFolder(ctx, name, news); err != nil {
-			cancel(err)
-		}
-	}
+	closed := make([]error, len(folders))
 	var all sync.WaitGroup
-	for i, name := range folders { // most have one, which needs no goroutine of its own
-		if i < len(folders)-1 {
-			all.Go(func() { watch(name) })
-		} else {
-			watch(name)
-		}
+	for i, name := range folders {
+		all.Go(func() {
+			err := r.watchFolder(ctx, name, news)
+			if errors.As(err, new(unopened)) {
+				closed[i] = err
+			} else if err != nil {
+				cancel(err)
+			}
+		})
 	}
 	all.Wait()
 	if t := new(mail.Trouble); errors.As(context.Cause(ctx), &t) {
 		return t
 	}
+	if !slices.Contains(closed, nil) {
+		return closed[0]
+	}
 	return nil
 }
+
+// unopened is the trouble of one folder that cannot be opened.
+type unopened struct{ *mail.Trouble }
+
+// Unwrap returns the trouble.
+func (u unopened) Unwrap() error { return u.Trouble }
 
 // watched finds out which folders there are to wait in. A visit may have Memory in hand meanwhile, so a session of its
 // own asks where names alone do not say it.
@@ -173,9 +183,10 @@ func (w *watch) do(command string) error {
 }
 
 // text is a quoted string of what is no folder name.
-func text(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
+func text(s string) string { return `"` + escape.Replace(s) + `"` }
+
+// escape makes what stands between the quotes.
+var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // examine opens the folder, to be read only.
 func (w *watch) examine() error {
@@ -186,6 +197,9 @@ func (w *watch) examine() error {
 	if err == nil && r.word != "OK" {
 		t := w.refused(mail.OpList, r)
 		t.Op = mail.OpWatch
+		if r.word == "NO" && t.Kind == mail.Local {
+			return unopened{t}
+		}
 		return t
 	}
 	return err

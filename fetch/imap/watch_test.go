@@ -117,6 +117,38 @@ func TestWatchFolders(t *testing.T) {
 	})
 }
 
+// A folder that cannot be opened is left out, as visits leave it out; where none can be, that is the end.
+func TestWatchOfAFolderThatIsMissing(t *testing.T) {
+	for _, folders := range [][]string{{"INBOX", "Nowhere"}, {"Nowhere", "INBOX"}, {"Nowhere", "Never"}} {
+		synctest.Test(t, func(t *testing.T) {
+			s, say := newServer(t), make(chan string)
+			idling(s, say)
+			r := s.retriever(nil)
+			r.Folders = folders
+			var news atomic.Int32
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- r.Watch(ctx, func() { news.Add(1) }) }()
+			synctest.Wait()
+			if folders[1] == "Never" {
+				if k := kind(t, "watch", <-ended, mail.Local); k.Op != mail.OpWatch {
+					t.Errorf("%+v", k)
+				}
+				stop()
+				return
+			}
+			equal(t, "waits", news.Load(), 1)
+			say <- "* 1 EXISTS\r\n"
+			synctest.Wait()
+			equal(t, "news", news.Load(), 2)
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestWatchTroubles(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*server, *Retriever)
