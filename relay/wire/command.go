@@ -126,7 +126,7 @@ func (c *command) reason(err error) error {
 	}
 	var exit *exec.ExitError
 	if errors.As(c.err, &exit) {
-		return c.said.about(fmt.Errorf("%s ended: %w", c.name, c.err))
+		return &ours{"dial", c.said.about(fmt.Errorf("%s ended: %w", c.name, c.err))}
 	}
 	return err
 }

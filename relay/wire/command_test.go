@@ -185,3 +185,27 @@ func TestBeforeMayLeaveSomethingBehind(t *testing.T) {
 	}
 	syscall.Kill(pid, syscall.SIGKILL)
 }
+
+// What we were told to reach the server by says of itself that it fails: nothing is said of the server, and least of
+// all that its security is in doubt.
+func TestOurOwnWayFails(t *testing.T) {
+	fails := []string{"sh", "-c", "echo no route >&2; exit 3"}
+	for key, o := range map[string]Options{
+		"preconnect": {Before: fails},
+		"dial":       {Command: fails, TLS: TLS{Mode: Implicit}},
+		"proxy":      {Proxy: &Proxy{Address: "127.0.0.1:1"}},
+	} {
+		o.Address = "mail.test:995"
+		_, err := Dial(t.Context(), o)
+		var says interface {
+			Wrong() string
+			Advice() string
+		}
+		if !errors.As(err, &says) || !strings.Contains(says.Wrong(), key) || !strings.Contains(says.Advice(), key+":") {
+			t.Errorf("%s: %v", key, err)
+		}
+		if e := (*Error)(nil); !errors.As(err, &e) || e.TLS() || !strings.Contains(err.Error(), "mail.test:995") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}

@@ -18,7 +18,8 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 	}
 	if len(o.Before) > 0 {
 		if err := prepare(ctx, o.Before, or(o.BeforeWait, time.Minute)); err != nil {
-			return nil, &Error{Doing: "running " + o.Before[0] + " before connecting to " + o.Address, Err: err}
+			return nil, &Error{Doing: "running " + o.Before[0] + " before connecting to " + o.Address,
+				Err: &ours{"preconnect", err}}
 		}
 	}
 	raw, err := o.reach(ctx)
@@ -43,7 +44,7 @@ func (o *Options) reach(ctx context.Context) (net.Conn, error) {
 	if len(o.Command) > 0 {
 		raw, err := start(o.Command)
 		if err != nil {
-			return nil, &Error{Doing: o.connecting(), Err: err}
+			return nil, &Error{Doing: o.connecting(), Err: &ours{"dial", err}}
 		}
 		return raw, nil
 	}
@@ -68,7 +69,7 @@ func (o *Options) reach(ctx context.Context) (net.Conn, error) {
 		if e := err.(*Error); e.Doing == "connecting to "+address {
 			err = e.Err
 		}
-		return nil, &Error{Doing: o.connecting(), Err: err}
+		return nil, &Error{Doing: o.connecting(), Err: &ours{"proxy", err}}
 	}
 	return raw, nil
 }

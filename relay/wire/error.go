@@ -40,3 +40,29 @@ func (e *Error) Temporary() bool { return false }
 func foreign(format string, a ...any) error {
 	return &Error{Doing: "reading", Foreign: true, Err: fmt.Errorf(format, a...)}
 }
+
+// ours is a failure of what we were told to reach the server by: it says nothing of the server.
+type ours struct {
+	what string // "proxy", "preconnect", "dial": the key of the configuration
+	err  error
+}
+
+func (o *ours) Error() string { return o.err.Error() }
+func (o *ours) Unwrap() error { return o.err }
+
+// Wrong says it to people.
+func (o *ours) Wrong() string {
+	if o.what == "proxy" {
+		return "The proxy does not connect us with the server."
+	}
+	return "The command of " + o.what + ": fails."
+}
+
+// Advice says what can be done.
+func (o *ours) Advice() string {
+	const on = "It is tried again by itself, and nothing is lost. If it lasts, "
+	if o.what == "proxy" {
+		return on + "check address, user and password of proxy: in the configuration, and the line."
+	}
+	return on + "run the command of " + o.what + ": by hand, as the user that runs mailretr."
+}

@@ -53,11 +53,11 @@ func (c *Conn) through(ctx context.Context, p *Proxy) error {
 	if limited.Err() != nil {
 		err = context.Cause(limited)
 	}
-	var ours *Error
-	if errors.As(err, &ours) && ours.Doing == "reading" {
-		err = ours.Err
+	var own *Error
+	if errors.As(err, &own) && own.Doing == "reading" {
+		err = own.Err
 	}
-	return &Error{Doing: c.opts.connecting(), Err: err}
+	return &Error{Doing: c.opts.connecting(), Err: &ours{"proxy", err}}
 }
 
 func (c *Conn) ask(ctx context.Context, p *Proxy) error {

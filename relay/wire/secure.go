@@ -57,6 +57,9 @@ func (c *Conn) secure(ctx context.Context) error {
 }
 
 func (c *Conn) insecure(err error) error {
+	if o := (*ours)(nil); errors.As(err, &o) { // the command ended before there was anybody to shake hands with
+		return &Error{Doing: c.opts.connecting(), Err: o}
+	}
 	return &Error{Doing: "securing the connection to " + c.opts.Address, Secure: true, Err: err}
 }
 

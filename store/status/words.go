@@ -66,6 +66,7 @@ const (
 // for its kind.
 func Advice(t *mail.Trouble) string {
 	general := meaningOf(t.Kind).advice
+	var known interface{ Advice() string }
 	switch special := secured(t.Err); {
 	case t.Kind == mail.Auth && strings.Contains(t.Hint, "mailretr login"): // there is no password
 		return t.Hint + " " + adviseSeldom
@@ -75,6 +76,8 @@ func Advice(t *mail.Trouble) string {
 		return t.Hint
 	case special != "":
 		return special
+	case errors.As(t.Err, &known): // as for wrongOf
+		return known.Advice()
 	}
 	return general
 }
