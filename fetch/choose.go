@@ -375,9 +375,12 @@ func (s *session) plan(ctx context.Context, all []found) (now []found, err error
 
 // cost tells how much waits, before it costs it.
 func (s *session) cost(all []found) {
-	n, size := len(all)+len(s.left), int64(0) // suspects are left already
+	n, size := len(s.left), int64(0) // suspects are left already
 	for _, x := range all {
-		if x.err == nil {
+		if x.err == nil && s.oversize[x.m.Origin.UID] {
+			continue // somebody is told of it, and it does not come
+		}
+		if n++; x.err == nil {
 			size += max(x.m.Content.Size(), 0)
 		}
 	}

@@ -332,6 +332,11 @@ func TestTooLargeIsToldOf(t *testing.T) {
 			if got := b.bodies(); len(got) != 1 || !w.queue.has("small") {
 				t.Errorf("bodies of %v were asked for", got)
 			}
+			for _, e := range w.events.of(mail.OpList) {
+				if e.Messages > 1 {
+					t.Errorf("%d messages are said to be collected", e.Messages)
+				}
+			}
 			told, refused := len(w.ledger.noticed), w.queue.refusals()
 			if then == ThenNotice && (told != 1 || refused != 0 || len(b.uids()) != 1) ||
 				then == ThenBounce && (told != 0 || refused != 1 || len(b.uids()) != 0) {
@@ -416,6 +421,25 @@ func TestCompressedMailHasRoom(t *testing.T) {
 		s := book.Sheets()[0]
 		if w.queue.count() != 60 || s.Spent || s.Month.Saved < 4<<20 {
 			t.Errorf("%d messages; %+v", w.queue.count(), s)
+		}
+	})
+}
+
+// What the MTA has refused by its header is not said to be collected any more.
+func TestRefusedDoesNotWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		ask := &asker{say: func(_, to mail.Path) mail.Result {
+			return mail.Result{Outcome: mail.Failed, Reply: "552 too big", Enhanced: "5.3.4"}
+		}}
+		b.change = func(d *Drop) { d.Ask, d.Above = ask, 1000 }
+		b.put("large", 2000)
+		w.visit("jaco")
+		if e := w.events.of(mail.OpList); len(e) != 2 || e[0].Messages != 1 || e[1].Messages != 0 {
+			t.Errorf("%+v", e)
+		}
+		if w.queue.refusals() != 1 {
+			t.Error("it was not refused")
 		}
 	})
 }

@@ -59,6 +59,9 @@ func (s *session) judge(ctx context.Context, err error) {
 		s.carried(ctx)
 		s.glanced(now)
 	}
+	if t == nil && !s.again && s.only == "" && len(s.left) == 0 && s.tally.Refused > 0 {
+		s.wait(0, 0, "") // what was refused does not come
+	}
 	struck := s.broke(ctx, t)
 	switch {
 	case struck && !s.beside():
