@@ -30,6 +30,15 @@ type Aside struct {
 // maxAsideHeader is the longest header that is kept. Real ones are shorter.
 const maxAsideHeader = 64 << 10
 
+// mostAside is longer than any note says to wait: a month is the most.
+const mostAside = 62 * 24 * time.Hour
+
+// waits says whether the message is not tried yet. What is to wait for longer than anything does was noted under a
+// clock that was wrong.
+func (a *Aside) waits(now time.Time) bool {
+	return a.Next.After(now) && a.Next.Sub(now) <= mostAside
+}
+
 // Aside notes that a message stays upstream. Where it stays already for the same Kind, Since is kept and
 // Tries counted on. The note as it stands is returned.
 func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {

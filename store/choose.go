@@ -250,7 +250,7 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 		if a, ok := asides[u]; ok {
 			q.memory.aside(l.Account, u)
 			hastened := l.Hasten != "" && a.Kind == l.Hasten
-			if a.Settings == l.Settings && a.Next.After(now) && marks[i].Mark == Unseen && !hastened {
+			if a.Settings == l.Settings && a.waits(now) && marks[i].Mark == Unseen && !hastened {
 				all.Aside = append(all.Aside, a)
 				if all.Next.IsZero() || a.Next.Before(all.Next) {
 					all.Next = a.Next

@@ -127,3 +127,17 @@ func TestHasten(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// A note that was made under a clock far ahead does not hold until then.
+func TestAsideOfAWrongClock(t *testing.T) {
+	w := newWorld(t)
+	for uid, days := range map[mail.UID]int{"1": 30, "2": 3650} {
+		a := Aside{Account: "acc", UID: uid, Maildrop: "jaco", Kind: "broken", Next: w.clock.now().AddDate(0, 0, days)}
+		if _, err := w.Aside(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c := w.choose("1 2"); len(c.Fetch) != 1 || c.Fetch[0] != "2" {
+		t.Errorf("%+v", c)
+	}
+}
