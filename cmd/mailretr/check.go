@@ -146,11 +146,12 @@ func (a *app) connections(ctx context.Context, cfg *conf.Config) (result answere
 	}
 	progress := a.talk.Progress(a.json)
 	defer progress.Close()
-	all, n := int64(len(cfg.Maildrops)+len(cfg.Deliver)), int64(0)
-	progress.Set("check", term.Step{Doing: "logging in", Messages: n, Of: all})
+	all := int64(len(cfg.Maildrops) + len(cfg.Deliver))
+	step := term.Step{Doing: "logging in", Of: all, What: "connection"}
+	progress.Set("check", step)
 	for x := range a.connect(ctx, cfg) {
-		n++
-		progress.Set("check", term.Step{Doing: "logging in", Messages: n, Of: all})
+		step.Messages++
+		progress.Set("check", step)
 		if x.Err != nil {
 			result.failed++
 			result.code = max(result.code, code(x.Err))
@@ -159,7 +160,7 @@ func (a *app) connections(ctx context.Context, cfg *conf.Config) (result answere
 			return result, err
 		}
 	}
-	result.all = int(n)
+	result.all = int(step.Messages)
 	return result, ctx.Err()
 }
 

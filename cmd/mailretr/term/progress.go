@@ -1,6 +1,7 @@
 package term
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -27,6 +28,7 @@ const (
 type Step struct {
 	Doing         string // what is waited for, e.g. "logging in"
 	Messages, Of  int64
+	What          string // is counted instead of messages, e.g. "connection"
 	Octets, Total int64
 }
 
@@ -36,11 +38,12 @@ func (s Step) String() string {
 	if s.Doing != "" {
 		parts = append(parts, s.Doing)
 	}
+	what := cmp.Or(s.What, "message")
 	switch {
 	case s.Of > 0:
-		parts = append(parts, fmt.Sprintf("%d of %s", s.Messages, Count(int(s.Of), "message")))
+		parts = append(parts, fmt.Sprintf("%d of %s", s.Messages, Count(int(s.Of), what)))
 	case s.Messages > 0:
-		parts = append(parts, Count(int(s.Messages), "message"))
+		parts = append(parts, Count(int(s.Messages), what))
 	}
 	switch {
 	case s.Total > 0:

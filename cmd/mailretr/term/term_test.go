@@ -124,6 +124,13 @@ func TestProgressOnATerminal(t *testing.T) {
 	})
 }
 
+func TestStepCountsWhatItSays(t *testing.T) {
+	s := Step{Doing: "logging in", Messages: 1, Of: 2, What: "connection"}
+	if got := s.String(); got != "logging in, 1 of 2 connections" {
+		t.Error(got)
+	}
+}
+
 func TestProgressWhenQuiet(t *testing.T) {
 	var b bytes.Buffer
 	p := (&Out{Writer: &b}).Progress(true)
