@@ -85,7 +85,7 @@ const (
 	NotHeld   Hold = iota
 	HoldAdmin      // somebody said so
 	HoldLost       // S6: its file is missing or damaged
-	HoldCrash      // in flight at two ends of the process in the same boot
+	HoldCrash      // in flight at several ends of the process in the same boot
 	HoldAlike      // ten messages failed alike: the next hop is suspect
 	HoldMute       // failed, and nobody may be told
 	HoldRcpt       // the configured recipient of its maildrop is refused

@@ -12,13 +12,18 @@ import (
 
 // A message that kills the process whenever it is attempted must not do so for ever. So the IDs that are
 // being attempted stand in a file, which is not synced: it has to survive the process, not the machine.
-// Whoever was there when the process ended is suspect, and attempted alone; whoever is there again when it
-// ends the second time in the same boot of the machine is held.
+// Whoever was there when the process ended is suspect, and leased by itself; whoever is the one suspect that
+// is there when it ends again in the same boot of the machine is held. Where several suspects are there, on
+// connections side by side, most of them are innocent: they get two chances more.
 
 const (
 	flightMagic = "mailretr inflight 1\n"
 	flightHead  = 96
 	flightEntry = 32
+
+	// mostEnds is how many ends of the process a message has seen that is held although it was not the only
+	// suspect.
+	mostEnds = 4
 
 	flying  = 1 // being attempted
 	suspect = 2 // was being attempted when the process ended
@@ -30,13 +35,13 @@ type flight struct {
 	image    []byte
 	slots    map[mail.ID]int
 	free     []int
-	suspects map[mail.ID]bool
-	lo, hi   int // octets of image that the file does not have yet
+	suspects map[mail.ID]byte // ends of the process that they have seen
+	lo, hi   int              // octets of image that the file does not have yet
 }
 
 // open reads what the last process left, begins a new file, and returns the IDs that have to be held.
 func (f *flight) open(dir, boot string, report func(error)) (hold []mail.ID, err error) {
-	f.report, f.slots, f.suspects = report, make(map[mail.ID]int), make(map[mail.ID]bool)
+	f.report, f.slots, f.suspects = report, make(map[mail.ID]int), make(map[mail.ID]byte)
 	name := filepath.Join(dir, "inflight")
 	old, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -61,18 +66,29 @@ func (f *flight) open(dir, boot string, report func(error)) (hold []mail.ID, err
 
 // judge sorts the entries of the last process into suspects and those to be held.
 func (f *flight) judge(b []byte) (hold []mail.ID) {
+	again := 0 // suspects that were being attempted
+	for at := b; len(at) >= flightEntry; at = at[flightEntry:] {
+		if at[16] == flying && at[17] > 0 {
+			again++
+		}
+	}
 	for ; len(b) >= flightEntry; b = b[flightEntry:] {
 		var id mail.ID
 		copy(id[:], b)
 		state, ends := b[16], b[17]
 		switch {
-		case state == flying && ends > 0:
-			hold = append(hold, id)
-		case state == flying || state == suspect:
-			f.suspects[id] = true
-			f.slots[id] = len(f.image)
-			f.image = append(f.image, entry(id, suspect, 1)...)
+		case state == flying:
+			ends++
+		case state != suspect:
+			continue
 		}
+		if state == flying && ends > 1 && (again == 1 || ends >= mostEnds) {
+			hold = append(hold, id)
+			continue
+		}
+		f.suspects[id] = ends
+		f.slots[id] = len(f.image)
+		f.image = append(f.image, entry(id, suspect, ends)...)
 	}
 	return hold
 }
@@ -96,11 +112,7 @@ func (f *flight) takeoff(id mail.ID) {
 		}
 		f.slots[id] = at
 	}
-	var ends byte
-	if f.suspects[id] {
-		ends = 1
-	}
-	f.set(at, entry(id, flying, ends))
+	f.set(at, entry(id, flying, f.suspects[id]))
 }
 
 // landed says that it is not any more.

@@ -186,7 +186,7 @@ func (s *search) scan(l *lane) (out []place, err error) {
 // take reads the records of the first places. One that is suspect of having ended the process comes alone.
 func (s *search) take(places []place) error {
 	for _, p := range places {
-		odd := s.e.live.flight.suspects[p.id]
+		odd := s.e.live.flight.suspects[p.id] > 0
 		if len(s.found) >= s.n || odd && len(s.found) > 0 {
 			s.later(unstamp(p.due))
 			return nil

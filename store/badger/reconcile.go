@@ -351,14 +351,14 @@ func (e *Engine) holdLost(ctx context.Context, c *census) error {
 	})
 }
 
-// holdCrashed holds records that were being attempted at two ends of the process.
+// holdCrashed holds records that were being attempted at two ends of the process, or more: see flight.
 func (e *Engine) holdCrashed(ctx context.Context, ids []mail.ID) error {
 	return e.change(ctx, ids, func(r *store.Record) bool {
 		if r.Held() {
 			return false
 		}
 		r.Hold = store.HoldCrash
-		r.HoldWhy = "the process ended twice while it was being attempted"
+		r.HoldWhy = "the process ended again and again while it was being attempted"
 		e.opt.Observe.Observe(mail.Event{
 			At: e.opt.Now(), Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
 			Octets: r.Size, Text: r.HoldWhy, Alarm: true,

@@ -288,6 +288,31 @@ func TestScheduleMended(t *testing.T) {
 	}
 }
 
+// TestInFlightTogether ends the process again and again while several messages are attempted side by side, as by a kill
+// that has nothing to do with them: none is held soon. One that is the cause is held in the end.
+func TestInFlightTogether(t *testing.T) {
+	r := openRig(t, newDir(t))
+	all := r.fill(4)
+	for end := 1; end <= mostEnds; end++ {
+		r.wantAll(all)
+		for n := range all {
+			l, _, err := r.LeaseMessages(ctx, store.Filter{}, 1, time.Minute)
+			if err != nil || len(l) != 1 {
+				t.Fatalf("life %d, lease %d: %v, %v", end, n, l, err)
+			}
+		}
+		r = openRig(t, r.crash())
+		held := 0
+		yes := true
+		for range r.List(ctx, store.Filter{Held: &yes}) {
+			held++
+		}
+		if want := len(all); end < mostEnds && held != 0 || end == mostEnds && held != want {
+			t.Fatalf("after %d ends %d are held", end, held)
+		}
+	}
+}
+
 // TestInFlight ends the process twice while a message is being attempted.
 func TestInFlight(t *testing.T) {
 	r := openRig(t, newDir(t))
@@ -306,7 +331,7 @@ func TestInFlight(t *testing.T) {
 	dir := d.crash()
 	otherBoot := d.crash()
 	d = openRig(t, dir)
-	d.wantAlarm("ended twice")
+	d.wantAlarm("ended again and again")
 	x, err := d.Get(ctx, poison)
 	if err != nil || x.Hold != store.HoldCrash {
 		t.Fatal(x, err)
