@@ -34,7 +34,7 @@ func (s *session) enter(f *folder) error {
 	defer s.line.begin(chatter)()
 	s.choose(nil)
 	if enable := s.accept(); enable != nil {
-		defer enable.Wait()
+		defer s.accepted(enable)
 	}
 	data, err := s.c.Select(f.name, &goimap.SelectOptions{ReadOnly: s.o.After == Keep}).Wait()
 	if err != nil {

@@ -123,7 +123,7 @@ func (q *question) wait() (*mail.Trouble, error) {
 		return nil, nil
 	}
 	if q.enable != nil {
-		q.enable.Wait() // refused, or of no use: as if it had not been asked
+		q.s.accepted(q.enable)
 	}
 	data, err := q.sel.Wait()
 	if q.search != nil {

@@ -35,6 +35,12 @@ func (s *session) accept() *imapclient.EnableCommand {
 	return s.c.Enable(goimap.CapUTF8Accept)
 }
 
+// accepted takes the answer to it. One that is refused, or enables nothing, leaves names as they were.
+func (s *session) accepted(enable *imapclient.EnableCommand) {
+	data, err := enable.Wait()
+	s.utf8 = err == nil && data.Caps.Has(goimap.CapUTF8Accept)
+}
+
 const utf8Only = goimap.Cap("UTF8=ONLY")
 
 // plainName says whether a folder's name is the same in modified UTF-7 and in UTF-8 (RFC 9051, Appendix A.1).

@@ -59,6 +59,26 @@ func TestUTF8Accept(t *testing.T) {
 	}
 }
 
+// TestUTF8NotAccepted: where it is not given, the folder that mail is moved to is called as it was before, not made
+// anew under its coded name.
+func TestUTF8NotAccepted(t *testing.T) {
+	for answer, name := range map[string]string{
+		"%[1]s NO not now\r\n": "Entw&APw-rfe", "%[1]s OK\r\n": "Entw&APw-rfe", "* ENABLED UTF8=ACCEPT\r\n%[1]s OK\r\n": "Entwürfe",
+	} {
+		s := newServer(t)
+		s.caps = goodCaps + " ENABLE UTF8=ACCEPT SPECIAL-USE LIST-EXTENDED MOVE"
+		s.put("INBOX", letterOf(1, "one"))
+		s.put(name)
+		s.lines = []string{`(\Archive) "/" "` + name + `"`}
+		s.on = at("ENABLE", func(c *client, tag, _ string) { c.say(answer, tag) })
+		r := s.retriever(nil)
+		r.After, r.Target = Move, `\Archive`
+		if x, err := collect(t.Context(), r); err != nil || len(x.gone) != 1 || len(s.left(name)) != 1 || s.saw("CREATE") {
+			t.Errorf("%q: %v, %v, %q", answer, x.gone, err, s.said())
+		}
+	}
+}
+
 // TestIntroduction: a server that opens no folder for who has not said who he is, is told, and told at once in
 // the next session.
 func TestIntroduction(t *testing.T) {

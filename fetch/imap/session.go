@@ -31,6 +31,7 @@ type session struct {
 	busy       bool   // something was there to be fetched
 	squeezed   bool   // COMPRESS was tried
 	accepting  bool   // UTF8=ACCEPT was asked for
+	utf8       bool   // and is given: names are not coded any more
 	introduced bool   // ID was sent
 
 	password string // of the LOGIN command

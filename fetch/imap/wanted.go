@@ -125,7 +125,7 @@ func (s *session) entries(ctx context.Context, specs []string) (all []found, odd
 			return nil, nil, err
 		}
 		var told bool
-		all, odd, told = sorted(lines, s.accepting)
+		all, odd, told = sorted(lines, s.utf8)
 		switch {
 		case bad == nil && (told || commands[0] == plain || !slices.ContainsFunc(specs, isRole)):
 			return all, odd, nil

@@ -27,8 +27,8 @@ var errOver = errors.New("the wait is over")
 var errNoIdle = errors.New("the server cannot say when mail comes (no IDLE)")
 
 // Watch waits for news by IDLE (RFC 2177), with one connection for each folder: IDLE tells of the selected one
-// alone. No mail crosses them, so they are not compressed. It returns with the first that ends; a folder that cannot
-// be opened, which visits leave out as well, ends only its own.
+// alone. No mail crosses them, so they are not compressed. It returns with the first that ends; a folder that
+// cannot be opened, which visits leave out as well, ends only its own.
 func (r *Retriever) Watch(ctx context.Context, news func()) error {
 	folders, err := r.watched(ctx)
 	if err != nil {
