@@ -29,6 +29,7 @@ type session struct {
 	largeSlot bool              // it has a large slot, given back at its end
 	open      *listing          // nil: it never was
 	glance    string            // how the server describes what is there
+	covered   int               // folders that this speaks of
 	same      bool              // as before: nothing was listed
 	full      bool              // everything was listed
 	since     bool              // what was added was listed

@@ -120,6 +120,7 @@ type box struct {
 
 	delay   time.Duration // LOGIN-DELAY, as it is announced
 	glances bool          // it says whether something was added
+	fickle  bool          // it leaves out its folder
 	puts    int
 	looks   []string // what was asked of the listing: glance, since N, list
 }
@@ -202,6 +203,9 @@ func (b *box) Open(ctx context.Context) (mail.Maildrop, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := &dialogue{box: b, msgs: slices.Clone(b.msgs), puts: b.puts}
+	if b.fickle {
+		return &fickle{glancing{d}, []string{"INBOX"}}, nil
+	}
 	if b.glances {
 		return glancing{d}, nil
 	}
@@ -232,6 +236,19 @@ func (g glancing) Since(_ context.Context, glance string) (uids []mail.UID, ok b
 func (g glancing) List(ctx context.Context) ([]mail.UID, bool, error) {
 	g.look("list")
 	return g.dialogue.List(ctx)
+}
+
+// fickle is a session that leaves out its folder as soon as something of it is asked for.
+type fickle struct {
+	glancing
+	folders []string
+}
+
+func (f *fickle) Covers() ([]string, bool) { return f.folders, false }
+
+func (f *fickle) Messages(context.Context, []mail.UID) iter.Seq2[*mail.Message, error] {
+	f.folders = nil
+	return func(func(*mail.Message, error) bool) {}
 }
 
 func pause(ctx context.Context, d time.Duration) error {

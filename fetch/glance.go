@@ -30,6 +30,7 @@ func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		if len(s.glance) > mail.MaxGlance {
 			s.glance = ""
 		}
+		s.covered = l.covers()
 		if s.brief() {
 			if s.glance == s.state.Glance && s.only == "" {
 				s.same = true
@@ -47,6 +48,16 @@ func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		s.full, s.listed = complete, len(uids)
 	}
 	return uids, complete, err
+}
+
+// covers is how many folders the session has not left out, 0 where there are none.
+func (l *listing) covers() int {
+	c, ok := l.Maildrop.(mail.Coverer)
+	if !ok {
+		return 0
+	}
+	folders, _ := c.Covers()
+	return len(folders)
 }
 
 // brief says whether something less than a full listing will do.
@@ -68,15 +79,16 @@ func (s *session) brief() bool {
 	return age >= 0 && age < every
 }
 
-// glanced notes, at the end of a session that went well, up to where everything is dealt with. What is left without
-// a note that says when it is looked at again is not.
+// glanced notes, at the end of a session that went well, up to where everything is dealt with. What is left
+// without a note that says when it is looked at again is not, nor is a folder that was left out after the glance.
 func (s *session) glanced(now time.Time) {
 	x := &s.state
 	if s.only != "" || s.same || s.open == nil {
 		return
 	}
 	s.mu.Lock()
-	open := s.unsettled || len(s.left) > 0 || s.tally.Left != s.asides || x.suspected(now)
+	open := s.unsettled || len(s.left) > 0 || s.tally.Left != s.asides || x.suspected(now) ||
+		s.open.covers() < s.covered
 	s.mu.Unlock()
 	if s.full {
 		x.Listed, x.Size, x.Lists, x.Look = now, s.listed, s.drop.Lists, time.Time{}

@@ -144,6 +144,16 @@ func TestGlanceLeavesNothingOpen(t *testing.T) {
 			})
 			return func() { b.refuse = nil }
 		}, 2 << 20, 10 * time.Minute},
+		{"its folder is left out", func(_ *world, b *box) func() {
+			b.fickle = true
+			return func() { b.fickle = false }
+		}, 500, 5 * time.Minute},
+		{"its folder is left out later", func(_ *world, b *box) func() {
+			b.refuses(func(n int) error { b.fickle = n > 1; return nil })
+			b.msgs = nil
+			time.AfterFunc(time.Minute, func() { b.put("1", 500) })
+			return func() { b.refuse, b.fickle = nil, false }
+		}, 500, 5 * time.Minute},
 		{"cut", func(w *world, b *box) func() {
 			b.msgs[0].breaks = &mail.Trouble{Op: mail.OpFetch, Err: errors.New("cut")}
 			return func() { b.msgs[0].breaks = nil }

@@ -158,6 +158,43 @@ func TestSinceOddities(t *testing.T) {
 	}
 }
 
+// TestFolderLeftOutLater: a folder that nothing can be had of any more, after it was glanced at and listed, is not
+// one that the session covers, and the others go on.
+func TestFolderLeftOutLater(t *testing.T) {
+	for _, verb := range []string{"UID FETCH", "SELECT"} {
+		s := newServer(t)
+		s.put("INBOX", letterOf(1, "one"))
+		s.put("b", letterOf(2, "two"))
+		r := s.retriever(nil)
+		r.Folders = []string{"b", "INBOX"}
+		d := open(t, r)
+		all, complete, err := d.List(t.Context())
+		if err != nil || !complete || len(all) != 2 {
+			t.Fatal(all, complete, err)
+		}
+		s.on = func(c *client, tag, said, args string) bool {
+			if said != verb || said == "SELECT" && args != `"b"` || c.box == c.folders["INBOX"] && said != "SELECT" {
+				return false
+			}
+			c.say("%s NO [UNAVAILABLE] not now\r\n", tag)
+			return true
+		}
+		var got []mail.UID
+		for m, err := range d.Messages(t.Context(), all) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, m.Origin.UID)
+		}
+		equal(t, "messages", fmt.Sprint(got), "[INBOX/1714/1]")
+		covers, _ := d.(mail.Coverer).Covers()
+		equal(t, "covers", fmt.Sprint(covers), "[INBOX]")
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestNoUIDNEXT: a server that does not count gets a full listing each time.
 func TestNoUIDNEXT(t *testing.T) {
 	s := newServer(t)

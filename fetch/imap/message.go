@@ -33,7 +33,7 @@ func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			for part := range slices.Chunk(wanted(f), sizesAtOnce) {
 				infos, err := s.sizes(ctx, f, part)
 				if t, is := err.(*mail.Trouble); is && t.Alone {
-					s.observe(mail.OpList, t, fmt.Sprintf("the rest of folder %q is left out", f.name))
+					s.leave(f, t)
 					break
 				}
 				if err != nil {

@@ -138,19 +138,6 @@ func (s *session) end() {
 	}
 }
 
-// observe tells of something that ends nothing.
-func (s *session) observe(op mail.Op, t *mail.Trouble, text string) {
-	if s.o.Observe == nil {
-		return
-	}
-	e := mail.Event{At: s.o.now(), Op: op, Text: text,
-		Origin: mail.Origin{Maildrop: s.o.Name, Account: s.o.Account}}
-	if t != nil {
-		e.Err = t
-	}
-	s.o.Observe.Observe(e)
-}
-
 // find returns the folder and UID that u names, if they are in this session's snapshot; where it was not
 // listed, if they may be.
 func (s *session) find(u mail.UID) (*folder, goimap.UID, bool) {
