@@ -157,6 +157,8 @@ func (s *session) waits(ctx context.Context) bool {
 		s.err = &mail.Trouble{
 			Op: mail.OpLogin, Kind: s.state.Kind, Server: s.drop.Server, Reply: s.state.Reply,
 			Err: fmt.Errorf("not tried again before %s", s.state.Next.Format(time.RFC3339)),
+			Hint: fmt.Sprintf("That was at the last visit: it is not tried again before %s, but at once by mailretr "+
+				"poll %s.", budget.When(s.state.Next), mail.Printable(s.drop.Name, 100)),
 		}
 	}
 	return s.looked

@@ -174,6 +174,7 @@ func (s *session) carried(ctx context.Context) {
 			x.Next = next
 			s.suspect(uid, x)
 			s.asideCut(ctx, uid, x, nil)
+			s.asides-- // it was left by an earlier session, so none of what this one has left is noted by it
 		}
 	}
 }

@@ -250,3 +250,16 @@ func TestCutBodyIsNoReasonToList(t *testing.T) {
 		stop()
 	})
 }
+
+// What was left by an earlier session does not stand for what this one has left without a note: nothing would be open.
+func TestCarriedIsNotLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		x := Suspect{Cuts: 1, Size: 1000, Next: time.Now().Add(time.Hour), Losses: []Loss{{time.Now(), 500}}}
+		s := &session{p: w.p, drop: b.config(), down: 2000, state: State{Suspects: map[mail.UID]Suspect{"1": x}}}
+		s.carried(t.Context())
+		if w.aside("1") == nil || s.asides != 0 || s.state.Suspects["1"].Next.After(time.Now()) {
+			t.Errorf("%d, %+v", s.asides, s.state.Suspects)
+		}
+	})
+}

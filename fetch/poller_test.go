@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -103,9 +104,9 @@ func TestR23_Breaker(t *testing.T) {
 			}
 		}
 		tries(59*time.Minute, 1)
-		tries(2*time.Minute, 2)              // 1 h
-		tries(5*time.Hour+58*time.Minute, 2) //
-		tries(2*time.Minute, 3)              // 6 h
+		tries(2*time.Minute, 2) // 1 h
+		tries(5*time.Hour+58*time.Minute, 2)
+		tries(2*time.Minute, 3) // 6 h
 		tries(11*time.Hour+58*time.Minute, 3)
 		tries(2*time.Minute, 4) // 12 h
 		tries(23*time.Hour, 5)  // every 12 h
@@ -113,11 +114,12 @@ func TestR23_Breaker(t *testing.T) {
 			t.Errorf("the settings were looked at %d times", n)
 		}
 		hash.Store("two")
-		tries(6*time.Minute, 6) // the new secret, within the interval
-		tries(50*time.Minute, 6)
-		tries(time.Hour, 7) // its own steps
+		tries(6*time.Minute, 6)   // the new secret, within the interval
+		tries(110*time.Minute, 7) // its own steps
 		if v := w.p.Poll(t.Context()); len(v) != 1 || v[0].Sessions != 0 || kindOf(v[0].Err) != mail.Auth {
 			t.Errorf("Poll of all: %+v", v)
+		} else if x := mail.TroubleOf(0, "", v[0].Err); !strings.Contains(x.Hint, "mailretr poll jaco") {
+			t.Errorf("nothing was tried, and people are told: %s", x.Hint)
 		}
 		tries(0, 7)
 		b.refuses(nil)
