@@ -90,7 +90,7 @@ func (r *Retriever) watched(ctx context.Context) ([]string, error) {
 func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) error {
 	o := r.Options
 	o.Folders, o.Memory, o.After = []string{name}, nil, Keep
-	o.Dial.TLS.Classic = o.ClassicWatch
+	o.Dial.TLS.Classic, o.Dial.ReadBuffer = o.ClassicWatch, lineBuffer
 	if err := o.check(); err != nil {
 		return &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
 	}
@@ -110,31 +110,46 @@ type watch struct {
 	count int // messages in the folder, as it was said last
 	heard int // octets in this wait
 	waits bool
+
+	unhook func() // from the context
 }
+
+// lineBuffer is what is read at once while waiting, in octets.
+const lineBuffer = 512
 
 // run logs in, opens the folder, and waits.
 func (w *watch) run(ctx context.Context) error {
-	conn, err := wire.Dial(ctx, w.o.Dial)
-	if err != nil {
-		return mail.TroubleOf(mail.OpDial, w.server(), err)
+	// In a goroutine of its own: a handshake leaves a stack behind that is more than waiting needs.
+	begun := make(chan error, 1)
+	go func() { begun <- w.begin(ctx) }()
+	err := <-begun
+	if w.conn != nil {
+		defer func() {
+			w.unhook()
+			w.conn.Abort(errOver)
+		}()
 	}
-	w.conn = conn
-	stop := conn.Watch(ctx)
-	defer func() {
-		stop()
-		conn.Abort(errOver)
-	}()
-	if err := w.enter(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	every := cmp.Or(w.o.Reissue, reissue)
-	conn.SetIdle(every + time.Minute)
+	w.conn.SetIdle(every + time.Minute)
 	for ctx.Err() == nil {
 		if err := w.wait(every); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// begin connects and enters the folder. Where it fails there may be a connection all the same.
+func (w *watch) begin(ctx context.Context) error {
+	conn, err := wire.Dial(ctx, w.o.Dial)
+	if err != nil {
+		return mail.TroubleOf(mail.OpDial, w.server(), err)
+	}
+	w.conn, w.unhook = conn, conn.Watch(ctx)
+	return w.enter(ctx)
 }
 
 // enter goes from a connection to an open folder.

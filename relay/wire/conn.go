@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -74,7 +75,7 @@ func wrap(raw net.Conn, o Options) *Conn {
 		put: newShare(o.Shapers, func(s *Shaper) *rate.Limiter { return s.up })}
 	l.idle.Store(int64(or(o.Idle, time.Minute)))
 	c := &Conn{opts: o, line: l, top: l}
-	c.br = bufio.NewReaderSize(source{c}, MaxLine)
+	c.br = bufio.NewReaderSize(source{c}, cmp.Or(o.ReadBuffer, MaxLine))
 	c.trace = newTrace(o, c)
 	return c
 }

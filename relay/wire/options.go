@@ -62,6 +62,8 @@ type Options struct {
 	Policy     *Policy       // which addresses may be dialled; nil: all
 	Resolver   *net.Resolver // nil: the system's
 
+	ReadBuffer int // octets of it, MaxLine; a connection that waits among a thousand others needs less
+
 	Shapers []*Shaper // rates to keep to: the line's, the maildrop's
 
 	// DialContext replaces the dialler, in tests. nil: a net.Dialer with keep-alive.
