@@ -31,6 +31,8 @@ type line struct {
 	scan  scanner      // of the reading goroutine
 	allow atomic.Int64 // octets that may still come
 	wide  atomic.Int64 // longest logical line that is expected now; 0: maxLogical
+	utf8  atomic.Bool  // names of folders are UTF-8 here, not coded
+	names bool         // a command with the name of a folder is being written, in pieces
 
 	mu      sync.Mutex
 	busy    int // commands without an answer
@@ -95,11 +97,14 @@ func (l *line) read(p []byte) (int, error) {
 
 // Write sends at once: a command that is only gathered on a dead connection would never be answered.
 func (l *line) Write(p []byte) (int, error) {
-	n, err := l.Conn.Write(p)
+	n, err := l.Conn.Write(l.coded(p))
 	if err == nil {
 		err = l.Conn.Flush()
 	}
-	return n, err
+	if err != nil {
+		return min(n, len(p)), err
+	}
+	return len(p), nil
 }
 
 // Close is what the library does when it gives up, and we after it.

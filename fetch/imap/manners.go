@@ -39,6 +39,12 @@ func (s *session) accept() *imapclient.EnableCommand {
 func (s *session) accepted(enable *imapclient.EnableCommand) {
 	data, err := enable.Wait()
 	s.utf8 = err == nil && data.Caps.Has(goimap.CapUTF8Accept)
+	s.coding()
+}
+
+// coding says how names are written: in UTF-8 also where there is nothing but IMAP4rev2.
+func (s *session) coding() {
+	s.line.utf8.Store(s.utf8 || s.can(goimap.CapIMAP4rev2) && !s.can(goimap.CapIMAP4rev1))
 }
 
 const utf8Only = goimap.Cap("UTF8=ONLY")

@@ -1,8 +1,10 @@
 package imap
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -122,6 +124,28 @@ func encode7(s string) string {
 	}
 	return b.String()
 }
+
+// named finds the commands that have a name of a folder in them, and nothing else that is not ASCII.
+var named = regexp.MustCompile(`^T\d+ (SELECT|EXAMINE|STATUS|CREATE|SUBSCRIBE|UID MOVE|UID COPY) `)
+
+// coded writes names in modified UTF-7 where the library leaves them in UTF-8: it does so for each server that
+// offers IMAP4rev2, though one that offers IMAP4rev1 as well goes on with coded names until the other is enabled
+// (RFC 9051, 6.3.1).
+func (l *line) coded(p []byte) []byte {
+	l.names = l.names && !bytes.HasPrefix(p, []byte("T")) || named.Match(p)
+	names := l.names
+	if bytes.HasSuffix(p, []byte("\r\n")) {
+		l.names = false
+	}
+	if !names || l.utf8.Load() || bytes.IndexFunc(p, beyondASCII) < 0 {
+		return p
+	}
+	return notASCII.ReplaceAllFunc(p, func(run []byte) []byte { return []byte(encode7(string(run))) })
+}
+
+var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
+
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
 func quoted(s string) string {

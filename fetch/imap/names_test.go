@@ -74,6 +74,31 @@ func TestNamesInUTF8(t *testing.T) {
 	}
 }
 
+// TestNamesOfBothRevisions: a server that offers IMAP4rev2 beside IMAP4rev1 has coded names like one that does not.
+func TestNamesOfBothRevisions(t *testing.T) {
+	target := "Fertig & " + strings.Repeat("日本語", 20) // shorter when it is coded
+	coded := encode7(target)
+	for caps, name := range map[string]string{goodCaps + " IMAP4rev2": "Entw&APw-rfe &- &,,8-", goodCaps: "Entw&APw-rfe &- &,,8-",
+		strings.Replace(goodCaps, "IMAP4rev1", "IMAP4rev2", 1): "Entwürfe &- \uffff"} {
+		s := newServer(t)
+		s.caps = caps
+		s.put(name, letterOf(1, "one"))
+		s.put(coded)
+		s.put(strings.Replace(target, "&", "&-", 1))
+		r := s.retriever(nil)
+		r.Folders, r.Memory = []string{"Entwürfe & \uffff"}, &Memory{}
+		r.After, r.Target = Move, target
+		for n := range 3 {
+			x, err := collect(t.Context(), r)
+			if err != nil || len(x.gone) != 1 || len(s.left(name)) != 0 || s.saw("CREATE") {
+				t.Errorf("%s, session %d: %v, %v, %q", caps, n, x.gone, err, s.said())
+			}
+			s.put(name, letterOf(n+2, "another"))
+		}
+		equal(t, "moved", len(s.left(coded))+len(s.left(strings.Replace(target, "&", "&-", 1))), 3)
+	}
+}
+
 func TestParseList(t *testing.T) {
 	for line, want := range map[string]string{
 		"* LIST (\\HasNoChildren \\Junk) \"/\" \"Spam \\\"x\\\\\"\r\n": `/|Spam "x\|\HasNoChildren \Junk`,

@@ -59,6 +59,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	}
 	s.line = newLine(conn, s.o.Dial.Idle)
 	s.line.Replay([]byte(greeting))
+	s.coding()
 	done := s.line.begin(chatter)
 	hears := &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }}
 	s.c = imapclient.New(s.line, &imapclient.Options{UnilateralDataHandler: hears})
@@ -75,6 +76,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	if s.caps, err = s.capabilities(mail.OpLogin); err != nil {
 		return err
 	}
+	s.coding()
 	if err := s.names(ctx); err != nil {
 		return err
 	}
