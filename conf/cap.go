@@ -195,4 +195,8 @@ func (v *validator) oversize(m *Maildrop) {
 	if o.Then == ThenOffPeak && len(v.c.Line.OffPeak) == 0 {
 		v.fail(o.At.Of("then"), `write line: {off_peak: "00:00-06:00"}`, "then: there are no off-peak hours")
 	}
+	if most := v.c.Limits.MaxMessage; most > 0 && o.Above > most && o.Then != ThenLeave {
+		v.warn(o.At.Of("above"), "write less than that, or raise limits: {max_message: …}",
+			"above: what has more than %s (max_message) stays in the maildrop in any case", Size(most))
+	}
 }

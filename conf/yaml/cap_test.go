@@ -73,6 +73,8 @@ func TestCapMistakes(t *testing.T) {
 		{"then", "{}", "oversize: {above: 20M, then: drop}", `then: "drop" is not known; write one of: leave, notice, bounce, off-peak`},
 		{"above what", "{}", "oversize: {then: bounce}", "oversize: above is missing; write e.g. oversize: {above: 20M, then: bounce}"},
 		{"no hours", "{}", "oversize: {above: 20M, then: off-peak}", "then: there are no off-peak hours; write line: {off_peak"},
+		{"never", "{}", "oversize: {above: 600M, then: notice}",
+			"warning  above: what has more than 512M (max_message) stays in the maildrop in any case; write less than that"},
 		{"tiny messages", "{}", "oversize: {above: 20}", "above: 20 is out of range"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
