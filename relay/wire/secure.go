@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 )
@@ -137,21 +136,6 @@ func (t TLS) name(address string) (string, error) {
 	}
 	host, _, _ = strings.Cut(host, "%") // the zone of an IPv6 literal
 	return host, nil
-}
-
-func (t TLS) roots() (*x509.CertPool, error) {
-	if t.CAFile == "" {
-		return t.Roots, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("CA file %s holds no certificate in PEM", t.CAFile)
-	}
-	return pool, nil
 }
 
 // pins are the accepted digests, in lower case without colons.
