@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -24,6 +25,21 @@ func giveBack(ctx context.Context, tick <-chan time.Time) {
 		if live, more := held(); more > 8<<20 && more > live/4 {
 			debug.FreeOSMemory()
 		}
+	}
+}
+
+// A crowd is so many maildrops that what is known of them and their connections is most of the memory. Each of them is
+// seldom busy, so there is time to collect the garbage of a handshake before the next: 40 % above what lives rather than
+// as much again, and what lives is scattered less.
+const (
+	crowd        = 200
+	crowdGarbage = 40 // percent
+)
+
+// saveMemory makes the collector fit for so many maildrops, unless the environment has said how it shall be.
+func saveMemory(drops int) {
+	if drops >= crowd && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(crowdGarbage)
 	}
 }
 

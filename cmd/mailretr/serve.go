@@ -131,6 +131,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
 	look := time.NewTicker(giveBackEvery)
 	defer look.Stop()
+	saveMemory(len(c.Maildrops))
 	work.Go(func() { giveBack(ctx, look.C) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
 		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})

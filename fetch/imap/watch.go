@@ -149,7 +149,9 @@ func (w *watch) begin(ctx context.Context) error {
 		return mail.TroubleOf(mail.OpDial, w.server(), err)
 	}
 	w.conn, w.unhook = conn, conn.Watch(ctx)
-	return w.enter(ctx)
+	err = w.enter(ctx)
+	w.caps = nil // nothing more is asked for that not every server can
+	return err
 }
 
 // enter goes from a connection to an open folder.
