@@ -128,9 +128,9 @@ func encode7(s string) string {
 // named finds the commands that have a name of a folder in them, and nothing else that is not ASCII.
 var named = regexp.MustCompile(`^T\d+ (SELECT|EXAMINE|STATUS|CREATE|SUBSCRIBE|UID MOVE|UID COPY) `)
 
-// coded writes names in modified UTF-7 where the library leaves them in UTF-8: it does so for each server that
-// offers IMAP4rev2, though one that offers IMAP4rev1 as well goes on with coded names until the other is enabled
-// (RFC 9051, 6.3.1).
+// coded writes names in modified UTF-7 where the library leaves them in UTF-8: it does so for each server
+// that offers IMAP4rev2, though one that offers IMAP4rev1 as well goes on with coded names until the other
+// is enabled (RFC 9051, 6.3.1).
 func (l *line) coded(p []byte) []byte {
 	l.names = l.names && !bytes.HasPrefix(p, []byte("T")) || named.Match(p)
 	names := l.names

@@ -33,6 +33,9 @@ func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	if err := s.ready(ctx, mail.OpDial); err != nil {
 		return nil, err
 	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
+	}
 	conn, err := wire.Dial(ctx, o.Dial)
 	if err != nil {
 		return nil, mail.TroubleOf(mail.OpDial, o.Dial.Address, err)

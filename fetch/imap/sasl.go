@@ -94,8 +94,7 @@ func (a *access) request(ctx context.Context) (*sasl.Request, error) {
 	o := a.o
 	password, err := a.secret(ctx)
 	if err != nil {
-		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Server: a.server(), Err: err,
-			Hint: "The password could not be read here; the server was not asked."}
+		return nil, a.unread(err)
 	}
 	host, port, _ := net.SplitHostPort(o.Dial.Address)
 	number, _ := strconv.Atoi(port) // 0 where there is none
@@ -116,18 +115,37 @@ func (a *access) request(ctx context.Context) (*sasl.Request, error) {
 	return r, nil
 }
 
+// prepare asks for the password before anybody is dialled: where it cannot be had, a visit costs nothing. Behind a
+// command none may be needed, since there the server may know already who comes (PREAUTH).
+func (s *session) prepare(ctx context.Context) error {
+	if len(s.o.Dial.Command) > 0 {
+		return nil
+	}
+	password, err := s.secret(ctx)
+	if err != nil {
+		return s.unread(err)
+	}
+	s.o.Password = func(context.Context) (string, error) { return password, nil }
+	return nil
+}
+
+func (s *session) unread(err error) *mail.Trouble {
+	return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Server: s.server(), Err: err,
+		Hint: "The password could not be read here; the server was not asked."}
+}
+
 // secret asks for password or token.
-func (a *access) secret(ctx context.Context) (string, error) {
-	if a.o.Auth == Auth(sasl.External) {
+func (s *session) secret(ctx context.Context) (string, error) {
+	if s.o.Auth == Auth(sasl.External) {
 		return "", nil
 	}
-	password, err := a.o.Password(ctx)
+	password, err := s.o.Password(ctx)
 	switch {
 	case err != nil:
 		return "", err
 	case password == "":
 		return "", errors.New("the password is empty")
-	case a.o.Token:
+	case s.o.Token:
 		return password, nil
 	}
 	return password, clean("password", password)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,25 @@ func TestTokenNeedsItsMechanism(t *testing.T) {
 	if len(s.logins()) > 0 {
 		t.Errorf("sent %q", s.logins())
 	}
+}
+
+// TestUnreadPassword: where there is no password nobody is dialled, since each visit would pay for it.
+func TestUnreadPassword(t *testing.T) {
+	s := newServer(t)
+	r := s.retriever(nil)
+	r.Password = func(context.Context) (string, error) { return "", errors.New("the vault is shut") }
+	dialled := 0
+	r.Dial.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		dialled++
+		return nil, errors.New("nobody is there")
+	}
+	_, err := r.Open(t.Context())
+	for _, err := range []error{err, r.Watch(t.Context(), func() {})} {
+		if x := kind(t, "no password", err, mail.Local); x.Op != mail.OpLogin || !strings.Contains(x.Error(), "vault") {
+			t.Errorf("%+v", x)
+		}
+	}
+	equal(t, "dialled", dialled, 0)
 }
 
 // TestH3_TraceOfLogins: the trace of no login has the secret, or what it can be made of.

@@ -144,6 +144,9 @@ func (w *watch) run(ctx context.Context) error {
 
 // begin connects and enters the folder. Where it fails there may be a connection all the same.
 func (w *watch) begin(ctx context.Context) error {
+	if err := w.prepare(ctx); err != nil {
+		return err
+	}
 	conn, err := wire.Dial(ctx, w.o.Dial)
 	if err != nil {
 		return mail.TroubleOf(mail.OpDial, w.server(), err)
