@@ -102,13 +102,7 @@ func (s *POP3) Clear() {
 	s.mails = nil
 }
 
-func (s *POP3) on(verb string) func(*POP3Conn, string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.On[verb]
-}
-
-// Behave sets On when the server has begun to listen; nil ends what it made it do.
+// Behave sets On for sessions that begin later, when the server listens already; nil ends what it made it do.
 func (s *POP3) Behave(on map[string]func(*POP3Conn, string) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,9 +207,9 @@ func (s *POP3) start(c net.Conn) bool {
 	}
 	s.conns[c] = true
 	s.wg.Add(1)
+	p := &POP3Conn{Server: s, raw: c, on: s.On, deleted: map[int]bool{}}
 	go func() {
 		defer s.wg.Done()
-		p := &POP3Conn{Server: s, raw: c, deleted: map[int]bool{}}
 		p.serve()
 		c.Close()
 		s.mu.Lock()
@@ -238,6 +232,7 @@ type POP3Conn struct {
 	in      bool
 	deleted map[int]bool
 	over    bool
+	on      map[string]func(*POP3Conn, string) bool // the server's, when the session began
 
 	retrieved []*Mail // to be hidden at QUIT
 }
@@ -314,7 +309,7 @@ func (c *POP3Conn) serve() {
 }
 
 func (c *POP3Conn) do(verb, arg string) {
-	if f := c.Server.on(verb); f != nil && f(c, arg) {
+	if f := c.on[verb]; f != nil && f(c, arg) {
 		return
 	}
 	c.usual(verb, arg)
