@@ -87,13 +87,11 @@ func (w *watching) patience(most time.Duration) time.Duration {
 func (p *Poller) begins(e *entry, to mail.Watcher) {
 	ctx, cancel := context.WithCancel(p.run)
 	e.watch.cancel = cancel
-	began := p.now()
+	began, server := p.now(), e.drop.Server
 	p.watches.Go(func() {
 		defer cancel()
 		err := to.Watch(ctx, func() { p.news(ctx, e) })
-		if ctx.Err() == nil {
-			p.unwatched(e, mail.TroubleOf(mail.OpWatch, e.drop.Server, err), began)
-		}
+		p.unwatched(ctx, e, mail.TroubleOf(mail.OpWatch, server, err), began)
 	})
 }
 
@@ -121,8 +119,12 @@ func (p *Poller) news(ctx context.Context, e *entry) {
 
 // unwatched notes that a watch has ended by itself. Servers end them now and then, so that alone is no trouble of the
 // maildrop: the next visit finds out whether there is one.
-func (p *Poller) unwatched(e *entry, t *mail.Trouble, began time.Time) {
+func (p *Poller) unwatched(ctx context.Context, e *entry, t *mail.Trouble, began time.Time) {
 	p.mu.Lock()
+	if ctx.Err() != nil { // somebody has ended it, and another one may have begun
+		p.mu.Unlock()
+		return
+	}
 	w, now := &e.watch, p.now()
 	if w.failures++; now.Sub(began) >= lasting {
 		w.failures = 0
