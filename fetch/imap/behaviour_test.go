@@ -149,7 +149,7 @@ func TestVanished(t *testing.T) {
 	equal(t, "left", len(s.left("INBOX")), 0)
 }
 
-// TestFolderMissing: it is named, nothing is concluded from the listing, the others flow; only when none is
+// TestFolderMissing: it is named, nothing is concluded about it, the others flow, and are not listed again for it; only when none is
 // there it is the session's end.
 func TestFolderMissing(t *testing.T) {
 	s := newServer(t)
@@ -159,12 +159,23 @@ func TestFolderMissing(t *testing.T) {
 	r.Folders = []string{"Nowhere", "INBOX"}
 	r.Observe = mail.ObserverFunc(func(e mail.Event) { told = append(told, e.Err) })
 	x, err := collect(t.Context(), r)
-	if err != nil || len(x.octets) != 1 || x.whole || len(x.gone) != 1 {
+	if err != nil || len(x.octets) != 1 || !x.whole || len(x.gone) != 1 {
 		t.Errorf("%d messages, complete %v, %v", len(x.octets), x.whole, err)
 	}
 	if len(told) != 1 {
 		t.Fatalf("told: %v", told)
 	}
+	d := open(t, r)
+	if folders, _ := d.(mail.Coverer).Covers(); len(folders) != 1 || folders[0] != "INBOX" {
+		t.Errorf("the listing speaks of %q", folders)
+	}
+	if g, err := d.(mail.Glancer).Glance(t.Context()); g == "" || err != nil {
+		t.Errorf("no glance: %q, %v", g, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+	told = told[:1]
 	if k := kind(t, "the folder", told[0], mail.Local); !strings.Contains(k.Err.Error(), "Nowhere") {
 		t.Errorf("the trouble does not name the folder: %v", k.Err)
 	}

@@ -274,8 +274,9 @@ func (s *session) leave(f *folder, t *mail.Trouble) {
 	f.forget()
 }
 
-// List asks for the UIDs of each folder that is not empty. complete is false when a folder is left out, or
-// does not add up to its EXISTS.
+// List asks for the UIDs of each folder that is not empty. complete is false when one does not add up to its
+// EXISTS. One that is left out is no matter of the listing (see [session.Covers]): else a single folder that
+// is missing would make each visit list the others whole.
 func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
 	complete, s.settling = true, true
 	if err := s.each(ctx, func(f *folder) error {
@@ -283,7 +284,7 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		if !f.listed {
 			err = s.list(f)
 		}
-		complete = complete && f.complete
+		complete = complete && (f.left || f.complete)
 		for _, u := range f.uids {
 			uids = append(uids, f.uid(u))
 		}

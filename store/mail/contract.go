@@ -74,7 +74,8 @@ type Retriever interface {
 // *Trouble where the server or the line is the cause.
 type Maildrop interface {
 	// List returns the UIDs of the snapshot. complete says that the server's own count agrees with the list; only
-	// a complete list allows the conclusion that what it does not name is gone.
+	// a complete list allows the conclusion that what it does not name is gone, from the folders of a [Coverer]
+	// where it is one.
 	List(ctx context.Context) (uids []UID, complete bool, err error)
 
 	// Messages yields the wanted messages, sizes known, contents not yet fetched, in the server's order; nil
