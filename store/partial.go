@@ -89,7 +89,11 @@ func (f *flow) begin(ctx context.Context) (io.ReadCloser, error) {
 	if f.from.Upstream == 0 {
 		return m.Content.Open(ctx)
 	}
-	return c.OpenAt(ctx, f.from.Upstream)
+	r, err := c.OpenAt(ctx, f.from.Upstream)
+	if err != nil {
+		return nil, f.broken(ctx, err, false) // a server that cannot go on there is asked for the whole the next time
+	}
+	return r, nil
 }
 
 // restore copies a partial body. It is read anew rather than added to: the envelope in the head of the file,

@@ -15,11 +15,12 @@ import (
 // line is a content that goes on where it broke, over a line that is cut.
 type line struct {
 	text
-	at    []int64 // where each transfer began
-	moved int64   // octets that crossed the line
-	cause error   // why it breaks; nil: it is cut
-	dies  func()  // called when it breaks
-	clock *clock  // a second passes with each 100,000 octets
+	at      []int64 // where each transfer began
+	moved   int64   // octets that crossed the line
+	refuses error   // what it says of a beginning in the middle
+	cause   error   // why it breaks; nil: it is cut
+	dies    func()  // called when it breaks
+	clock   *clock  // a second passes with each 100,000 octets
 }
 
 func (l *line) Resumes() bool { return true }
@@ -28,6 +29,9 @@ func (l *line) Open(ctx context.Context) (io.ReadCloser, error) { return l.OpenA
 
 func (l *line) OpenAt(_ context.Context, n int64) (io.ReadCloser, error) {
 	l.at = append(l.at, n)
+	if l.refuses != nil && n > 0 {
+		return nil, l.refuses
+	}
 	rest := l.b[n:]
 	end := io.Reader(bytes.NewReader(nil))
 	if l.cut > 0 && len(rest) > l.cut {
@@ -164,6 +168,13 @@ func TestPartialNotBuiltUpon(t *testing.T) {
 			l.cause = &mail.Trouble{Kind: mail.Protocol, Err: errors.New("nonsense")}
 			w.deliverLine(l)
 			l.cause = nil
+		},
+		"refused there": func(w *world, l *line) {
+			l.refuses = &mail.Trouble{Kind: mail.Protocol, Alone: true, Err: errors.New("no such part")}
+			if w.deliverLine(l).Done(1) {
+				w.Fatal("delivered")
+			}
+			l.refuses = nil
 		},
 		"unlisted": func(w *world, _ *line) {
 			if _, err := w.Choose(w.Context(), Listing{Maildrop: "jaco", Account: "acc", Complete: true}); err != nil {
