@@ -1,10 +1,6 @@
 package yaml
 
-import (
-	"gopkg.in/yaml.v3"
-
-	"mailretr/conf"
-)
+import "mailretr/conf"
 
 // caps are the options of the line that say what it may cost.
 var caps = []option[conf.Line]{
@@ -18,9 +14,9 @@ var caps = []option[conf.Line]{
 		"10%", func(l *conf.Line) *conf.Share { return &l.Reserve }, conf.ParseShare, conf.Share.String).rare(),
 	size("large", "From this size on mail is large: it waits for the off-peak hours, where there are some, and "+
 		"leaves the reserve alone.", "1M", func(l *conf.Line) *int64 { return &l.Large }).rare(),
-	windows("off_peak", "Hours in which large mail is collected: one part of the day or a list. Without it: "+
-		"always.",
-		`"00:00-06:00"`, func(l *conf.Line) *[]conf.Window { return &l.OffPeak }).rare(),
+	values("off_peak", "Hours in which large mail is collected: one part of the day or a list. Without it: "+
+		"always.", `"00:00-06:00"`, func(l *conf.Line) *[]conf.Window { return &l.OffPeak },
+		conf.ParseWindow, conf.Window.String).rare(),
 	text("timezone", "Where these days and hours are counted, if not in this machine's time zone.",
 		"Africa/Johannesburg",
 		func(l *conf.Line) *string { return &l.Timezone }).rare(),
@@ -43,26 +39,4 @@ var oversize = []option[conf.Oversize]{
 		func(o *conf.Oversize) *conf.Then { return &o.Then },
 		func(s string) (conf.Then, error) { return conf.Then(s), nil },
 		func(t conf.Then) string { return string(t) }).rare(),
-}
-
-// windows is a list of parts of the day.
-func windows[T any](key, doc, example string, f func(*T) *[]conf.Window) option[T] {
-	return option[T]{
-		key: key, doc: doc, example: example,
-		read: func(d *decoder, n *yaml.Node, v *T) {
-			*f(v) = nil
-			d.each(n, func(x *yaml.Node) {
-				var one conf.Window
-				parsed(d, x, key, conf.ParseWindow, &one)
-				*f(v) = append(*f(v), one)
-			})
-		},
-		show: func(_ shower, v *T) *yaml.Node {
-			var words []string
-			for _, one := range *f(v) {
-				words = append(words, one.String())
-			}
-			return sequence(words)
-		},
-	}
 }
