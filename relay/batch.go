@@ -60,11 +60,17 @@ type pair struct {
 }
 
 // ahead tells the maildrop what comes, if it wants to know.
-func (p *pair) ahead(ctx context.Context, part mail.Part, some []*mail.Message) error {
-	if a, ok := p.drop.(mail.Aheader); ok && len(some) > 0 {
+func (r *run) ahead(ctx context.Context, part mail.Part, some []*mail.Message) error {
+	if a, ok := r.drop.(mail.Aheader); ok && len(some) > 0 {
 		return a.Ahead(ctx, part, some)
 	}
 	return nil
+}
+
+// noHeaders says whether the server gives no header alone (it has no TOP): one would cost as much as the whole.
+func noHeaders(err error) bool {
+	var none interface{ NoHeaders() bool }
+	return errors.As(err, &none) && none.NoHeaders()
 }
 
 // sift fetches the headers of large messages and returns those whose bodies are wanted.
@@ -74,9 +80,8 @@ func (p *pair) sift(ctx context.Context, some []*mail.Message) ([]*mail.Message,
 		return some, nil
 	}
 	if err := p.ahead(ctx, mail.Header, some); err != nil {
-		var none interface{ NoHeaders() bool }
-		if errors.As(err, &none) && none.NoHeaders() {
-			return some, nil // the server has no TOP: a header alone would cost as much as the whole
+		if noHeaders(err) {
+			return some, nil
 		}
 		return nil, err
 	}

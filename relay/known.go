@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"mailretr/store/mail"
@@ -29,9 +28,8 @@ func (r *run) recognize(ctx context.Context, small, large []*mail.Message) (s, l
 	out := map[mail.UID]bool{}
 	for some := range slices.Chunk(doubted, checkAhead) {
 		known, let, err := r.headers(ctx, some, out)
-		var none interface{ NoHeaders() bool }
-		if errors.As(err, &none) && none.NoHeaders() {
-			break // a header would cost as much as the whole
+		if noHeaders(err) {
+			break
 		}
 		if err != nil {
 			return nil, nil, nil, err
@@ -48,10 +46,8 @@ func (r *run) recognize(ctx context.Context, small, large []*mail.Message) (s, l
 // headers asks about a window of messages. What cannot be had goes to out.
 func (r *run) headers(ctx context.Context, some []*mail.Message, out map[mail.UID]bool) (known, let []mail.UID,
 	err error) {
-	if a, ok := r.drop.(mail.Aheader); ok {
-		if err := a.Ahead(ctx, mail.Header, some); err != nil {
-			return nil, nil, err
-		}
+	if err := r.ahead(ctx, mail.Header, some); err != nil {
+		return nil, nil, err
 	}
 	var here []*mail.Message
 	for _, m := range some {
