@@ -267,27 +267,25 @@ func (q *Queue) dropPartials(ctx context.Context, all ...Partial) error {
 
 // unlistedPartials forgets those that a complete listing does not name.
 func (q *Queue) unlistedPartials(ctx context.Context, l *Listing) error {
-	var old []Partial
-	for p, err := range q.Partials(ctx, l.Account) {
-		if err != nil {
-			return err
-		}
-		if covered(p.UID, l.Folders) && !slices.Contains(l.UIDs, p.UID) {
-			old = append(old, p)
-		}
-	}
-	return q.dropPartials(ctx, old...)
+	return q.dropThose(ctx, l.Account, func(p *Partial) bool {
+		return covered(p.UID, l.Folders) && !slices.Contains(l.UIDs, p.UID)
+	})
 }
 
 // DropOld forgets partial bodies that nobody asked the rest of for thirty days: their maildrop is no longer
 // in the configuration, perhaps. For use about once a day.
 func (q *Queue) DropOld(ctx context.Context) error {
+	return q.dropThose(ctx, "", func(p *Partial) bool { return q.now().Sub(p.At) > partialAge })
+}
+
+// dropThose forgets partial bodies of an account, or of all for "", that f says are of no use.
+func (q *Queue) dropThose(ctx context.Context, a mail.Account, f func(*Partial) bool) error {
 	var old []Partial
-	for p, err := range q.Partials(ctx, "") {
+	for p, err := range q.Partials(ctx, a) {
 		if err != nil {
 			return err
 		}
-		if q.now().Sub(p.At) > partialAge {
+		if f(&p) {
 			old = append(old, p)
 		}
 	}

@@ -32,17 +32,12 @@ func (e *Engine) OpenPartial(ctx context.Context, id mail.ID, size int64) (io.Re
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	d, err := e.spool.get(shardOf(id))
-	if err != nil {
-		return nil, err
-	}
-	f, err := d.root.Open(id.String())
-	e.spool.put(d)
+	f, err := e.openFile(id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, store.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the partial body of %s: %w", id, err)
+		return nil, err
 	}
 	at, err := beginning(f, size)
 	if err != nil {

@@ -31,16 +31,25 @@ type spooled struct {
 // Close closes the file.
 func (s *spooled) Close() error { return s.file.Close() }
 
-// openSpooled opens the file of a body and looks whether it has the length that beginning and end say.
-func (e *Engine) openSpooled(id mail.ID) (*spooled, error) {
+// openFile opens the file of a body, whole or not.
+func (e *Engine) openFile(id mail.ID) (*os.File, error) {
 	d, err := e.spool.get(shardOf(id))
 	if err != nil {
 		return nil, err
 	}
+	defer e.spool.put(d)
 	f, err := d.root.Open(id.String())
-	e.spool.put(d)
 	if err != nil {
 		return nil, fmt.Errorf("opening the body of %s: %w", id, err)
+	}
+	return f, nil
+}
+
+// openSpooled opens the file of a body and looks whether it has the length that beginning and end say.
+func (e *Engine) openSpooled(id mail.ID) (*spooled, error) {
+	f, err := e.openFile(id)
+	if err != nil {
+		return nil, err
 	}
 	s := &spooled{file: f}
 	if err := s.measure(); err != nil {
