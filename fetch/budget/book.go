@@ -225,14 +225,20 @@ func (b *Book) count(maildrop string, c Counts) {
 func (b *Book) Meter(maildrop string, read func() (up, down int64)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	m := b.meter(maildrop)
+	b.sample(maildrop)
+	m.read = read
+}
+
+// meter returns the meter of a maildrop, which counts nothing yet where there was none.
+func (b *Book) meter(maildrop string) *meter {
 	b.init()
 	m := b.meters[maildrop]
 	if m == nil {
 		m = &meter{}
 		b.meters[maildrop] = m
 	}
-	b.sample(maildrop)
-	m.read = read
+	return m
 }
 
 // sample reads the meter of a maildrop.

@@ -36,21 +36,12 @@ func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, 
 		return nil, err
 	}
 	b.mu.Lock()
-	b.init()
-	b.sample(maildrop)
-	m := b.meters[maildrop]
-	if m == nil {
-		m = &meter{}
-		b.meters[maildrop] = m
-	}
-	p := &Purse{b: b, maildrop: maildrop, anyway: anyway, base: m.total}
-	cost := min(max(m.opening, leastOpening), mostOpening)
-	if t := b.refused(maildrop, cost, false); t != nil && !anyway {
+	cost, t := b.opening(maildrop)
+	if t != nil && !anyway {
 		b.mu.Unlock()
-		t.Op, t.Alone = mail.OpPoll, false
 		return nil, t
 	}
-	p.taken = cost
+	p := &Purse{b: b, maildrop: maildrop, anyway: anyway, base: b.meter(maildrop).total, taken: cost}
 	b.purses[p] = struct{}{}
 	b.mu.Unlock()
 	if err := p.Keep(ctx); err != nil {
@@ -65,16 +56,17 @@ func (b *Book) Open(ctx context.Context, maildrop string, anyway bool) (*Purse, 
 func (b *Book) Spent(maildrop string) *mail.Trouble {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.init()
-	cost := int64(leastOpening)
-	if m := b.meters[maildrop]; m != nil {
-		cost = min(max(m.opening, leastOpening), mostOpening)
-	}
-	t := b.refused(maildrop, cost, false)
-	if t != nil {
+	_, t := b.opening(maildrop)
+	return t
+}
+
+// opening returns what a session without mail costs, and which budget has no room for one; nil: all have.
+func (b *Book) opening(maildrop string) (cost int64, t *mail.Trouble) {
+	cost = min(max(b.meter(maildrop).opening, leastOpening), mostOpening)
+	if t = b.refused(maildrop, cost, false); t != nil {
 		t.Op, t.Alone = mail.OpPoll, false
 	}
-	return t
+	return cost, t
 }
 
 // Cost is what a message of this size takes of a budget: its octets, commands and replies, and what TLS
