@@ -80,10 +80,10 @@ func (h Hours) in(t time.Time) bool {
 // next returns when the hours are reached, t itself where they are. Each minute is looked at: whatever
 // the clock on the wall does on a day when summer time begins, this does the same. The zero time: never.
 func (h Hours) next(t time.Time) time.Time {
-	if len(h) == 0 || h.in(t) {
-		if len(h) == 0 {
-			return time.Time{}
-		}
+	switch {
+	case len(h) == 0:
+		return time.Time{}
+	case h.in(t):
 		return t
 	}
 	t = t.Truncate(time.Minute)
