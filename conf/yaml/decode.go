@@ -27,8 +27,13 @@ func (d *decoder) pos(n *yaml.Node) conf.Pos {
 }
 
 func (d *decoder) fail(n *yaml.Node, hint, format string, args ...any) {
+	d.failAt(d.pos(n), hint, format, args...)
+}
+
+// failAt is fail for a place that is no node, in a file beside.
+func (d *decoder) failAt(at conf.Pos, hint, format string, args ...any) {
 	d.failed++
-	d.problem(conf.Error, d.pos(n), hint, format, args...)
+	d.problem(conf.Error, at, hint, format, args...)
 	if d.drop != nil {
 		p := &d.problems[len(d.problems)-1]
 		p.Maildrop, p.Entry = d.drop.Name, d.drop.At.Self

@@ -118,8 +118,7 @@ func (d *decoder) mapFile(n *yaml.Node, m *conf.Multidrop) {
 	}
 	at := conf.Pos{File: m.MapFile}
 	if !utf8.Valid(text) {
-		d.failed++
-		d.aliasProblem(invalid(at, text), "save the file as UTF-8", "there is a byte that is not UTF-8")
+		d.failAt(invalid(at, text), "save the file as UTF-8", "there is a byte that is not UTF-8")
 		return
 	}
 	for line := range strings.Lines(string(text)) {
@@ -140,19 +139,9 @@ func (d *decoder) mapLine(line string, at conf.Pos, m *conf.Multidrop) {
 	case at.Column == 1:
 		m.Map = append(m.Map, conf.Alias{At: at, From: strings.TrimSuffix(words[0], ":"), To: words[1:]})
 	case len(m.Map) == 0 || m.Map[len(m.Map)-1].At.File != at.File:
-		d.failed++
-		d.aliasProblem(at, "begin the line with an address", "map: this line goes on with one that is not there")
+		d.failAt(at, "begin the line with an address", "map: this line goes on with one that is not there")
 	default:
 		last := &m.Map[len(m.Map)-1]
 		last.To = append(last.To, words...)
-	}
-}
-
-// aliasProblem tells a mistake of a map file, which makes its maildrop unusable.
-func (d *decoder) aliasProblem(at conf.Pos, hint, text string) {
-	d.problem(conf.Error, at, hint, "%s", text)
-	if d.drop != nil {
-		p := &d.problems[len(d.problems)-1]
-		p.Maildrop, p.Entry = d.drop.Name, d.drop.At.Self
 	}
 }
