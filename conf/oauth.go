@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -104,17 +105,11 @@ func (o *OAuth) complete() {
 		}
 	}
 	p := presets[o.Provider]
-	for _, x := range []struct {
-		value *string
-		known string
-	}{
-		{&o.AuthURL, p.AuthURL}, {&o.TokenURL, p.TokenURL}, {&o.DeviceURL, p.DeviceURL}, {&o.Redirect, p.Redirect},
-		{&o.SecretIn, p.SecretIn},
-	} {
-		if *x.value == "" {
-			*x.value = x.known
-		}
-	}
+	o.AuthURL = cmp.Or(o.AuthURL, p.AuthURL)
+	o.TokenURL = cmp.Or(o.TokenURL, p.TokenURL)
+	o.DeviceURL = cmp.Or(o.DeviceURL, p.DeviceURL)
+	o.Redirect = cmp.Or(o.Redirect, p.Redirect)
+	o.SecretIn = cmp.Or(o.SecretIn, p.SecretIn)
 }
 
 // ScopesFor are what is asked for, for a maildrop of this protocol.
