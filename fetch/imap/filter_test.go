@@ -44,6 +44,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%d let through, %v", len(got), err)
 		}
 		equal(t, "what was asked", asked, `UNSEEN NOT (FROM "a\"b{5+}")`)
+		equal(t, "longer lines that are still allowed", d.(*session).line.wide.Load(), int64(0))
 		if got, err = filter.Filter(t.Context(), []mail.UID{"INBOX/1714/2", "INBOX/1714/1", "Lists/7/3", "x/1/1"}); err != nil ||
 			!slices.Equal(got, []mail.UID{"INBOX/1714/1"}) {
 			t.Errorf("%q, %v", got, err)

@@ -173,7 +173,6 @@ func (s *session) searchBehind(f *folder, low uint32) ([]goimap.UID, error) {
 	if err := s.enter(f); err != nil {
 		return nil, err
 	}
-	defer s.line.wide.Store(0)
 	criteria := &goimap.SearchCriteria{UID: []goimap.UIDSet{{{Start: goimap.UID(low), Stop: 0}}}}
 	found, err := s.searchOnce(criteria, s.caps.Has(goimap.CapESearch))
 	if err != nil {

@@ -367,7 +367,6 @@ func (s *session) list(f *folder) error {
 // search lists a folder that is selected: in ranges where the server can (RFC 4731), which is a few octets
 // for a folder without gaps.
 func (s *session) search(f *folder) error {
-	defer s.line.wide.Store(0)
 	for _, ranges := range []bool{true, false} {
 		if ranges && !s.caps.Has(goimap.CapESearch) {
 			continue
@@ -402,6 +401,7 @@ func (s *session) searchOnce(criteria *goimap.SearchCriteria, ranges bool) (*goi
 		options = &goimap.SearchOptions{ReturnAll: true}
 	}
 	s.line.wide.Store(24 * searchChunk)
+	defer s.line.wide.Store(0)
 	defer s.line.begin(24 * searchChunk)()
 	found, err := s.c.UIDSearch(criteria, options).Wait()
 	switch {
