@@ -20,7 +20,7 @@ func (s *session) Filter(ctx context.Context, uids []mail.UID) (through []mail.U
 	wanted := s.sort(uids)
 	err = s.each(ctx, func(f *folder) error {
 		some := wanted(f)
-		if f.left || len(some) == 0 {
+		if len(some) == 0 {
 			return nil
 		}
 		if err := s.enter(f); err != nil {

@@ -90,7 +90,7 @@ func (s *session) Since(ctx context.Context, text string) (uids []mail.UID, ok b
 		var some []goimap.UID
 		var err error
 		switch {
-		case f.left || !ok:
+		case !ok:
 			return nil
 		case f.next == 0 || known && was.validity == f.validity && f.next < was.next:
 			ok = false // it does not count as it should

@@ -284,7 +284,7 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		if !f.listed {
 			err = s.list(f)
 		}
-		complete = complete && (f.left || f.complete)
+		complete = complete && f.complete
 		for _, u := range f.uids {
 			uids = append(uids, f.uid(u))
 		}
@@ -295,8 +295,8 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 	return uids, complete, nil
 }
 
-// each does something with each folder while nothing else is on its way. A trouble of one leaves it out; of
-// all, it is the error.
+// each does something with each folder that is not left out, while nothing else is on its way. A trouble of one
+// leaves it out; of all, it is the error.
 func (s *session) each(ctx context.Context, do func(*folder) error) error {
 	if err := s.ready(ctx, mail.OpList); err != nil {
 		return err
@@ -309,7 +309,6 @@ func (s *session) each(ctx context.Context, do func(*folder) error) error {
 	good := 0
 	for _, f := range s.folders {
 		if f.left {
-			do(f)
 			continue
 		}
 		err := do(f)
@@ -334,9 +333,6 @@ func (s *session) each(ctx context.Context, do func(*folder) error) error {
 
 // list lists a folder. A *mail.Trouble concerns it alone unless the session is broken.
 func (s *session) list(f *folder) error {
-	if f.left {
-		return nil
-	}
 	f.uids, f.complete = nil, true
 	if f.exists == 0 {
 		f.listed = true
