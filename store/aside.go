@@ -81,18 +81,11 @@ func (q *Queue) AsideOf(ctx context.Context, account mail.Account, uid mail.UID)
 
 // Asides yields the notes of an account, or of all for "".
 func (q *Queue) Asides(ctx context.Context, account mail.Account) iter.Seq2[Aside, error] {
-	return func(yield func(Aside, error) bool) {
-		for n, err := range q.Engine.Notes(ctx, spaceAside, string(account)) {
-			var a Aside
-			if err == nil {
-				err = unpack(n.Value, &a)
-			}
-			a.Account, a.UID = mail.Account(n.Owner), mail.UID(n.Key)
-			if !yield(a, err) {
-				return
-			}
-		}
-	}
+	return readNotes(q.Engine.Notes(ctx, spaceAside, string(account)), func(n Note) (a Aside, err error) {
+		err = unpack(n.Value, &a)
+		a.Account, a.UID = mail.Account(n.Owner), mail.UID(n.Key)
+		return a, err
+	})
 }
 
 // Unaside ends the notes of these messages, of all of the account where none is named. They are collected

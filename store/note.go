@@ -1,6 +1,8 @@
 package store
 
 import (
+	"iter"
+
 	"github.com/fxamacker/cbor/v2"
 )
 
@@ -27,3 +29,18 @@ func pack(v any) []byte {
 }
 
 func unpack(b []byte, v any) error { return unpacking.Unmarshal(b, v) }
+
+// readNotes yields notes as read has them.
+func readNotes[T any](all iter.Seq2[Note, error], read func(Note) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for n, err := range all {
+			var x T
+			if err == nil {
+				x, err = read(n)
+			}
+			if !yield(x, err) {
+				return
+			}
+		}
+	}
+}

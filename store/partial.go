@@ -50,17 +50,7 @@ const (
 
 // Partials yields the partial bodies of an account, or of all for "".
 func (q *Queue) Partials(ctx context.Context, a mail.Account) iter.Seq2[Partial, error] {
-	return func(yield func(Partial, error) bool) {
-		for n, err := range q.Engine.Notes(ctx, SpacePartial, string(a)) {
-			var p Partial
-			if err == nil {
-				p, err = ReadPartial(n)
-			}
-			if !yield(p, err) {
-				return
-			}
-		}
-	}
+	return readNotes(q.Engine.Notes(ctx, SpacePartial, string(a)), ReadPartial)
 }
 
 // A flow is one body on its way into the spool.
@@ -187,6 +177,11 @@ func (p *Partial) Note() Note {
 	return Note{Space: SpacePartial, Owner: string(p.Account), Key: string(p.UID), Value: pack(p)}
 }
 
+// gone is the end of the note.
+func (p *Partial) gone() Note {
+	return Note{Space: SpacePartial, Owner: string(p.Account), Key: string(p.UID)}
+}
+
 // broken is told that the maildrop did not deliver the rest. It keeps what came if the line is to blame, and
 // returns the error with how much that was. What a server got wrong is not built upon.
 func (f *flow) broken(ctx context.Context, cause error, ours bool) error {
@@ -252,7 +247,7 @@ func (q *Queue) dropPartials(ctx context.Context, all ...Partial) error {
 	}
 	b := &Batch{}
 	for _, p := range all {
-		b.Notes = append(b.Notes, Note{Space: SpacePartial, Owner: string(p.Account), Key: string(p.UID)})
+		b.Notes = append(b.Notes, p.gone())
 	}
 	if err := q.commit(ctx, b); err != nil {
 		return err

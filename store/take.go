@@ -82,8 +82,8 @@ func takeBatch(q *Queue, in []*entry) *Batch {
 		if n, ok := q.memory.asideNote(e.m.Origin); ok {
 			b.Notes = append(b.Notes, n)
 		}
-		if p := e.partial; !p.ID.Zero() {
-			b.Notes = append(b.Notes, Note{Space: SpacePartial, Owner: string(p.Account), Key: string(p.UID)})
+		if p := &e.partial; !p.ID.Zero() {
+			b.Notes = append(b.Notes, p.gone())
 		}
 	}
 	return b
