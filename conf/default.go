@@ -137,6 +137,16 @@ func Loopback(host string) bool {
 	return h == "localhost" || strings.HasSuffix(h, ".localhost") // RFC 6761, 6.3
 }
 
+// Maildrop returns the maildrop of that name; nil: there is none.
+func (c *Config) Maildrop(name string) *Maildrop {
+	for i := range c.Maildrops {
+		if c.Maildrops[i].Name == name {
+			return &c.Maildrops[i]
+		}
+	}
+	return nil
+}
+
 // Destination returns the destination of that name.
 func (c *Config) Destination(name string) (Destination, bool) {
 	for _, d := range c.Deliver {

@@ -251,15 +251,7 @@ func (h *house) protocol(maildrop string) string {
 	return ""
 }
 
-func (h *house) maildrop(name string) *conf.Maildrop {
-	c := h.config.Load()
-	for i := range c.Maildrops {
-		if c.Maildrops[i].Name == name {
-			return &c.Maildrops[i]
-		}
-	}
-	return nil
-}
+func (h *house) maildrop(name string) *conf.Maildrop { return h.config.Load().Maildrop(name) }
 
 // route: mail of a maildrop goes to the destination that it names, everything else (our reports) to the first one.
 func (h *house) route(o mail.Origin, _ mail.Envelope, _ mail.Recipient) []mail.Lane {

@@ -135,10 +135,8 @@ func (a *app) configuredDrop(ctx context.Context, name string) (*conf.Maildrop, 
 	if l.err != nil {
 		return nil, l.err
 	}
-	for i := range l.config.Maildrops {
-		if m := &l.config.Maildrops[i]; m.Name == name {
-			return m, nil
-		}
+	if m := l.config.Maildrop(name); m != nil {
+		return m, nil
 	}
 	return nil, &control.Error{Code: control.NotFound, Text: fmt.Sprintf("there is no maildrop %q", name),
 		Hint: "see the names with: mailretr config show"}

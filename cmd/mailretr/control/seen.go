@@ -232,12 +232,4 @@ func (h *House) seenRequest(r *http.Request) (q SeenRequest, a mail.Account, err
 	return q, "", unknown(q.Maildrop, fetch.ErrUnknown)
 }
 
-func (h *House) maildrop(name string) *conf.Maildrop {
-	c := h.Config()
-	for i := range c.Maildrops {
-		if c.Maildrops[i].Name == name {
-			return &c.Maildrops[i]
-		}
-	}
-	return nil
-}
+func (h *House) maildrop(name string) *conf.Maildrop { return h.Config().Maildrop(name) }
