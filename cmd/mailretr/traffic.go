@@ -25,9 +25,9 @@ type trafficView struct {
 func (v *trafficView) show(ctx context.Context, d *control.Client) error {
 	v.found = map[string]bool{}
 	v.table = v.out.Table("NAME", "MAIL", "COLLECTED", "TODAY", "MONTH", "SAVED", "WASTED", "LEFT", "UNTIL")
-	of := v.only
-	if len(of) == 0 {
-		of = []string{""}
+	of := []string{""}
+	if v.days && len(v.only) > 0 {
+		of = v.only // days are asked for by name; the sheets come with each answer, and count once
 	}
 	for i, name := range of {
 		for t, err := range d.Traffic(ctx, v.days, name) {
