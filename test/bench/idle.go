@@ -24,8 +24,7 @@ func (b *bench) idle() int64 {
 		name := fmt.Sprintf("u%d", i)
 		d.Put(name, message(i, 3000))
 		if i > 0 {
-			more += fmt.Sprintf("  - {name: %[1]s, url: \"pop3://%[1]s@127.0.0.1:%[2]d\", tls: none, password: {file: %[3]s/pass}, "+
-				"to: %[1]s@kroon.co.za, after: delete}\n", name, d.POP3, dir)
+			more += "  - " + p.maildrop(name, name) + "\n"
 		}
 	}
 	cmd := b.mailretrWith(p, more)
