@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -11,6 +12,7 @@ var ballast []byte
 
 // What was used and is not needed any more is given back at the next tick.
 func TestGiveBack(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // else the runtime gives back by itself, if it is given the time
 	ctx, cancel := context.WithCancel(t.Context())
 	tick, done := make(chan time.Time), make(chan struct{})
 	ballast = make([]byte, 64<<20)
