@@ -5,24 +5,16 @@ package main
 import (
 	"bytes"
 	"errors"
-	"log"
-	"net"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 )
 
-// sizedReader is what the library calls a literal.
-type sizedReader struct{ *bytes.Reader }
-
-func (s sizedReader) Size() int64 { return s.Reader.Size() }
-
 // imap starts the library's server, which keeps its mail in memory.
 func (w *world) imap(name string, move bool) crashDrop {
 	all, user := imapmemserver.New(), imapmemserver.NewUser(name, "secret")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err = errors.Join(err, user.Create("INBOX", nil)); err != nil {
+	if err := user.Create("INBOX", nil); err != nil {
 		w.t.Fatal(err)
 	}
 	all.AddUser(user)
@@ -30,18 +22,11 @@ func (w *world) imap(name string, move bool) crashDrop {
 	if move {
 		caps[imap.CapMove] = struct{}{}
 	}
-	s := imapserver.New(&imapserver.Options{
-		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return crashSession{all.NewSession().(imapserver.SessionIMAP4rev2), w}, nil, nil
-		},
-		Caps:   caps,
-		Logger: log.New(new(bytes.Buffer), "", 0), InsecureAuth: true,
+	address := serveIMAP(w.t, caps, func() imapserver.Session {
+		return crashSession{all.NewSession().(imapserver.SessionIMAP4rev2), w}
 	})
-	ended := make(chan error)
-	go func() { ended <- s.Serve(l) }()
-	w.t.Cleanup(func() { s.Close(); <-ended })
 	return crashDrop{
-		url: "imap://" + name + "@" + l.Addr().String(),
+		url: "imap://" + name + "@" + address,
 		put: func(b []byte) {
 			_, err := user.Append("INBOX", sizedReader{bytes.NewReader(b)}, &imap.AppendOptions{})
 			if err != nil {

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"slices"
@@ -27,24 +27,37 @@ type mailserver struct {
 func newMailserver(t *testing.T, caps imap.CapSet, folders ...string) *mailserver {
 	all, user := imapmemserver.New(), imapmemserver.NewUser("jaco", "secret")
 	all.AddUser(user)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	for _, f := range append([]string{"INBOX"}, folders...) {
-		err = errors.Join(err, user.Create(f, nil))
+		if err := user.Create(f, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
+	return &mailserver{User: user, t: t, url: "imap://jaco@" + serveIMAP(t, caps, all.NewSession)}
+}
+
+// serveIMAP starts the library's server and returns its address.
+func serveIMAP(t *testing.T, caps imap.CapSet, session func() imapserver.Session) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return all.NewSession(), nil, nil
+			return session(), nil, nil
 		},
-		Caps: caps, Logger: log.New(new(bytes.Buffer), "", 0), InsecureAuth: true,
+		Caps: caps, Logger: log.New(io.Discard, "", 0), InsecureAuth: true,
 	})
 	ended := make(chan error)
 	go func() { ended <- s.Serve(l) }()
 	t.Cleanup(func() { s.Close(); <-ended })
-	return &mailserver{User: user, t: t, url: "imap://jaco@" + l.Addr().String()}
+	return l.Addr().String()
 }
+
+// sizedReader is what the library calls a literal.
+type sizedReader struct{ *bytes.Reader }
+
+func (s sizedReader) Size() int64 { return s.Reader.Size() }
 
 // put puts a message with a number of its own into a folder, and returns its subject.
 func (s *mailserver) put(folder string, flags ...imap.Flag) string {
