@@ -32,7 +32,7 @@ func (s *session) authenticate(ctx context.Context, conn *wire.Conn, greeting st
 	a := &access{session: s, conn: conn}
 	r, _ := parseReply(strings.TrimRight(greeting, "\r\n"))
 	if a.caps = strings.Fields(r.args); r.code != "CAPABILITY" {
-		if err := a.ask("CAPABILITY"); err != nil {
+		if err := a.ask(); err != nil {
 			return "", false, err
 		}
 	}
@@ -166,17 +166,24 @@ func ascii(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7e }) < 0
 }
 
-// ask sends a command and takes its answer.
-func (a *access) ask(command string) error {
+// ask asks what the server can do.
+func (a *access) ask() error {
+	err := a.do("CAPABILITY")
+	if err == nil && a.caps == nil {
+		err = a.foreign("the server does not say what it can do")
+	}
+	return err
+}
+
+// do sends a command and takes its answer. What the server could do before does not count any more.
+func (a *access) do(command string) error {
+	a.caps = nil
 	if err := a.send(command); err != nil {
 		return err
 	}
 	_, done, err := a.Hear()
 	if err == nil && !done {
 		err = a.foreign("the server asks back")
-	}
-	if err == nil && a.caps == nil {
-		err = a.foreign("the server does not say what it can do")
 	}
 	return err
 }

@@ -144,6 +144,21 @@ func TestTokenNeedsItsMechanism(t *testing.T) {
 	}
 }
 
+// TestUnknownCapabilities: who does not say what it can do may not want a login in clear words, and gets none.
+func TestUnknownCapabilities(t *testing.T) {
+	s := newServer(t)
+	s.greeting = "* OK ready\r\n"
+	s.on = func(c *client, tag, verb, _ string) bool {
+		if verb == "CAPABILITY" {
+			c.say("%s OK done\r\n", tag)
+		}
+		return verb == "CAPABILITY"
+	}
+	_, err := collect(t.Context(), s.retriever(nil))
+	kind(t, "no capabilities", err, mail.Protocol)
+	equal(t, "logins", len(s.logins()), 0)
+}
+
 // TestUnreadPassword: where there is no password nobody is dialled, since each visit would pay for it.
 func TestUnreadPassword(t *testing.T) {
 	s := newServer(t)

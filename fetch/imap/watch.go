@@ -178,7 +178,7 @@ func (w *watch) enter(ctx context.Context) error {
 		}
 	}
 	if w.caps == nil {
-		if err := w.access.ask("CAPABILITY"); err != nil {
+		if err := w.ask(); err != nil {
 			return err
 		}
 	}
@@ -187,19 +187,6 @@ func (w *watch) enter(ctx context.Context) error {
 			Hint: "Leave out idle: for this maildrop; it is asked at its interval."}
 	}
 	return w.examine()
-}
-
-// do sends a command of the way in and takes its answer.
-func (w *watch) do(command string) error {
-	w.caps = nil // they change with the login
-	if err := w.send(command); err != nil {
-		return err
-	}
-	_, done, err := w.Hear()
-	if err == nil && !done {
-		err = w.foreign("the server asks back")
-	}
-	return err
 }
 
 // text is a quoted string of what is no folder name.
