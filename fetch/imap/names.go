@@ -148,9 +148,7 @@ var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(encode7(s)) + `"`
-}
+func quoted(s string) string { return text(encode7(s)) }
 
 // An entry is a folder as LIST tells of it (RFC 9051, 7.3.1).
 type entry struct {
