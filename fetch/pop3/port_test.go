@@ -2,83 +2,26 @@ package pop3
 
 import (
 	"context"
-	"errors"
-	"io"
-	"net"
-	"os"
-	"strings"
 	"testing"
-	"testing/synctest"
 
+	"mailretr/fetch/fetchtest"
 	"mailretr/relay/wire"
-	"mailretr/store/mail"
 )
 
-// greeted opens a session with a server that says one line, and returns the trouble.
-func greeted(t *testing.T, line string) *mail.Trouble {
-	t.Helper()
-	ours, theirs := net.Pipe()
-	defer theirs.Close()
-	go func() {
-		io.WriteString(theirs, line)
-		io.Copy(io.Discard, theirs)
-	}()
-	_, err := (&Retriever{Options: Options{
-		User: "jaco", Password: func(context.Context) (string, error) { return "canary", nil },
-		Dial: wire.Options{Address: "mail.example:99", TLS: wire.TLS{Mode: wire.Plain},
-			DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }},
-	}}).Open(t.Context())
-	var trouble *mail.Trouble
-	if !errors.As(err, &trouble) {
-		t.Fatalf("%q: %v", line, err)
-	}
-	return trouble
-}
+var port = fetchtest.Port{Protocol: "POP3", Other: "IMAP", Greets: "* OK [CAPABILITY IMAP4rev1] Dovecot ready.",
+	Open: func(ctx context.Context, plain bool, dial fetchtest.DialFunc) error {
+		o := wire.Options{Address: "mail.example:99", DialContext: dial}
+		if plain {
+			o.TLS.Mode = wire.Plain
+		}
+		_, err := (&Retriever{Options: Options{
+			User: "jaco", Password: func(context.Context) (string, error) { return "canary", nil }, Dial: o,
+		}}).Open(ctx)
+		return err
+	}}
 
-// Who takes a wrong port is told which one it is, and sees nothing of what a foreign service says.
-func TestH7_BannersOfOthers(t *testing.T) {
-	for line, x := range map[string]struct{ says, hint string }{
-		"* OK [CAPABILITY IMAP4rev1] Dovecot ready.": {
-			"no POP3 server but one of IMAP answers", "This is the port of IMAP: write imap:// or imaps:// in the url"},
-		"220 mx.isp.example ESMTP secret-build-7":             {"no POP3 server but one of SMTP answers", "POP3 is on port"},
-		"SSH-2.0-OpenSSH_9.2p1 secret-build-7":                {"one of SSH answers", "Check host and port"},
-		"HTTP/1.1 400 Bad Request secret-build-7":             {"one of HTTP answers", "Check host and port"},
-		"\x1b[2JWelcome to the vault, here is secret-build-7": {"Welcome to the", "Check host and port"},
-	} {
-		e := greeted(t, line+"\r\n")
-		if e.Kind != mail.Protocol || !strings.Contains(e.Error(), x.says) || !strings.Contains(e.Hint, x.hint) {
-			t.Errorf("%q: %v; %s", line, e, e.Hint)
-		}
-		if s := e.Error(); strings.Contains(s, "secret") || strings.Contains(s, "\x1b") || e.Reply != "" {
-			t.Errorf("%q: %s", line, s)
-		}
-	}
-}
+func TestH7_BannersOfOthers(t *testing.T) { port.Banners(t) }
 
-func TestSilentPort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := greeted(t, "")
-		if !errors.Is(e, os.ErrDeadlineExceeded) || !strings.Contains(e.Hint, "waits for us") {
-			t.Errorf("%v; %s", e, e.Hint)
-		}
-	})
-}
+func TestSilentPort(t *testing.T) { port.Silent(t) }
 
-// What was done is said once.
-func TestUnreachableIsSaidOnce(t *testing.T) {
-	for want, err := range map[string]error{
-		"looking up mail.example: no such host": &net.OpError{Op: "dial", Net: "tcp",
-			Err: &net.DNSError{Name: "mail.example", Server: "192.0.2.1:53", Err: "no such host", IsNotFound: true}},
-		"connecting to mail.example:99: connection refused": &net.OpError{Op: "dial", Net: "tcp",
-			Err: os.NewSyscallError("connect", errors.New("connection refused"))},
-	} {
-		_, e := (&Retriever{Options: Options{
-			User: "jaco", Password: func(context.Context) (string, error) { return "canary", nil },
-			Dial: wire.Options{Address: "mail.example:99",
-				DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, err }},
-		}}).Open(t.Context())
-		if e == nil || e.Error() != want || !errors.Is(e, err) {
-			t.Errorf("%v, want %s", e, want)
-		}
-	}
-}
+func TestUnreachableIsSaidOnce(t *testing.T) { port.Unreachable(t) }
