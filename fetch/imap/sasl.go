@@ -101,7 +101,7 @@ func (a *access) request(ctx context.Context) (*sasl.Request, error) {
 	tls := o.Dial.TLS
 	r := &sasl.Request{
 		Offered: a.mechanisms(), Token: o.Token, Host: host, Port: number, User: o.User, Secret: password,
-		Channel: sasl.ChannelOf(a.conn, tls.Insecure && len(tls.Pins) == 0, tls.Mode == wire.Plain),
+		Channel: sasl.ChannelOf(a.conn, tls.Blind(), tls.Mode == wire.Plain),
 	}
 	plain := slices.Contains(r.Offered, string(sasl.Plain))
 	r.Native = !o.Token && !a.can("LOGINDISABLED") && (ascii(o.User+password) || !plain || o.Auth == Login)

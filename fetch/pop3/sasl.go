@@ -23,7 +23,7 @@ func (s *session) request(k *known, password string) *sasl.Request {
 	r := &sasl.Request{
 		Offered: k.Before.mechanisms(), Native: !o.Token, Token: o.Token, Host: host, Port: number,
 		User: o.User, Secret: password,
-		Channel: sasl.ChannelOf(s.conn, tls.Insecure && len(tls.Pins) == 0, tls.Mode == wire.Plain),
+		Channel: sasl.ChannelOf(s.conn, tls.Blind(), tls.Mode == wire.Plain),
 	}
 	switch {
 	case o.Auth == UserPass:

@@ -29,7 +29,7 @@ func (c *Client) login(ctx context.Context, s *session, secure wire.TLS) *failur
 	_, offered := s.smtp.Extension("AUTH")
 	r := &sasl.Request{
 		Offered: strings.Fields(strings.ToUpper(offered)), User: c.o.User, Secret: password,
-		Channel: sasl.ChannelOf(s.Conn, secure.Insecure && len(secure.Pins) == 0, secure.Mode == wire.Plain),
+		Channel: sasl.ChannelOf(s.Conn, secure.Blind(), secure.Mode == wire.Plain),
 	}
 	m, err := r.Choose()
 	if err != nil {
