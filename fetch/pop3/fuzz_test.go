@@ -73,6 +73,12 @@ func FuzzMulti(f *testing.F) {
 	})
 }
 
+// impatient lets a session give up at once on a reply without an end: the server, which waits for a command, says no more.
+func impatient(o Options) Options {
+	o.Dial.Idle = 50 * time.Millisecond
+	return o
+}
+
 // FuzzListing gives LIST and UIDL any text: it is refused, or each message has one number and an identity
 // of its own.
 func FuzzListing(f *testing.F) {
@@ -89,7 +95,7 @@ func FuzzListing(f *testing.F) {
 		}
 		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{
 			"LIST": says("+OK\r\n" + list + ".\r\n"), "UIDL": says("+OK\r\n" + uidl + ".\r\n")}
-		d, err := (&Retriever{options(s, nil)}).Open(t.Context())
+		d, err := (&Retriever{impatient(options(s, nil))}).Open(t.Context())
 		if err != nil {
 			var tr *mail.Trouble
 			if !errors.As(err, &tr) {

@@ -283,7 +283,7 @@ func FuzzSince(f *testing.F) {
 				return true
 			},
 		}
-		o := options(s, nil)
+		o := impatient(options(s, nil))
 		o.After = Keep
 		d, err := (&Retriever{o}).Open(t.Context())
 		if err != nil {
