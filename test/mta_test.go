@@ -76,7 +76,7 @@ maildrops:
 		if len(mta.Mails()) >= len(want) {
 			return true
 		}
-		p.run("queue", "retry", "--now", "--all") // a sick lane is tried at growing intervals
+		p.run("queue", "retry", "--now", "--all", "--yes") // a sick lane is tried at growing intervals
 		return false
 	})
 	if err := p.stop(); err != nil {

@@ -32,13 +32,10 @@ var changes = []changing{
 	{verb: control.Remove, short: "Remove messages without telling anybody", done: "removed"},
 }
 
-// errWhich asks for more: nothing is done to more messages than were meant.
-var errWhich = usage("which messages are meant?",
-	"name them, set a condition (--from, --maildrop …), or say --all")
-
 func newChange(a *app, v changing) *cobra.Command {
 	var s selection
 	var q control.ChangeRequest
+	var yes bool
 	c := &cobra.Command{
 		Use:               string(v.verb) + " [ID…]",
 		Short:             v.short,
@@ -54,11 +51,17 @@ func newChange(a *app, v changing) *cobra.Command {
 			if q.Select.Empty() {
 				return errWhich
 			}
-			return a.house(c.Context(), func(d *control.Client) error { return a.change(c.Context(), d, v, q) })
+			return a.house(c.Context(), func(d *control.Client) error {
+				if err := a.sure(c.Context(), d, v, &q, yes); err != nil {
+					return err
+				}
+				return a.change(c.Context(), d, v, q)
+			})
 		},
 	}
 	s.flags(a, c)
 	c.Flags().BoolVar(&q.All, "all", false, "all messages")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before several messages are changed that are not named")
 	c.Flags().BoolVarP(&q.DryRun, "dry-run", "n", false, "only say what would be done")
 	if v.why != "" {
 		c.Flags().StringVar(&q.Why, "why", "", v.why)

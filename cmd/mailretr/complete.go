@@ -36,6 +36,18 @@ func (a *app) completeMaildrops(c *cobra.Command, args []string, _ string) ([]st
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeDestinations names the destinations of the configuration.
+func (a *app) completeDestinations(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := completing(c)
+	defer cancel()
+	l := a.load(ctx)
+	var names []string
+	for _, d := range l.config.Deliver {
+		names = append(names, d.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // completeIDs names messages by their short ids, with a description. It asks a daemon only: a press of a
 // key must not open the state.
 func (a *app) completeIDs(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/term"
-	"mailretr/conf"
 	"mailretr/store/mail"
 	"mailretr/store/status"
 )
@@ -42,49 +40,6 @@ func listCommand(a *app, name, short string) *cobra.Command {
 	s.flags(a, c)
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with what was said of each recipient")
 	return c
-}
-
-// A selection is the flags that say which messages are meant.
-type selection struct {
-	sel   control.Select
-	state string
-	older string
-}
-
-func (s *selection) flags(a *app, c *cobra.Command) {
-	f := c.Flags()
-	f.StringVar(&s.sel.Maildrop, "maildrop", "", "collected from this `maildrop`")
-	f.StringVar(&s.sel.Lane, "lane", "", "for this `destination`")
-	f.StringVar(&s.sel.From, "from", "", "from this `address`; @example.org for a domain, <> for nobody")
-	f.StringVar(&s.sel.To, "to", "", "to this `address`, or @domain")
-	f.StringVar(&s.state, "state", "", "in this `state`: "+states())
-	f.StringVar(&s.older, "older", "", "queued longer ago than this `duration`, e.g. 1h")
-	complete(c, "maildrop", a.completeMaildrops)
-	complete(c, "state", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return strings.Split(states(), ", "), cobra.ShellCompDirectiveNoFileComp
-	})
-}
-
-func states() string {
-	var list []string
-	for _, s := range control.States() {
-		list = append(list, string(s))
-	}
-	return strings.Join(list, ", ")
-}
-
-// of completes the selection with the arguments.
-func (s *selection) of(args []string) (control.Select, error) {
-	sel := s.sel
-	sel.IDs, sel.State = args, control.State(s.state)
-	if s.older != "" {
-		d, err := conf.ParseDuration(s.older)
-		if err != nil {
-			return sel, usage("--older: "+err.Error(), "")
-		}
-		sel.Older = d
-	}
-	return sel, nil
 }
 
 func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbose bool) error {

@@ -74,7 +74,7 @@ func TestH3_NoVerbTellsAPassword(t *testing.T) {
 		{"check"}, {"config", "show"}, {"config", "show", "--origin"}, {"status"}, {"status", "-v"}, {"status", "--days"}, {"queue"}, {"queue", "-v"},
 		{"queue", "show", "TKMYPQN8"}, {"queue", "cat", "TKMYPQN8"}, {"queue", "export", filepath.Join(dir, "copy"), "--all"},
 		{"seen", "list", "plain"}, {"maildrop", "pause", "plain"}, {"maildrop", "resume", "plain"}, {"reload"}, {"version"},
-		{"queue", "hold", "--all"}, {"queue", "bounce", "--all"}, {"config", "describe"}, {"seen", "forget", "file", "--all"},
+		{"queue", "hold", "--all", "--yes"}, {"queue", "bounce", "--all", "--yes"}, {"config", "describe"}, {"seen", "forget", "file", "--all"},
 		{"init"}, {"__complete", "maildrop", "pause", ""},
 	}
 	for _, args := range calls {
@@ -117,7 +117,10 @@ func secret(text string) bool {
 }
 
 // queueOne queues a message that was deferred once.
-func queueOne(t *testing.T, reply string) {
+func queueOne(t *testing.T, reply string) { t.Helper(); queueAs(t, reply, 1000) }
+
+// queueAs queues one with the ids of this seed.
+func queueAs(t *testing.T, reply string, seed uint64) {
 	t.Helper()
 	ctx := t.Context()
 	l := newApp(nil, nil, nil).load(ctx)
@@ -125,10 +128,10 @@ func queueOne(t *testing.T, reply string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.queue.Random = &ids{n: 1000}
+	h.queue.Random = &ids{n: seed}
 	m := &mail.Message{Content: file("Subject: \x1b[2Jx\n\nbody\n")}
 	m.Envelope = mail.Envelope{Reverse: "a@example.org", Recipients: []mail.Recipient{{Forward: "jaco@kroon.co.za"}}}
-	m.Origin = mail.Origin{Maildrop: "plain", Account: "x", UID: "u\x1b]0;1"}
+	m.Origin = mail.Origin{Maildrop: "plain", Account: "x", UID: mail.UID(fmt.Sprintf("u\x1b]0;%d", seed))}
 	if r := h.queue.Deliver(ctx, m); !r.Done(1) {
 		t.Fatal(r)
 	}
@@ -190,6 +193,51 @@ func screen(t *testing.T) (tty *os.File, shown func() string) {
 	}()
 	t.Cleanup(func() { ptm.Close() })
 	return tty, func() string { tty.Close(); return <-all }
+}
+
+// typed is a pseudo-terminal at which somebody has written this.
+func typed(t *testing.T, text string) *os.File {
+	t.Helper()
+	ptm, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	fd := int(ptm.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err := errors.Join(err, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)); err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ptm.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ptm.Close(); tty.Close() })
+	return tty
+}
+
+// Who sits at a terminal is asked before several messages are changed, and what comes while he thinks is not meant.
+func TestChangeAsks(t *testing.T) {
+	place(t)
+	queueOne(t, "451 no")
+	queueAs(t, "451 no", 2000)
+	for _, x := range []struct {
+		answer string
+		code   int
+		said   string
+	}{
+		{"n\n", exUsage, "2 messages would be removed. Do that? [y/N] mailretr: nothing was changed\n"},
+		{"\n", exUsage, "2 messages would be removed. Do that? [y/N] mailretr: nothing was changed\n"},
+		{"y\n", exOK, "2 messages would be removed. Do that? [y/N] 2 messages removed\n"},
+	} {
+		var out, talk bytes.Buffer
+		code := wired(newApp(typed(t, x.answer), &out, &talk)).run(t.Context(), []string{"queue", "remove", "--all"})
+		if code != x.code || talk.String() != x.said {
+			t.Errorf("%q: %d %q", x.answer, code, talk.String())
+		}
+	}
 }
 
 func TestQueueOnATerminal(t *testing.T) {

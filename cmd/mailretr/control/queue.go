@@ -130,14 +130,16 @@ type ChangeRequest struct {
 	Why    string `json:"why,omitempty"`     // of Hold and Bounce
 	Now    bool   `json:"now,omitempty"`     // an attempt under way gives way; of Retry: a sick next hop is tried, too
 	DryRun bool   `json:"dry_run,omitempty"` // say what would be done
+	Most   int    `json:"most,omitempty"`    // refuse where more messages are meant; 0: any number is
 }
 
-// A Change tells of one message; the first one has the Total and nothing else.
+// A Change tells of one message; the first one has the Total, and when it was counted, and nothing else.
 type Change struct {
-	Total int    `json:"total,omitempty"`
-	ID    string `json:"queue_id,omitempty"`
-	State string `json:"state,omitempty"` // would, waiting (for an attempt), done, gone, failed
-	Error *Error `json:"error,omitempty"`
+	Total int       `json:"total,omitempty"`
+	At    time.Time `json:"at,omitzero"`
+	ID    string    `json:"queue_id,omitempty"`
+	State string    `json:"state,omitempty"` // would, waiting (for an attempt), done, gone, failed
+	Error *Error    `json:"error,omitempty"`
 }
 
 // The states of a Change.
@@ -165,19 +167,12 @@ func change(h *House, out *stream, r *http.Request) error {
 	if q.Select.Empty() {
 		return usage("which messages are meant?", "name them, set a condition, or say --all")
 	}
-	var ids []mail.ID
-	lanes := map[mail.Lane]bool{}
-	for l, err := range q.Select.records(r.Context(), h.Engine, h.now()) {
-		if err != nil {
-			return err
-		}
-		ids = append(ids, l.Record.ID)
-		lanes[l.Record.Lane] = true
+	at := h.now()
+	ids, lanes, err := meant(r.Context(), h.Engine, &q, at)
+	if err != nil {
+		return err
 	}
-	if len(ids) == 0 && len(q.IDs) > 0 {
-		return ErrorOf(store.ErrNotFound)
-	}
-	if err := out.item(Change{Total: len(ids)}, true); err != nil {
+	if err := out.item(Change{Total: len(ids), At: at}, true); err != nil {
 		return err
 	}
 	if q.DryRun {
@@ -195,6 +190,28 @@ func change(h *House, out *stream, r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// meant names the messages that a request is about, and their lanes.
+func meant(
+	ctx context.Context, e store.Engine, q *ChangeRequest, now time.Time,
+) (ids []mail.ID, lanes map[mail.Lane]bool, err error) {
+	lanes = map[mail.Lane]bool{}
+	for l, err := range q.Select.records(ctx, e, now) {
+		if err != nil {
+			return nil, nil, err
+		}
+		ids = append(ids, l.Record.ID)
+		lanes[l.Record.Lane] = true
+	}
+	switch {
+	case len(ids) == 0 && len(q.IDs) > 0:
+		return nil, nil, ErrorOf(store.ErrNotFound)
+	case q.Most > 0 && len(ids) > q.Most:
+		return nil, nil, newError(Busy, fmt.Sprintf("%d messages are meant by now, no longer %d; nothing was changed",
+			len(ids), q.Most), "say it again")
+	}
+	return ids, lanes, nil
 }
 
 // A doing is what a verb does to one message.

@@ -41,6 +41,12 @@ func TestListAndShow(t *testing.T) {
 			"held":      {Select{State: Held}, 0},
 			"queued":    {Select{State: Queued}, 2},
 			"older":     {Select{Older: time.Hour}, 0},
+			"pattern":   {Select{From: "a@*.ORG", To: "*b@*co*"}, 1},
+			"no such":   {Select{From: "a*b"}, 0},
+			"larger":    {Select{Larger: int64(len(text))}, 0},
+			"smaller":   {Select{Smaller: int64(len(text)) + 1, Younger: time.Hour}, 2},
+			"before":    {Select{Before: a.Time().Add(-time.Hour)}, 0},
+			"reason":    {Select{Reason: "*"}, 0},
 			"id":        {Select{IDs: []string{b.String()[16:]}}, 1},
 			"lowercase": {Select{IDs: []string{strings.ToLower(b.String())}}, 1},
 		} {
@@ -144,6 +150,47 @@ func TestChange(t *testing.T) {
 			t.Errorf("%d left", n)
 		}
 	})
+}
+
+// What was counted is what is changed, or nothing is.
+func TestChangeOfMoreThanWasMeant(t *testing.T) {
+	both(t, func(t *testing.T, h House, c *Client) {
+		put(t, h, "u1", "a@example.org", "jaco@kroon.co.za")
+		var seen Change
+		for x, err := range c.Change(t.Context(), Hold, ChangeRequest{Select: Select{All: true}, DryRun: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen = x
+			break
+		}
+		put(t, h, "u2", "a@example.org", "jaco@kroon.co.za")
+		if _, err := last(c.Change(t.Context(), Hold, ChangeRequest{Select: Select{All: true}, Most: seen.Total})); codeOf(err) != Busy {
+			t.Errorf("two instead of one: %v", err)
+		}
+		q := ChangeRequest{Select: Select{All: true, Before: seen.At}, Most: seen.Total}
+		if n, err := last(c.Change(t.Context(), Hold, q)); n != 2 || err != nil {
+			t.Errorf("%d %v", n, err)
+		}
+		if n := len(all(t, c.List(t.Context(), ListRequest{Select: Select{State: Held}}))); n != 1 {
+			t.Errorf("%d are held", n)
+		}
+	})
+}
+
+func TestFits(t *testing.T) {
+	for _, x := range []struct {
+		pattern, text string
+		want          bool
+	}{
+		{"", "", true}, {"", "a", false}, {"*", "", true}, {"a*a", "a", false}, {"a*a", "aa", true}, {"*a*", "bab", true},
+		{"A@B", "a@b", true}, {"*x*y*", "y x", false}, {"*x*y*", "xy", true}, {"a**b", "ab", true}, {"ab", "abc", false},
+		{strings.Repeat("a*", 500) + "b", strings.Repeat("a", 1000), false},
+	} {
+		if got := fits(x.pattern, x.text); got != x.want {
+			t.Errorf("%.20q %.20q: %v", x.pattern, x.text, got)
+		}
+	}
 }
 
 // While an attempt is under way a verb waits for its end, and says so first.

@@ -20,10 +20,17 @@ type Select struct {
 
 	Maildrop string        `json:"maildrop,omitempty"`
 	Lane     string        `json:"lane,omitempty"`
-	From     string        `json:"from,omitempty"` // an address; @example.org for a whole domain; <> for the null one
-	To       string        `json:"to,omitempty"`   // the same, of any recipient
+	From     string        `json:"from,omitempty"`   // a pattern; @example.org for a whole domain; <> for the null one
+	To       string        `json:"to,omitempty"`     // the same, of any recipient
+	Reason   string        `json:"reason,omitempty"` // a pattern: what was said last of any recipient, or why it is held
 	State    State         `json:"state,omitempty"`
-	Older    time.Duration `json:"older,omitempty"` // queued longer ago than this, in nanoseconds
+	Older    time.Duration `json:"older,omitempty"`   // queued longer ago than this, in nanoseconds
+	Younger  time.Duration `json:"younger,omitempty"` // queued since then
+	Larger   int64         `json:"larger,omitempty"`  // more octets than this
+	Smaller  int64         `json:"smaller,omitempty"` // fewer
+
+	// Before narrows what the rest selects to what was queued then: what somebody has looked at.
+	Before time.Time `json:"before,omitzero"`
 }
 
 // Empty says whether nothing was asked for.
@@ -31,15 +38,16 @@ func (s *Select) Empty() bool { return len(s.IDs) == 0 && !s.All && !s.Filtered(
 
 // Filtered says whether there is a condition.
 func (s *Select) Filtered() bool {
-	return s.Maildrop != "" || s.Lane != "" || s.From != "" || s.To != "" || s.State != "" || s.Older > 0
+	return s.Maildrop != "" || s.Lane != "" || s.From != "" || s.To != "" || s.Reason != "" || s.State != "" ||
+		s.Older > 0 || s.Younger > 0 || s.Larger > 0 || s.Smaller > 0
 }
 
 func (s *Select) check() error {
 	switch {
 	case s.State != "" && !slices.Contains(States(), s.State):
 		return usage(fmt.Sprintf("there is no state %q", s.State), "it is one of: "+joined(States()))
-	case s.Older < 0:
-		return usage("older than a negative time means nothing", "")
+	case s.Older < 0 || s.Younger < 0 || s.Larger < 0 || s.Smaller < 0:
+		return usage("ages and sizes are not negative", "")
 	case len(s.IDs) > 0 && (s.All || s.Filtered()):
 		return usage("ids and conditions exclude each other", "name the messages, or say which with conditions")
 	case len(s.IDs) > maxIDs:
@@ -102,10 +110,15 @@ func (s *Select) match(l *store.Listed, now time.Time) bool {
 	r := &l.Record
 	return (s.State == "" || stateOf(l) == s.State) &&
 		(s.Older == 0 || now.Sub(r.Queued) > s.Older) &&
+		(s.Younger == 0 || now.Sub(r.Queued) <= s.Younger) &&
+		(s.Larger == 0 || r.Size > s.Larger) &&
+		(s.Smaller == 0 || r.Size < s.Smaller) &&
+		(s.Before.IsZero() || r.Queued.Before(s.Before)) &&
 		(s.From == "" || address(s.From, r.Reverse)) &&
 		(s.To == "" || slices.ContainsFunc(r.Recipients, func(x store.Recipient) bool {
 			return address(s.To, x.Forward)
-		}))
+		})) &&
+		(s.Reason == "" || reason(s.Reason, r))
 }
 
 // address says whether a path is the wanted address, or in the wanted domain. Local parts are compared
@@ -115,9 +128,41 @@ func address(want string, p mail.Path) bool {
 	case want == "<>":
 		return p.Null()
 	case strings.HasPrefix(want, "@"):
-		return strings.EqualFold(want[1:], p.Domain())
+		want = "*" + want
 	}
-	return strings.EqualFold(strings.Trim(want, "<>"), string(p))
+	return fits(strings.Trim(want, "<>"), string(p))
+}
+
+// reason says whether something that was said of a record has a pattern in it.
+func reason(want string, r *store.Record) bool {
+	want = "*" + want + "*"
+	has := func(text string) bool { return text != "" && fits(want, text) }
+	return has(r.HoldWhy) || slices.ContainsFunc(r.Recipients, func(x store.Recipient) bool {
+		return has(x.Last.Reply) || has(x.Last.Err)
+	})
+}
+
+// fits says whether a text is what a pattern says, in either case. In a pattern * stands for anything. It takes
+// no longer than the two lengths multiplied, whatever strangers write.
+func fits(pattern, text string) bool {
+	parts := strings.Split(strings.ToLower(pattern), "*")
+	text = strings.ToLower(text)
+	first, last := parts[0], parts[len(parts)-1]
+	if len(parts) == 1 {
+		return text == first
+	}
+	if len(text) < len(first)+len(last) || !strings.HasPrefix(text, first) || !strings.HasSuffix(text, last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		_, rest, ok := strings.Cut(text, part)
+		if !ok {
+			return false
+		}
+		text = rest
+	}
+	return true
 }
 
 // find returns the one id that begins or ends with text.
