@@ -108,10 +108,7 @@ func cost(ts *testscript.TestScript, neg bool, args []string) {
 	ctx := context.Background()
 	c := configOf(ts, ctx)
 	now := time.Now().AddDate(0, 0, -int(n[2]))
-	h, err := assemble(ctx, &c, needs{
-		log: slog.New(slog.DiscardHandler), fatal: func(err error) { panic(err) }, now: func() time.Time { return now },
-	})
-	ts.Check(err)
+	h := open(ts, ctx, &c, func() time.Time { return now })
 	h.poller.Set(ctx, h.drops())
 	m := h.meter(args[0])
 	m.Up.Add(n[0])
@@ -152,8 +149,7 @@ func putMessage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ctx := context.Background()
 	c := configOf(ts, ctx)
-	h, err := assemble(ctx, &c, needs{log: slog.New(slog.DiscardHandler), fatal: func(err error) { panic(err) }})
-	ts.Check(err)
+	h := open(ts, ctx, &c, nil)
 	now := time.Now()
 	h.queue.Now = func() time.Time { return now.Add(-*age) }
 	h.queue.Random = &ids{n: 1000 * *n}
@@ -194,6 +190,22 @@ func deferred(ctx context.Context, h *house, tries int, r mail.Result) error {
 		b.Put, b.Fence = append(b.Put, x), append(b.Fence, l.Lease)
 	}
 	return h.engine.Commit(ctx, b)
+}
+
+// open assembles the state of a script. A program that another script is starting at this moment has the lock for as
+// long as it takes to start it: a child has all files of its parent until then.
+func open(ts *testscript.TestScript, ctx context.Context, c *conf.Config, now func() time.Time) *house {
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		h, err := assemble(ctx, c, needs{
+			log: slog.New(slog.DiscardHandler), fatal: func(err error) { panic(err) }, now: now,
+		})
+		if busy(err) && time.Now().Before(deadline) {
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		ts.Check(err)
+		return h
+	}
 }
 
 func configOf(ts *testscript.TestScript, ctx context.Context) conf.Config {
