@@ -68,7 +68,7 @@ type Engine interface {
 	// Get returns a record, or ErrNotFound.
 	Get(context.Context, mail.ID) (Record, error)
 
-	// Find returns the IDs whose text begins or ends with s (capitals or not), at most max of them.
+	// Find returns the IDs whose text begins or ends with s (capitals or not), at most max of them; "" is in all.
 	Find(ctx context.Context, s string, max int) ([]mail.ID, error)
 
 	// List yields records in order of queueing without holding a lock; it is stable while leases move. Leased

@@ -48,7 +48,7 @@ func (e *Engine) Find(ctx context.Context, s string, max int) (ids []mail.ID, er
 		return nil, err
 	}
 	s = strings.ToUpper(s)
-	if s == "" || len(s) > mail.IDLen {
+	if len(s) > mail.IDLen {
 		return nil, nil
 	}
 	txn := e.db.NewTransaction(false)
@@ -61,7 +61,9 @@ func (e *Engine) Find(ctx context.Context, s string, max int) (ids []mail.ID, er
 			return nil, ctx.Err()
 		}
 		id := idOf(it.Item().Key())
-		if text := id.String(); strings.HasPrefix(text, s) || strings.HasSuffix(text, s) {
+		if s == "" {
+			ids = append(ids, id)
+		} else if text := id.String(); strings.HasPrefix(text, s) || strings.HasSuffix(text, s) {
 			ids = append(ids, id)
 		}
 	}

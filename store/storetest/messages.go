@@ -362,6 +362,9 @@ func find(t *testing.T, s *state) {
 	if ids, err := s.e.Find(ctx, full[:3], 1); err != nil || len(ids) != 1 {
 		t.Fatal("Find with a limit:", ids, err)
 	}
+	if ids, err := s.e.Find(ctx, "", 10); err != nil || len(ids) != 2 {
+		t.Fatal("Find of all:", ids, err)
+	}
 	if ids, err := s.e.Find(ctx, "!", 10); err != nil || len(ids) != 0 {
 		t.Fatal("Find of nonsense:", ids, err)
 	}

@@ -271,6 +271,13 @@ func (e *many100k) List(ctx context.Context, _ store.Filter) iter.Seq2[store.Lis
 	}
 }
 
+func (e *many100k) Find(context.Context, string, int) (ids []mail.ID, err error) {
+	for i := range e.n {
+		ids = append(ids, mail.ID{0, 0, 0, byte(i >> 16), byte(i >> 8), byte(i)})
+	}
+	return ids, nil
+}
+
 // A long list comes as it is read: the first ones are there before the last ones were looked at.
 func TestListStreams(t *testing.T) {
 	e := &many100k{n: 10_000, gate: make(chan struct{})}

@@ -134,6 +134,8 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/reload":       reload,
 		"POST /v1/queue/list":   list,
 		"GET /v1/queue/{id}":    show,
+		"POST /v1/queue/top":    top,
+		"POST /v1/queue/flush":  flush,
 		"POST /v1/queue/{verb}": change,
 
 		"POST /v1/seen/list":              seenList,

@@ -22,14 +22,9 @@ type shorts map[mail.ID]int
 
 // shortsOf compares all ids that there are.
 func shortsOf(ctx context.Context, e store.Engine) (shorts, error) {
-	var ids []mail.ID
-	for l, err := range e.List(ctx, store.Filter{}) {
-		if err != nil {
-			return nil, err
-		}
-		if ids = append(ids, l.Record.ID); len(ids) > most {
-			return nil, nil
-		}
+	ids, err := e.Find(ctx, "", most+1)
+	if err != nil || len(ids) > most {
+		return nil, err
 	}
 	return shorten(ids), nil
 }
