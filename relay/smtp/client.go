@@ -3,8 +3,8 @@ package smtp
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
-	"time"
 
 	"mailretr/store/mail"
 )
@@ -12,15 +12,15 @@ import (
 // A Client delivers over one connection, which it makes when it needs it and keeps between messages. It is a
 // mail.Deliverer and a mail.Prober. Not for concurrent use.
 type Client struct {
-	o     Options
-	kept  *session    // nil: none
-	away  []time.Time // per host, when it last refused us or was away
-	quits sync.WaitGroup
+	o      Options
+	shared *Shared
+	kept   *session // nil: none
+	quits  sync.WaitGroup
 }
 
 // Deliver makes one transaction. A kept connection that turns out to be dead before the final dot is
-// replaced and the transaction is repeated once, unless octets of a content that cannot be wound back
-// (io.Seeker) were already read. A cut or time-out after the final dot is Deferred with After = OpDot: the
+// replaced and the transaction is repeated once; where a new one ends before it, or the server refuses us, the next server
+// is asked. Neither is done when octets of a content that cannot be wound back (io.Seeker) were already read. A cut or time-out after the final dot is Deferred with After = OpDot: the
 // message may have been delivered.
 //
 // When it is asked to give way ([mail.WithYield]) it does so before the final dot, and not after it. When ctx ends, what is under way is aborted at once before the final dot, and after it when the answer
@@ -56,20 +56,51 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 			a.all(mail.Result{Scope: mail.OfSession, Err: context.Cause(ctx)})
 			break
 		}
-		s, reused, f := c.session(ctx)
+		s, reused, f := c.session(ctx, a.failed)
 		if f != nil {
-			a.fail(ctx, a.todo, f)
+			a.unheard(ctx, f)
 			break
 		}
 		f = a.run(ctx, late, s)
 		c.settle(late, s, a, f)
-		if f == nil || !reused || !a.again(ctx, f) {
+		if f == nil && a.next() {
+			continue
+		}
+		if f == nil || !a.once(ctx, s, reused, f) {
 			break
 		}
-		c.drop(s) // so that the next one is new, and the last
+		if c.kept == s {
+			c.drop(s) // so that the next one is new
+		}
 	}
 	a.copies()
 	return a.report
+}
+
+// unheard gives those who are to be asked the result of a connection that could not be made. Where another server
+// has said something before, in this attempt, that stands: it may be about this message, and no reason to take all of them
+// for refused.
+func (a *attempt) unheard(ctx context.Context, f *failure) {
+	if a.before != nil {
+		a.report = a.before
+		return
+	}
+	a.fail(ctx, a.todo, f)
+}
+
+// once says whether the message is to be tried on another connection, once more: because a kept one was dead, or
+// because a new one has ended before the final dot and there are other servers.
+func (a *attempt) once(ctx context.Context, s *session, reused bool, f *failure) bool {
+	if !reused {
+		if f.reply.over() && f.op == mail.OpMail || f.reply.code == 421 || f.reply.refusesUs() {
+			a.c.shared.away(s.key, a.c.o.Now())
+		}
+		if a.failed[s.key] = true; !a.c.others(ctx, a.failed) {
+			return false
+		}
+		a.before = slices.Clone(a.report)
+	}
+	return a.again(ctx, f)
 }
 
 // settle decides what becomes of the connection after a transaction that ended with f.
@@ -101,12 +132,19 @@ type attempt struct {
 	read   bool          // some of it was read
 	open   bool          // MAIL was accepted and nothing has ended the transaction
 	dot    bool          // the final dot may have left
+
+	later []int // those of todo who did not go into the transaction
+	taken bool  // somebody was accepted
+
+	failed map[string]bool // servers that have refused us or ended a connection
+	before mail.Report     // what the last of them has said; nil: none
 }
 
 // newAttempt checks the envelope; what cannot be sent has failed already.
 func newAttempt(c *Client, m *mail.Message, probe bool) *attempt {
 	n := len(m.Envelope.Recipients)
-	a := &attempt{c: c, m: m, probe: probe, report: make(mail.Report, n), twin: make([]int, n)}
+	a := &attempt{c: c, m: m, probe: probe, report: make(mail.Report, n), twin: make([]int, n),
+		failed: map[string]bool{}}
 	stands := make(map[mail.Path]int, n)
 	bad := func(i int, enhanced string, scope mail.Scope, err error) {
 		a.report[i] = mail.Result{Outcome: mail.Failed, Scope: scope, Enhanced: enhanced, Err: err,
@@ -180,10 +218,10 @@ func (a *attempt) result(f *failure, others bool) mail.Result {
 	return r
 }
 
-// again says whether a failure on a kept connection means no more than that it was dead, and makes ready
-// for another one.
+// again says whether a failure means no more than that the connection was dead or the server refuses us, and makes
+// ready for another one.
 func (a *attempt) again(ctx context.Context, f *failure) bool {
-	dead := f.reply.code == 0 || f.reply.code == 421 || f.op == mail.OpMail && f.reply.code == 503
+	dead := f.reply.code == 0 || f.reply.code == 421 || f.reply.refusesUs() || f.op == mail.OpMail && f.reply.code == 503
 	if a.dot || !dead || ctx.Err() != nil || a.mine(f) {
 		return false
 	}

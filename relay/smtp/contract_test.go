@@ -10,10 +10,11 @@ import (
 
 func TestContract(t *testing.T) {
 	for name, x := range map[string]struct {
-		lmtp, tls bool
-		greeting  string
+		lmtp, tls, second bool
+		greeting          string
 	}{
 		"SMTP": {}, "SMTP over TLS": {tls: true}, "LMTP": {lmtp: true}, "Exim": {greeting: "220 mx ESMTP Exim 4.96 now"},
+		"second server": {second: true}, "LMTP, second server": {lmtp: true, second: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			relaytest.Run(t, func(t *testing.T) relaytest.Harness {
@@ -31,7 +32,12 @@ func TestContract(t *testing.T) {
 					Can:     relaytest.Can{Many: true, Envelope: true, Null: true, Lane: true},
 					Refused: "refused@y.example", Later: "later@y.example",
 					Deliverer: func(t testing.TB) mail.Deliverer {
-						return client(t, func(o *Options) { o.LMTP, o.Dial[0].TLS = x.lmtp, security }, mta)
+						servers := []*relaytest.MTA{mta}
+						if x.second { // the first refuses us
+							refuses := relaytest.At(relaytest.Connect, relaytest.Answer{Reply: "554 5.3.2 no service"})
+							servers = append([]*relaytest.MTA{relaytest.New(t, relaytest.Script{Answer: refuses})}, mta)
+						}
+						return client(t, func(o *Options) { o.LMTP, o.Dial[0].TLS = x.lmtp, security }, servers...)
 					},
 					Arrived: func(testing.TB) (all []relaytest.Arrival) {
 						for _, m := range mta.Mails() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -14,9 +15,13 @@ import (
 
 // Options describe a next hop.
 type Options struct {
-	// Dial lists the hosts in order: the next one is tried where one refuses us or is away, and one that
-	// was is asked last for a minute.
-	Dial  []wire.Options
+	// Dial lists the servers in order: the next one is tried where one refuses us or is away, and one that was is
+	// asked last for a while. An entry of the network [MX] stands for the servers of a domain.
+	Dial     []wire.Options
+	Balance  bool     // the entries of Dial are equal: each connection is made to any of them
+	Resolver Resolver // of MX records; nil: the system's
+	Shared   *Shared  // with the other connections of this destination; nil: nothing is
+
 	Hello string // our name, for EHLO
 	LMTP  bool   // LHLO and one reply for each recipient
 
@@ -33,6 +38,11 @@ type Options struct {
 	// was accepted for. 0: 5 where the greeting says Exim, which drops a client after ten commands that
 	// are not mail; else 50.
 	Resets int
+
+	// Recipients is how many one transaction has at most; the others are not asked, and have a transaction of their
+	// own when the message comes again. 0: as many as the server takes (LIMITS of RFC 9422, or the number at which it
+	// has said that they were too many).
+	Recipients int
 
 	Name    mail.Lane        // for events
 	Observe mail.Observer    // told of failed connections, and of cuts after the final dot; may be nil
@@ -97,10 +107,12 @@ func New(o Options) (*Client, error) {
 	}
 	o.Times = o.Times.orDefaults()
 	o.Dial = slices.Clone(o.Dial)
-	for i := range o.Dial {
-		if o.Dial[i].TLS.Sessions == nil {
-			o.Dial[i].TLS.Sessions = &wire.Sessions{}
-		}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
 	}
-	return &Client{o: o, away: make([]time.Time, len(o.Dial))}, nil
+	c := &Client{o: o, shared: o.Shared}
+	if c.shared == nil {
+		c.shared = &Shared{}
+	}
+	return c, nil
 }

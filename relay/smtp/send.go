@@ -46,6 +46,7 @@ func (a *attempt) run(ctx, late context.Context, s *session) *failure {
 		a.fail(ctx, accepted, f)
 		return f
 	}
+	a.taken = len(accepted) > 0
 	if a.probe || len(accepted) == 0 {
 		return nil
 	}
@@ -86,6 +87,7 @@ func (a *attempt) mail(ctx context.Context, s *session) ([]int, *failure) {
 	if len(ready) == 0 {
 		return nil, nil
 	}
+	ready = a.few(s, ready)
 	s.SetIdle(s.times.Command)
 	a.ahead(ctx, s, ready)
 	if err := s.smtp.Mail(string(a.m.Envelope.Reverse), a.params(s)); err != nil {
@@ -149,9 +151,12 @@ func (a *attempt) recipients(s *session, ready []int) (accepted []int, asked int
 		if f.reply.over() || x.Scope == mail.OfLane {
 			return accepted, n, f
 		}
-		if x.Scope == mail.OfSession && len(s.sent) == 0 { // else the others were asked already
-			a.each(ready[n:], x)
-			return accepted, n, nil
+		if x.Scope == mail.OfSession {
+			a.full(s, len(accepted))
+			if len(s.sent) == 0 { // else the others were asked already
+				a.each(ready[n:], x)
+				return accepted, n, nil
+			}
 		}
 		a.each([]int{i}, x)
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
 
@@ -20,10 +19,13 @@ type session struct {
 	*talk
 	smtp  *gosmtp.Client
 	host  string // for RemoteMTA
+	key   string // of its server
+	rank  int    // of its server: 0 is the best
 	times Times
 
 	messages, resets int // so far
 	most, mostResets int
+	learned          int    // recipients that the server took in one transaction, 0: nobody knows
 	buf, out         []byte // used by one message after the other
 }
 
@@ -41,40 +43,67 @@ func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.op.Doing(), f.
 // Unwrap returns the cause.
 func (f *failure) Unwrap() error { return f.err }
 
-// session returns the kept connection if it is alive, or a new one. reused says which.
-func (c *Client) session(ctx context.Context) (s *session, reused bool, f *failure) {
+// session returns the kept connection if it is alive, or a new one to a server that has not failed in this attempt.
+// reused says which.
+func (c *Client) session(ctx context.Context, failed map[string]bool) (s *session, reused bool, f *failure) {
 	if s = c.kept; s != nil {
 		if s.Alive() == nil {
-			return s, true, nil
+			return c.preferred(ctx, s)
 		}
 		c.drop(s)
 	}
-	for _, i := range c.order() {
-		if s, f = c.open(ctx, c.o.Dial[i]); f == nil {
-			c.away[i] = time.Time{}
+	all, err := c.servers(ctx)
+	if len(all) == 0 {
+		f = &failure{op: mail.OpDial, host: c.o.Dial[0].Address, err: err}
+		c.tell(ctx, f)
+		return nil, false, f
+	}
+	for i := range all {
+		if failed[all[i].key()] {
+			continue
+		}
+		if s, f = c.dial(ctx, &all[i]); f == nil {
 			c.kept = s
 			return s, false, nil
 		}
-		c.away[i] = c.o.Now()
-		c.tell(ctx, f)
-		if ctx.Err() != nil {
+		if failed[all[i].key()] = true; ctx.Err() != nil {
 			break
 		}
 	}
 	return nil, false, f
 }
 
-// order returns the hosts: those that were away within the last minute come last.
-func (c *Client) order() []int {
-	var good, away []int
-	for i, t := range c.away {
-		if d := c.o.Now().Sub(t); !t.IsZero() && d >= 0 && d < time.Minute {
-			away = append(away, i)
-		} else {
-			good = append(good, i)
+// preferred returns s, or a connection to a server that is preferred to it and takes mail again.
+func (c *Client) preferred(ctx context.Context, s *session) (_ *session, reused bool, _ *failure) {
+	for _, x := range c.better(ctx, s) {
+		if again, f := c.dial(ctx, &x); f == nil {
+			c.retire(s)
+			c.kept = again
+			return again, false, nil
 		}
 	}
-	return append(good, away...)
+	return s, true, nil
+}
+
+// dial opens a connection to a server, and notes whether it could be had.
+func (c *Client) dial(ctx context.Context, x *server) (*session, *failure) {
+	s, f := c.open(ctx, x.Options)
+	switch {
+	case f == nil:
+		c.shared.here(x.key())
+		s.key, s.rank = x.key(), x.rank
+		s.learned = c.shared.learned(x.key(), c.o.Now())
+	case ctx.Err() == nil:
+		c.shared.away(x.key(), c.o.Now())
+		c.tell(ctx, f)
+	}
+	return s, f
+}
+
+// others says whether there is a server that has not failed in this attempt.
+func (c *Client) others(ctx context.Context, failed map[string]bool) bool {
+	all, _ := c.expand(ctx)
+	return slices.ContainsFunc(all, func(s server) bool { return !failed[s.key()] })
 }
 
 // tell emits an event of a connection that could not be made. That somebody refuses us is for the admin;
@@ -141,6 +170,7 @@ func (c *Client) begin(ctx context.Context, s *session, secure wire.TLS) *failur
 	if err := s.smtp.Hello(c.o.Hello); err != nil {
 		return s.failed(mail.OpEHLO, s.last(), err)
 	}
+	s.most = least(s.most, s.offered("MAILMAX"))
 	if c.o.User == "" {
 		return nil
 	}
