@@ -34,8 +34,9 @@ type Destination struct {
 
 	Name    string   // "default" for the only one of a short form
 	Kind    string   // smtp, lmtp, maildir, mbox, imap, command: cmd knows which are built in
-	Network string   // "tcp" or "unix", of smtp and lmtp
+	Network string   // "tcp", "unix" or "mx" (see Endpoint), of smtp and lmtp
 	Address string   // host:port; or a path or URL, by kind
+	SMTP    SMTP     // of smtp and lmtp
 	Command []string // argv, of command
 
 	TLS      TLS

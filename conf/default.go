@@ -3,7 +3,6 @@ package conf
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -71,21 +70,7 @@ func (d *Destination) complete(hostname string) {
 	if d.Hello == "" {
 		d.Hello = hostname
 	}
-	if d.TLS.Mode == ModeDefault {
-		d.TLS.Mode = d.defaultMode()
-	}
-}
-
-// defaultMode is safe without being a nuisance: what does not leave the machine needs no TLS.
-func (d *Destination) defaultMode() Mode {
-	host, port, err := net.SplitHostPort(d.Address)
-	switch {
-	case d.Network == "unix" || err == nil && Loopback(host):
-		return ModeNone
-	case port == "465": // RFC 8314, 3.3
-		return ModeImplicit
-	}
-	return ModeStartTLS
+	d.secure()
 }
 
 func (c *Config) completeMaildrop(m *Maildrop) {

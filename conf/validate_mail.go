@@ -2,9 +2,8 @@ package conf
 
 import (
 	"encoding/hex"
-	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -31,7 +30,7 @@ func (v *validator) destination(d *Destination) {
 	case "":
 		v.fail(d.At.Self, `write e.g. smtp: "localhost:25"`, "destination %q does not say where", d.Name)
 	case "smtp", "lmtp":
-		v.endpoint(d)
+		v.endpoints(d)
 	case "command":
 		if len(d.Command) == 0 {
 			v.fail(d.At.Of("command"), "write command: [program, argument]", "command: the list is empty")
@@ -43,6 +42,9 @@ func (v *validator) destination(d *Destination) {
 		if v.clean(d.At, "deliver", d.Kind) {
 			v.need(d.At, d.Kind, d.Address, "write where")
 		}
+	}
+	if d.Kind != "smtp" && d.Kind != "lmtp" {
+		v.onlySMTP(d)
 	}
 	v.tls(&d.TLS)
 	v.login(d)
@@ -57,26 +59,6 @@ func (v *validator) destination(d *Destination) {
 	}
 }
 
-// endpoint checks where an SMTP or LMTP destination is.
-func (v *validator) endpoint(d *Destination) {
-	if !v.need(d.At, d.Kind, d.Address, `write e.g. "localhost:25"`) {
-		return
-	}
-	if d.Network == "unix" {
-		if d.Address[0] != '/' || len(d.Address) > maxSocket {
-			v.fail(d.At.Of(d.Kind), "write an absolute path", "%s: %q is no path of a socket", d.Kind, d.Address)
-		}
-		return
-	}
-	host, port, err := net.SplitHostPort(d.Address)
-	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 {
-		v.fail(d.At.Of(d.Kind), `write "host:port", e.g. "localhost:25"`,
-			"%s: %q is no address", d.Kind, d.Address)
-		return
-	}
-	v.host(d.At, d.Kind, host)
-}
-
 func (v *validator) login(d *Destination) {
 	v.clean(d.At, "user", d.User)
 	switch {
@@ -84,17 +66,11 @@ func (v *validator) login(d *Destination) {
 		v.fail(d.At.Of("user"), "add password: or remove user:", "user without a password")
 	case d.User == "" && d.Password.Given():
 		v.fail(d.At.Of("password"), "add user: or remove password:", "password without a user")
-	case d.User != "" && d.TLS.Mode == ModeNone && d.leaves():
+	case d.User != "" && slices.ContainsFunc(d.Endpoints(), func(e Endpoint) bool { return e.Mode == ModeNone && e.leaves() }):
 		v.fail(d.At.Of("tls"), "write tls: starttls or tls: implicit",
 			"the password would cross the network in clear text")
 	}
 	v.secret(d.At, "password", d.Password)
-}
-
-// leaves says whether a connection leaves this machine.
-func (d *Destination) leaves() bool {
-	host, _, err := net.SplitHostPort(d.Address)
-	return d.Network != "unix" && (err != nil || !Loopback(host))
 }
 
 func (v *validator) tls(t *TLS) {

@@ -277,25 +277,3 @@ func splitHost(s string, port int) (string, int, error) {
 	}
 	return host, n, nil
 }
-
-// SetAddress reads where an SMTP or LMTP destination is: host:port, a host alone (port 25, SMTP only),
-// unix:/path or /path.
-func (d *Destination) SetAddress(s string) error {
-	if path, ok := strings.CutPrefix(s, "unix:"); ok || strings.HasPrefix(s, "/") {
-		d.Network, d.Address = "unix", path
-		return nil
-	}
-	port := 25
-	if d.Kind == "lmtp" {
-		port = 0 // RFC 2033, 4.1: LMTP has no port of its own, and must not be on 25
-	}
-	host, n, err := splitHost(s, port)
-	switch {
-	case err != nil:
-		return err
-	case n == 0:
-		return fmt.Errorf("%q has no port", s)
-	}
-	d.Network, d.Address = "tcp", net.JoinHostPort(host, strconv.Itoa(n))
-	return nil
-}

@@ -127,7 +127,7 @@ func connectUnsigned(ctx context.Context, m *conf.Maildrop, dial wire.Options, x
 }
 
 func connectDestination(ctx context.Context, c *conf.Config, d *conf.Destination) connection {
-	x := connection{Kind: "destination", Name: d.Name, Server: d.Address}
+	x := connection{Kind: "destination", Name: d.Name, Server: placesOf(d)}
 	make := deliverers[d.Kind]
 	if make == nil {
 		x.Err = fmt.Errorf("this version cannot deliver by %s", d.Kind)
@@ -148,7 +148,7 @@ func connectDestination(ctx context.Context, c *conf.Config, d *conf.Destination
 	r := conn.Probe(ctx, &mail.Message{Envelope: e, Content: unread{}}).Of(0)
 	switch {
 	case r.Scope == mail.OfLane, r.Outcome == mail.Deferred && r.Reply == "":
-		x.Err = &mail.Trouble{Op: mail.OpProbe, Server: d.Address, Reply: r.Reply, Err: r.Err,
+		x.Err = &mail.Trouble{Op: mail.OpProbe, Server: placesOf(d), Reply: r.Reply, Err: r.Err,
 			Hint: "Is the MTA running, and may we relay to it?"}
 	case r.Outcome == mail.Delivered:
 		x.Text = fmt.Sprintf("takes mail for %s", to)

@@ -25,6 +25,7 @@ type surroundings struct {
 	line    *wire.Shaper // that all maildrops share
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
+	hops    *hops        // what is known of next hops; nil: nothing is shared
 
 	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
 	consent func(*conf.Maildrop, wire.Options) *oauth.Account
@@ -140,13 +141,14 @@ func tokenOf(m *conf.Maildrop) bool {
 }
 
 func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay.Connection, error) {
-	dial := wire.Options{
-		Network: d.Network, Address: d.Address, TLS: tlsOf(&d.TLS), Trace: s.log,
-	}
-	dial.TLS.Classic = classic(&d.TLS, false)
 	o := smtp.Options{
-		Dial: []wire.Options{dial}, Hello: d.Hello, LMTP: lmtp, User: d.User, PerConnection: d.Messages,
-		Name: l, Observe: s.observe,
+		Hello: d.Hello, LMTP: lmtp, User: d.User, PerConnection: d.Messages, Balance: d.SMTP.Balance,
+		Recipients: d.SMTP.Recipients, Shared: s.hops.of(d, l), Name: l, Observe: s.observe,
+	}
+	for _, e := range d.Endpoints() {
+		dial := wire.Options{Network: e.Network, Address: e.Address, TLS: tlsOf(&d.TLS), Trace: s.log}
+		dial.TLS.Mode, dial.TLS.Classic = modeOf(e.Mode), classic(&d.TLS, false)
+		o.Dial = append(o.Dial, dial)
 	}
 	if d.Password.Given() {
 		o.Password = d.Password.Resolve
@@ -155,11 +157,15 @@ func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay
 }
 
 func tlsOf(t *conf.TLS) wire.TLS {
-	mode := map[conf.Mode]wire.Mode{conf.ModeNone: wire.Plain, conf.ModeImplicit: wire.Implicit}
 	return wire.TLS{
-		Mode: mode[t.Mode], // the zero value is STARTTLS, required
+		Mode: modeOf(t.Mode),
 		Name: t.Name, CAFile: t.CA, Pins: t.Pins, CertFile: t.Cert, KeyFile: t.Key, Insecure: t.Insecure,
 	}
+}
+
+// modeOf has STARTTLS, required, for its zero value.
+func modeOf(m conf.Mode) wire.Mode {
+	return map[conf.Mode]wire.Mode{conf.ModeNone: wire.Plain, conf.ModeImplicit: wire.Implicit}[m]
 }
 
 // protocolOf is the word of the with clause of our Received field.

@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 7 {
+	if len(found) != 8 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -27,8 +27,14 @@ func TestReadmeConfigurations(t *testing.T) {
 	found[3][1] = found[0][1] + found[3][1] // another section of the first
 	// The others have the same beginning.
 	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
+	deliver := regexp.MustCompile(`(?m)^deliver: .*\n`)
 	for i := range found[4:] {
-		found[4+i][1] = begin + found[4+i][1]
+		x := &found[4+i][1]
+		if strings.HasPrefix(*x, "deliver:") { // in the place of the first one's
+			*x = deliver.ReplaceAllLiteralString(found[0][1], *x)
+			continue
+		}
+		*x = begin + *x
 	}
 	for _, x := range found {
 		dir := t.TempDir()

@@ -73,18 +73,11 @@ func endpoint(kind, example, doc string) option[conf.Destination] {
 				v.Address = d.absolute(s)
 			case "imap":
 				v.Address = s
-			default:
-				if err := v.SetAddress(s); err != nil {
-					d.fail(n, `write "host:port" or "unix:/path"`, "%s: %v", kind, err)
-				}
 			}
 		},
 		show: func(_ shower, v *conf.Destination) *yaml.Node {
-			switch {
-			case v.Kind != kind:
+			if v.Kind != kind {
 				return nil
-			case v.Network == "unix":
-				return scalar("unix:" + v.Address)
 			}
 			return scalar(v.Address)
 		},

@@ -101,9 +101,10 @@ func compressing() option[conf.Maildrop] {
 }
 
 // destination is the table of one destination.
-var destination = []option[conf.Destination]{
-	endpoint("smtp", `"localhost:25"`, "host:port of an MTA, or unix:/path."),
-	endpoint("lmtp", `"unix:/run/dovecot/lmtp"`, "host:port of an LMTP server, or unix:/path.").rare(),
+var destination = slices.Concat([]option[conf.Destination]{
+	servers("smtp", `"localhost:25"`, "host:port of an MTA, unix:/path, or mx:example.org (the servers of a domain, by its MX "+
+		"records). A list: the next one is used where one is away or refuses us, and the first is tried again later."),
+	servers("lmtp", `"unix:/run/dovecot/lmtp"`, "host:port of an LMTP server, or unix:/path; or a list.").rare(),
 	endpoint("maildir", "/var/mail/jaco", "A Maildir.").rare(),
 	endpoint("mbox", "/var/mail/jaco", "An mbox file.").rare(),
 	endpoint("imap", "imaps://jaco@mail.example.org/INBOX", "A folder of an IMAP server.").rare(),
@@ -125,7 +126,7 @@ var destination = []option[conf.Destination]{
 		func(d *conf.Destination) *[]time.Duration { return &d.Retry }).rare(),
 	span("expire", "Age at which a message is given up, if not that of queue.", "5d",
 		func(d *conf.Destination) *time.Duration { return &d.Expire }).rare(),
-}
+}, smtp)
 
 var tls = []option[conf.TLS]{
 	value("mode", "none, starttls (required, never a silent fall-back), or implicit. It may be written alone: "+

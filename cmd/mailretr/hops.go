@@ -1,0 +1,60 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"strings"
+	"sync"
+
+	"mailretr/conf"
+	"mailretr/relay/smtp"
+	"mailretr/store/mail"
+)
+
+// hops keeps what the connections of each SMTP and LMTP destination know together, as long as the servers stay the same.
+// A nil one shares nothing. Safe for concurrent use.
+type hops struct {
+	mu sync.Mutex
+	by map[mail.Lane]*nextHop
+}
+
+type nextHop struct {
+	servers [32]byte // a hash of them
+	shared  *smtp.Shared
+}
+
+func (h *hops) of(d *conf.Destination, l mail.Lane) *smtp.Shared {
+	if h == nil {
+		return &smtp.Shared{}
+	}
+	b, err := json.Marshal(struct {
+		Endpoints []conf.Endpoint
+		TLS       conf.TLS
+	}{d.Endpoints(), d.TLS})
+	if err != nil {
+		panic("conf: " + err.Error()) // plain data can be marshalled
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	x := h.by[l]
+	if sum := sha256.Sum256(b); x == nil || x.servers != sum {
+		if h.by == nil {
+			h.by = map[mail.Lane]*nextHop{}
+		}
+		x = &nextHop{sum, &smtp.Shared{}}
+		h.by[l] = x
+	}
+	return x.shared
+}
+
+// placesOf says to people where a destination is.
+func placesOf(d *conf.Destination) string {
+	if d.Kind != "smtp" && d.Kind != "lmtp" {
+		return d.Address
+	}
+	var all []string
+	for _, e := range d.Endpoints() {
+		all = append(all, strings.TrimPrefix(e.String(), "unix:"))
+	}
+	return strings.Join(all, ", ")
+}
