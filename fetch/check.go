@@ -38,7 +38,11 @@ func (s *session) refused(ctx context.Context) *mail.Trouble {
 
 // probe asks about one recipient. A refusal that speaks of us, and not of the recipient, is no answer.
 func (s *session) probe(ctx context.Context, from, to mail.Path) mail.Result {
-	r := s.drop.Ask.Probe(ctx, &mail.Message{
+	ask := s.drop.AskCheck
+	if ask == nil {
+		ask = s.drop.Ask
+	}
+	r := ask.Probe(ctx, &mail.Message{
 		Origin:   s.origin(),
 		Envelope: mail.Envelope{Reverse: from, Recipients: []mail.Recipient{{Forward: to}}},
 		Content:  nothing{},

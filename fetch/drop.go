@@ -36,6 +36,9 @@ type Drop struct {
 	// Check are the configured recipients, the one of `otherwise:` included. Once per visit, and only
 	// when there is something to fetch, they are asked about. nil: `check: off`.
 	Check []mail.Path
+	// AskCheck is asked about Check, where that is another one than Ask: it asks only those whose refusal the sender
+	// would hear of. nil: Ask.
+	AskCheck mail.Prober
 	// BounceFrom is the other reverse-path for which they are asked. "": they are not asked.
 	BounceFrom mail.Path
 

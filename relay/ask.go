@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 
 	"mailretr/store/mail"
@@ -15,12 +16,15 @@ type Connection interface {
 	io.Closer
 }
 
-// Ask is a mail.Prober that is safe for concurrent use: it asks the lane to which the message would go, over a
-// connection kept for the purpose. A message for several lanes is not asked about: its report is all deferred
-// without a reply, so it is collected.
+// Ask is a mail.Prober that is safe for concurrent use: it asks the lanes to which the message would go, over
+// connections kept for the purpose, about the recipients that the queue would make of those of the envelope.
+//
+// Where a recipient has several lanes, or stands for several others, the best answer counts: it would be accepted if
+// one of them is, and is refused only if all are.
 type Ask struct {
-	Route mail.Route
-	Dial  func(mail.Lane) (Connection, error)
+	Rewrite mail.Rewrite // as the queue has it; nil: recipients stay as they are
+	Route   mail.Route
+	Dial    func(mail.Lane) (Connection, error)
 
 	mu    sync.Mutex
 	lanes map[mail.Lane]*asked
@@ -34,12 +38,117 @@ type asked struct {
 	made int // the calls of Renew before it was made
 }
 
-// Probe asks the next hop.
-func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report {
-	lane, ok := single(a.Route, m)
-	if !ok {
-		return mail.Same(len(m.Envelope.Recipients), mail.Result{})
+// Probe asks the next hops.
+func (a *Ask) Probe(ctx context.Context, m *mail.Message) mail.Report { return a.all(ctx, m, false) }
+
+// First asks only the first lane of each recipient, the one whose refusal the sender hears of.
+func (a *Ask) First() mail.Prober {
+	return prober(func(ctx context.Context, m *mail.Message) mail.Report { return a.all(ctx, m, true) })
+}
+
+// In asks one lane about the recipients as they are, which is how the queue has them.
+func (a *Ask) In(lane mail.Lane) mail.Prober {
+	return prober(func(ctx context.Context, m *mail.Message) mail.Report { return a.one(ctx, lane, m) })
+}
+
+type prober func(context.Context, *mail.Message) mail.Report
+
+func (p prober) Probe(ctx context.Context, m *mail.Message) mail.Report { return p(ctx, m) }
+
+// all asks each lane that the message would go to, and gathers what they say of each recipient.
+func (a *Ask) all(ctx context.Context, m *mail.Message, first bool) mail.Report {
+	all, report := a.questions(ctx, m, first)
+	for _, q := range all {
+		part := *m
+		part.Envelope.Recipients = q.to
+		said := a.one(ctx, q.lane, &part)
+		for i, of := range q.of {
+			for _, k := range of {
+				report[k] = better(report[k], said.Of(i))
+			}
+		}
 	}
+	for i := range report {
+		if report[i].Outcome == unasked {
+			report[i] = mail.Result{}
+		}
+	}
+	return report
+}
+
+// unasked is the outcome of a recipient before anybody has answered.
+const unasked mail.Outcome = 0xff
+
+// A question is what one lane is asked.
+type question struct {
+	lane mail.Lane
+	to   []mail.Recipient
+	of   [][]int // which recipients of the envelope each stands for
+}
+
+// questions sorts the recipients by lane. What cannot be found out about one is in the report already: a deferral, so
+// that the message is collected.
+func (a *Ask) questions(ctx context.Context, m *mail.Message, first bool) (all []*question, report mail.Report) {
+	report = mail.Same(len(m.Envelope.Recipients), mail.Result{Outcome: unasked})
+	for k, x := range m.Envelope.Recipients {
+		some := []mail.Recipient{x}
+		if a.Rewrite != nil {
+			var err error
+			if some, err = a.Rewrite(ctx, m.Origin, x); err != nil {
+				report[k] = mail.Result{Err: err}
+				continue
+			}
+		}
+		for _, r := range some {
+			lanes := a.Route(m.Origin, m.Envelope, r)
+			if first {
+				lanes = lanes[:min(len(lanes), 1)]
+			}
+			for _, l := range lanes {
+				all = put(all, l, r, k)
+			}
+		}
+	}
+	return all, report
+}
+
+// put adds a recipient to the question of its lane, once.
+func put(all []*question, lane mail.Lane, r mail.Recipient, k int) []*question {
+	i := slices.IndexFunc(all, func(q *question) bool { return q.lane == lane })
+	if i < 0 {
+		i, all = len(all), append(all, &question{lane: lane})
+	}
+	q := all[i]
+	j := slices.IndexFunc(q.to, func(x mail.Recipient) bool { return x.Forward == r.Forward })
+	if j < 0 {
+		j = len(q.to)
+		q.to, q.of = append(q.to, r), append(q.of, nil)
+	}
+	q.of[j] = append(q.of[j], k)
+	return all
+}
+
+// better is the answer that counts: who would take the message, then who does not know, then who refuses.
+func better(a, b mail.Result) mail.Result {
+	rank := func(r mail.Result) int {
+		switch r.Outcome {
+		case mail.Delivered:
+			return 3
+		case mail.Deferred:
+			return 2
+		case mail.Failed:
+			return 1
+		}
+		return 0
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// one asks one lane.
+func (a *Ask) one(ctx context.Context, lane mail.Lane, m *mail.Message) mail.Report {
 	a.mu.Lock()
 	if a.lanes == nil {
 		a.lanes = map[mail.Lane]*asked{}
@@ -98,16 +207,4 @@ func (l *asked) close() {
 		l.conn.Close()
 	}
 	l.conn = nil
-}
-
-// single returns the one lane of all recipients, if there is just one.
-func single(route mail.Route, m *mail.Message) (lane mail.Lane, ok bool) {
-	for _, x := range m.Envelope.Recipients {
-		lanes := route(m.Origin, m.Envelope, x)
-		if len(lanes) != 1 || lane != "" && lanes[0] != lane {
-			return "", false
-		}
-		lane = lanes[0]
-	}
-	return lane, lane != ""
 }

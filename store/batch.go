@@ -122,30 +122,23 @@ func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*en
 
 // parts makes the records of an entry, without their bodies: recipients by lane, split where they are many.
 func (q *Queue) parts(e *entry, parent *Record) error {
-	type open struct{ part, octets int }
-	lanes := map[mail.Lane]open{}
 	now := q.now()
 	list, err := sound(&e.m.Envelope)
 	if err != nil {
 		return err
 	}
+	var sorted groups
 	for _, r := range list {
-		routes := q.route(e.m.Origin, e.m.Envelope, r)
-		if len(routes) == 0 {
+		route := q.route(e.m.Origin, e.m.Envelope, r)
+		if len(route) == 0 {
 			return local(fmt.Errorf("%w: %v", errNoRoute, r.Forward), "add a route for it, or one for everybody")
 		}
-		size := len(r.Forward) + len(r.Original) + len(r.Notify)
-		for _, l := range routes {
-			at, ok := lanes[l]
-			if !ok || at.octets+size > maxAddresses || len(e.parts[at.part].rec.Recipients) == maxRecipients {
-				at = open{part: len(e.parts)}
-				e.parts = append(e.parts, part{rec: q.record(e.m, parent, l, now)})
-			}
-			at.octets += size
-			lanes[l] = at
-			p := &e.parts[at.part]
-			p.rec.Recipients = append(p.rec.Recipients, Recipient{Recipient: r})
-		}
+		sorted.add(Recipient{Recipient: r}, route)
+	}
+	for _, g := range sorted.all {
+		p := part{rec: q.record(e.m, parent, g.lane, now)}
+		p.rec.Recipients = g.to
+		e.parts = append(e.parts, p)
 	}
 	return nil
 }

@@ -87,6 +87,10 @@
 // ([mail.Copier]). Each has a record and a body of its own, or, where it adds no recipient, a mark only, and
 // is taken in the commit of the first or after it, never without it.
 //
+// A message whose route has several lanes has a record and a body in each, made by one commit with one mark (share.go).
+// Of a recipient that is in several the first lane answers to the sender; in the others its failure is told to the
+// postmaster.
+//
 // # Failures that are not believed
 //
 // A refusal ends a recipient only when somebody may be told and the refusal is believed: suspect.go says

@@ -95,10 +95,12 @@ func (s *settling) tell(ctx context.Context, at []int) {
 		return
 	}
 	s.failed = slices.Clone(s.j.Recipients)
-	var gone, told []int
+	var gone, told, copies []int
 	for _, i := range at {
 		x := &s.j.Recipients[i]
 		switch {
+		case x.Copy: // its NOTIFY is ours
+			copies = append(copies, i)
 		case silent(x.Notify):
 			s.end(x, "the sender does not want to be told of this failure", false)
 			gone = append(gone, i)
@@ -109,8 +111,10 @@ func (s *settling) tell(ctx context.Context, at []int) {
 			told = append(told, i)
 		}
 	}
-	if s.report(ctx, told) {
-		gone = append(gone, told...)
+	for _, some := range [][]int{told, copies} {
+		if s.report(ctx, some) {
+			gone = append(gone, some...)
+		}
 	}
 	kept := s.j.Recipients[:0]
 	for i, x := range s.j.Recipients {
@@ -136,7 +140,7 @@ func (s *settling) report(ctx context.Context, at []int) (ended bool) {
 		s.trouble(err)
 		return false
 	case len(all) > 0:
-		s.reports = all
+		s.reports = append(s.reports, all...)
 		return true
 	case s.j.Parent.Zero() || s.j.Whole:
 		s.mute = true
@@ -194,8 +198,8 @@ func silent(notify string) bool {
 	return true
 }
 
-// reports asks the Reporter about failed recipients of a record, and stages what it says, sealed and ready
-// for a commit. After an error nothing is staged. None and no error: nobody may be told.
+// reports asks the Reporter about failed recipients of a record, all of them copies or none, and stages what it says,
+// sealed and ready for a commit. After an error nothing is staged. None and no error: nobody may be told.
 func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed []Recipient) (
 	[]*entry, error) {
 	if q.Reporter == nil {
@@ -207,7 +211,11 @@ func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed 
 	for i, x := range failed {
 		about.Envelope.Recipients[i], results[i] = x.Recipient, x.Last.result()
 	}
-	ms, err := q.Reporter.Report(ctx, &about, results)
+	report := q.Reporter.Report
+	if len(failed) > 0 && failed[0].Copy {
+		report = q.ofCopies()
+	}
+	ms, err := report(ctx, &about, results)
 	if err != nil {
 		return nil, err
 	}

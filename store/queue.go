@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,12 +208,24 @@ func (q *Queue) schedule(l mail.Lane) Schedule {
 	return q.Schedule(l)
 }
 
-// route returns the lanes of a recipient.
+// route returns the lanes of a recipient, each once.
 func (q *Queue) route(o mail.Origin, e mail.Envelope, r mail.Recipient) []mail.Lane {
 	if q.Route == nil {
 		return []mail.Lane{"default"}
 	}
-	return q.Route(o, e, r)
+	all := q.Route(o, e, r)
+	for i := range all {
+		if slices.Contains(all[:i], all[i]) {
+			return slices.DeleteFunc(slices.Clone(all), seenBefore())
+		}
+	}
+	return all
+}
+
+// seenBefore returns a function that says of each lane whether it was asked about that one already.
+func seenBefore() func(mail.Lane) bool {
+	seen := map[mail.Lane]bool{}
+	return func(l mail.Lane) bool { was := seen[l]; seen[l] = true; return was }
 }
 
 // full says whether another message would exceed the limit.

@@ -56,6 +56,7 @@ type Recipient struct {
 	Since time.Time `cbor:"11,keyasint"` // when Last was said first without a change
 	Times int       `cbor:"12,keyasint"` // how often it was said
 	Last  Said      `cbor:"13,keyasint"`
+	Sharing
 }
 
 // A State of a recipient.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"io"
-	"slices"
 
 	"mailretr/store/mail"
 )
@@ -62,15 +61,15 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 	if known(r.Lane) {
 		return nil, nil, nil
 	}
-	lanes, of := q.part(r)
-	if len(lanes) == 0 || len(lanes) == 1 && lanes[0] == r.Lane {
+	all := q.part(r)
+	if len(all) == 0 || len(all) == 1 && all[0].lane == r.Lane {
 		return nil, nil, nil
 	}
 	b := &Batch{Fence: []Lease{l.Lease}}
 	var copies []Body
-	for i, lane := range lanes {
+	for i, g := range all {
 		part := *r
-		part.Lane, part.Due, part.Recipients = lane, q.now(), of[lane]
+		part.Lane, part.Due, part.Recipients = g.lane, q.now(), g.to
 		if i > 0 {
 			part.ID = q.newID()
 			body, err := q.copy(ctx, r, &part)
@@ -84,13 +83,16 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 	return b, copies, nil
 }
 
-// part sorts the recipients of a record by lane. Those without a route go where the others go; nil where
-// nobody has one.
-func (q *Queue) part(r *Record) (lanes []mail.Lane, of map[mail.Lane][]Recipient) {
-	of = map[mail.Lane][]Recipient{}
+// part sorts the recipients of a record by lane. Those without a route go where the first of the others goes; nil
+// where nobody has one.
+func (q *Queue) part(r *Record) []*group {
+	var sorted groups
 	var lost []Recipient
 	for _, x := range r.Recipients {
-		to := q.route(r.Origin, mail.Envelope{Reverse: r.Reverse}, x.Recipient)
+		to := x.anew(r.Lane, q.route(r.Origin, mail.Envelope{Reverse: r.Reverse}, x.Recipient))
+		if x.State == Owed && len(to) > 1 {
+			to = to[:1] // it is only reported
+		}
 		if len(to) == 0 {
 			lost = append(lost, x)
 			q.observe(mail.Event{
@@ -98,17 +100,14 @@ func (q *Queue) part(r *Record) (lanes []mail.Lane, of map[mail.Lane][]Recipient
 				Text: "a queued message has no route any more",
 			})
 		}
-		for _, l := range to {
-			if !slices.Contains(lanes, l) {
-				lanes = append(lanes, l)
-			}
-			of[l] = append(of[l], x)
+		sorted.add(x, to)
+	}
+	if len(sorted.all) > 0 {
+		for _, x := range lost {
+			sorted.add(x, []mail.Lane{sorted.all[0].lane})
 		}
 	}
-	if len(lanes) > 0 {
-		of[lanes[0]] = append(of[lanes[0]], lost...)
-	}
-	return lanes, of
+	return sorted.all
 }
 
 // copy stages the body of a record once more, for another one.

@@ -261,7 +261,11 @@ func (h *house) route(o mail.Origin, _ mail.Envelope, _ mail.Recipient) []mail.L
 	return []mail.Lane{mail.Lane(h.config.Load().Deliver[0].Name)}
 }
 
+// adopted: a file that comes back goes where it was to go, and is routed anew where nobody knows that place.
 func (h *house) adopted(r *store.Record) mail.Lane {
+	if _, ok := h.destination(r.Lane); ok {
+		return r.Lane
+	}
 	return h.route(r.Origin, r.Envelope(), mail.Recipient{})[0]
 }
 
@@ -314,6 +318,11 @@ func (r reporter) Report(ctx context.Context, m *mail.Message, report mail.Repor
 	return r.now().Report(ctx, m, report)
 }
 
+// ReportCopy makes what tells the postmaster of a failure that the sender does not hear of.
+func (r reporter) ReportCopy(ctx context.Context, m *mail.Message, report mail.Report) ([]*mail.Message, error) {
+	return r.now().ReportCopy(ctx, m, report)
+}
+
 // Lost makes the message that tells the postmaster of mail whose octets are gone.
 func (r reporter) Lost(ctx context.Context, m *mail.Message, cause error) ([]*mail.Message, error) {
 	return r.now().Lost(ctx, m, cause)
@@ -341,17 +350,18 @@ func (h *house) misconfigured(ctx context.Context, r *store.Record, x mail.Resul
 		return false
 	}
 	for _, to := range r.Recipients {
-		if configured(m, to.Forward) && h.refusedForAll(ctx, r.Origin, to.Forward, x.Reply[:3]) {
+		if configured(m, to.Forward) && h.refusedForAll(ctx, r, to.Forward, x.Reply[:3]) {
 			return true
 		}
 	}
 	return false
 }
 
-func (h *house) refusedForAll(ctx context.Context, o mail.Origin, to mail.Path, code string) bool {
+// refusedForAll asks the lane of the record, about the recipient as it stands there.
+func (h *house) refusedForAll(ctx context.Context, r *store.Record, to mail.Path, code string) bool {
 	for _, from := range []mail.Path{"", mail.Path(h.config.Load().Bounce.From)} {
 		e := mail.Envelope{Reverse: from, Recipients: []mail.Recipient{{Forward: to}}}
-		report := h.ask.Probe(ctx, &mail.Message{Origin: o, Envelope: e, Content: unread{}})
+		report := h.ask.In(r.Lane).Probe(ctx, &mail.Message{Origin: r.Origin, Envelope: e, Content: unread{}})
 		if r := report.Of(0); r.Outcome != mail.Failed || len(r.Reply) < 3 || r.Reply[:3] != code {
 			return false
 		}
@@ -387,7 +397,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	p := policy{after: m.After, settings: login + limits(c)}
 	d := fetch.Drop{
 		Name: m.Name, Account: account, Server: dial.Address, From: retrievers[m.Protocol](h.around, m, dial, account),
-		Queue: h.queue, Ask: h.ask, Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
+		Queue: h.queue, Ask: h.ask, AskCheck: h.ask.First(), Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Watch:  m.Idle > 0,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Spared: meter.Spared.Load,

@@ -180,8 +180,8 @@ func (e *Engine) setAside(id mail.ID) error {
 	return d.root.Rename(id.String(), id.String()+damagedSuffix)
 }
 
-// twin says whether another record is of the same message for the same recipients: then its file was left
-// behind by a try whose outcome nobody knew. A message that did not come from a maildrop has no twin:
+// twin says whether another record is of the same message for the same recipients in the same lane: then its file
+// was left behind by a try whose outcome nobody knew. A message that did not come from a maildrop has no twin:
 // somebody may send the same octets twice.
 func (e *Engine) twin(ctx context.Context, c *census, r *store.Record) (bool, error) {
 	if r.Origin.UID == "" || !r.Parent.Zero() {
@@ -223,7 +223,7 @@ func (e *Engine) sameRecipients(id mail.ID, r *store.Record) bool {
 	if err != nil {
 		return false
 	}
-	return slices.EqualFunc(h.Recipients, r.Recipients, func(a mail.Recipient, b store.Recipient) bool {
+	return h.Lane == r.Lane && slices.EqualFunc(h.Recipients, r.Recipients, func(a mail.Recipient, b store.Recipient) bool {
 		return a.Forward == b.Forward
 	})
 }

@@ -29,7 +29,8 @@ type Options struct {
 	// now (the clock has jumped). 0: due times are left as they are.
 	LongestRetry time.Duration
 
-	// Route says which lane an adopted record has. nil: the empty lane.
+	// Route says which lane an adopted record has, whose Lane is the one that its file was made for ("" where an
+	// earlier version made it). nil: the empty lane.
 	Route func(*store.Record) mail.Lane
 	// Fatal is called once, on a goroutine of its own, when the database failed under a commit: the process
 	// has to end, and to be started again, because the commit may be half visible. nil: nothing is called.

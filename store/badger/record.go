@@ -142,16 +142,27 @@ type head struct {
 	Ret          string           `cbor:"8,keyasint,omitempty"`
 	Recipients   []mail.Recipient `cbor:"9,keyasint"`
 	Announced    int64            `cbor:"10,keyasint,omitempty"`
+
+	// Lane is where the message was to go when the file was made; "" in a file of an earlier version. Shared has as
+	// many entries as there are recipients, or none.
+	Lane   mail.Lane       `cbor:"11,keyasint,omitempty"`
+	Shared []store.Sharing `cbor:"12,keyasint,omitempty"`
 }
 
 func headOf(r *store.Record) *head {
 	h := &head{
 		ID: r.ID, Parent: r.Parent, ParentOrigin: r.ParentOrigin, Queued: r.Queued,
 		Origin: r.Origin, Reverse: r.Reverse, EnvID: r.EnvID, Ret: r.Ret, Announced: r.Announced,
-		Recipients: make([]mail.Recipient, len(r.Recipients)),
+		Recipients: make([]mail.Recipient, len(r.Recipients)), Lane: r.Lane,
 	}
 	for i := range r.Recipients {
-		h.Recipients[i] = r.Recipients[i].Recipient
+		x := &r.Recipients[i]
+		if h.Recipients[i] = x.Recipient; len(x.Beside) > 0 && h.Shared == nil {
+			h.Shared = make([]store.Sharing, len(r.Recipients))
+		}
+		if h.Shared != nil {
+			h.Shared[i] = x.Sharing
+		}
 	}
 	return h
 }
@@ -161,10 +172,12 @@ func (h *head) record() *store.Record {
 	r := &store.Record{
 		ID: h.ID, Parent: h.Parent, ParentOrigin: h.ParentOrigin, Queued: h.Queued, Due: h.Queued,
 		Origin: h.Origin, Reverse: h.Reverse, EnvID: h.EnvID, Ret: h.Ret, Announced: h.Announced,
-		Recipients: make([]store.Recipient, len(h.Recipients)),
+		Recipients: make([]store.Recipient, len(h.Recipients)), Lane: h.Lane,
 	}
 	for i, x := range h.Recipients {
-		r.Recipients[i].Recipient = x
+		if r.Recipients[i].Recipient = x; len(h.Shared) == len(h.Recipients) {
+			r.Recipients[i].Sharing = h.Shared[i]
+		}
 	}
 	return r
 }

@@ -98,6 +98,12 @@ type Maildrop interface {
 // configuration changes, never behind a lease. Safe for concurrent use.
 type Route func(Origin, Envelope, Recipient) []Lane
 
+// A Rewrite says who gets the mail of a recipient: he himself, somebody else, or several, never nobody. The queue asks
+// it when a message comes in, before Route, and never again; who probes asks it too, so that the question is about
+// those who would get the message. An error means that nobody knows at the moment, so that nothing may be taken.
+// Safe for concurrent use.
+type Rewrite func(context.Context, Origin, Recipient) ([]Recipient, error)
+
 // A Part of a message.
 type Part uint8
 
