@@ -6,6 +6,7 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailretr/relay/imapconn"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -47,8 +48,8 @@ func (s *session) cost(n int64) int64 { return int64(float64(n)*s.line.Share() +
 func (l *line) compress() (word string, err error) {
 	l.Stepwise(true)
 	defer l.Stepwise(false)
-	_, _, err = l.askThen([]string{"COMPRESS DEFLATE"}, "", chatter, func(a []reply) {
-		if word = a[0].word; word == "OK" {
+	_, _, err = l.askThen([]string{"COMPRESS DEFLATE"}, "", chatter, func(a []imapconn.Reply) {
+		if word = a[0].Word; word == "OK" {
 			l.Inflate()
 		}
 	})

@@ -24,7 +24,7 @@
 // COPY, which a crash does not repeat) or marked when the session ends.
 //
 // It leaves to the caller which messages to fetch and when, to relay/wire the connection, its deadlines and
-// its security, to relay/sasl the mechanisms of a login, and to emersion/go-imap the grammar. UIDs are those
+// its security, to relay/imapconn the way in, and to emersion/go-imap the grammar. UIDs are those
 // of RFC 9051, 2.3.1.1, with the folder and its UIDVALIDITY in front: "INBOX/1714/88".
 //
 // Read first: [Retriever.Open], session.Glance and session.List, then session.Ahead and session.body, the two

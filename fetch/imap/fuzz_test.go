@@ -10,36 +10,6 @@ import (
 	"mailretr/store/mail"
 )
 
-// FuzzReply: what is read before the library takes over. Nothing that comes out can hold a line end or
-// leave its place.
-func FuzzReply(f *testing.F) {
-	for _, s := range []string{"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready", "* PREAUTH hello",
-		"* BYE [UNAVAILABLE] later", "S1 OK", "* OK [", "* OK [CAPABILITY a]x] y", "* OK [CAPABILITY (a {3}] y",
-		"*", "* ", "+ go",
-		"* ok [capability \x00] x"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		if strings.ContainsAny(line, "\r\n") {
-			return // ReadLine never gives them
-		}
-		r, ok := parseReply(line)
-		if !ok {
-			return
-		}
-		g := cleanGreeting(r)
-		if strings.Count(g, "\r\n") != 1 || !strings.HasSuffix(g, " ready\r\n") ||
-			strings.ContainsAny(g, "\x00{(\"") {
-			t.Errorf("%q made the greeting %q", line, g)
-		}
-		again, ok := parseReply("* " + r.String())
-		if !ok || again.word != r.word {
-			t.Errorf("%q is read back as %q", r, again)
-		}
-		judge(mail.OpLogin, "x", r)
-	})
-}
-
 // FuzzUID: a text is a UID only if it is the one that would have been made of its parts.
 func FuzzUID(f *testing.F) {
 	for _, s := range []string{"INBOX/1/1", "a/b/1714/88", "/1/1", "INBOX/01/1", "x/4294967295/4294967295",

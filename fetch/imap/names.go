@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"mailretr/relay/imapconn"
 )
 
 // Names of folders come from the server, and are as hostile as everything else. They are only ever compared,
@@ -148,7 +150,7 @@ var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
-func quoted(s string) string { return text(encode7(s)) }
+func quoted(s string) string { return imapconn.Quote(encode7(s)) }
 
 // An entry is a folder as LIST tells of it (RFC 9051, 7.3.1).
 type entry struct {

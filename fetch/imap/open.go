@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"strings"
 
 	goimap "github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
 
+	"mailretr/relay/imapconn"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -51,17 +51,16 @@ func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 
 // start goes from a connection to a snapshot.
 func (s *session) start(ctx context.Context, conn *wire.Conn) error {
-	greeting, preauth, err := s.greet(ctx, conn)
+	c := imapconn.New(conn, s.o.entry())
+	preauth, err := c.Greet(ctx)
+	if err == nil && !preauth {
+		preauth, err = c.Authenticate(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if !preauth {
-		if greeting, preauth, err = s.authenticate(ctx, conn, greeting); err != nil {
-			return err
-		}
-	}
 	s.line = newLine(conn, s.o.Dial.Idle)
-	s.line.Replay([]byte(greeting))
+	s.line.Replay([]byte(c.Greeting(preauth)))
 	s.coding()
 	done := s.line.begin(chatter)
 	hears := &imapclient.UnilateralDataHandler{Fetch: func(m *imapclient.FetchMessageData) { s.route(m) }}
@@ -72,7 +71,7 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 		return s.trouble(mail.OpGreeting, err)
 	}
 	if !preauth {
-		if err := s.login(); err != nil {
+		if err := s.login(c.Password); err != nil {
 			return err
 		}
 	}
@@ -86,6 +85,14 @@ func (s *session) start(ctx context.Context, conn *wire.Conn) error {
 	return s.snapshot(ctx)
 }
 
+// prepare asks for the password before anybody is dialled.
+func (s *session) prepare(ctx context.Context) error {
+	e := s.o.entry()
+	err := e.Prepare(ctx)
+	s.o.Password = e.Password
+	return err
+}
+
 // capabilities returns what the server can do, asking it if it did not say so by itself.
 func (s *session) capabilities(op mail.Op) (goimap.CapSet, error) {
 	defer s.line.begin(chatter)()
@@ -96,8 +103,7 @@ func (s *session) capabilities(op mail.Op) (goimap.CapSet, error) {
 }
 
 // login sends the LOGIN command, once: a second try with the same password only helps to lock the account.
-func (s *session) login() error {
-	password := s.password
+func (s *session) login(password string) error {
 	defer s.line.begin(chatter)()
 	s.line.Mask(true)
 	cmd := s.c.Login(s.o.User, password)
@@ -109,19 +115,7 @@ func (s *session) login() error {
 		if s.early != nil {
 			s.early.wait() // refused as well
 		}
-		return redact(s.trouble(mail.OpLogin, err), password)
+		return imapconn.Redact(s.trouble(mail.OpLogin, err), password)
 	}
 	return nil
-}
-
-// redact takes the password out of what the server said: some quote the command they refuse, in which it stands
-// as a quoted string.
-func redact(t *mail.Trouble, password string) error {
-	if t == nil {
-		return nil
-	}
-	if len(password) >= 4 {
-		t.Reply = strings.NewReplacer(escape.Replace(password), "***", password, "***").Replace(t.Reply)
-	}
-	return t
 }

@@ -5,23 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
-	"mailretr/relay/sasl"
 
+	"mailretr/relay/imapconn"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
 
 // An Auth says how to log in: one of these, or any of the mechanisms of relay/sasl.
-type Auth string
+type Auth = imapconn.Auth
 
 const (
-	Auto  Auth = ""      // the strongest that the server offers; the LOGIN command is as good as PLAIN
-	Login Auth = "LOGIN" // the LOGIN command
-	Plain Auth = Auth(sasl.Plain)
+	Auto  = imapconn.Auto
+	Login = imapconn.Login
+	Plain = imapconn.Plain
 )
 
 // An After says what becomes of a message that was settled as done. The zero value destroys nothing.
@@ -141,13 +140,15 @@ func (o *Options) host() string {
 	return o.Dial.Address
 }
 
-// check finds what must not reach a server (RFC 9051, 4.3: none of these octets fits into a quoted string).
+// entry is what the way in needs to know.
+func (o *Options) entry() imapconn.Options {
+	return imapconn.Options{Dial: o.Dial, User: o.User, Password: o.Password, Auth: o.Auth, Token: o.Token}
+}
+
+// check finds what must not reach a server.
 func (o *Options) check() error {
-	if o.User == "" {
-		return errors.New("no user is configured")
-	}
-	if o.Password == nil && o.Auth != Auth(sasl.External) {
-		return errors.New("no password is configured")
+	if e := o.entry(); e.Check() != nil {
+		return e.Check()
 	}
 	switch {
 	case o.After == Move && o.Target == "":
@@ -155,13 +156,13 @@ func (o *Options) check() error {
 	case o.After == Mark && o.Flag == "":
 		return errors.New("no flag is configured")
 	}
-	for what, s := range map[string]string{"user": o.User, "target": o.Target, "flag": o.Flag} {
-		if err := clean(what, s); err != nil {
+	for what, s := range map[string]string{"target": o.Target, "flag": o.Flag} {
+		if err := imapconn.Clean(what, s); err != nil {
 			return err
 		}
 	}
 	for _, f := range o.Except {
-		if err := clean("folder name", f); err != nil {
+		if err := imapconn.Clean("folder name", f); err != nil {
 			return err
 		}
 	}
@@ -174,20 +175,9 @@ func (o *Options) check() error {
 			return fmt.Errorf("folder %q is configured twice", f)
 		}
 		seen[f] = true
-		if err := clean("folder name", f); err != nil {
+		if err := imapconn.Clean("folder name", f); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// clean refuses what would end a command and begin another. It does not show s, which may be a secret.
-func clean(what, s string) error {
-	if strings.ContainsAny(s, "\r\n\x00") {
-		return fmt.Errorf("%s has a CR, LF or NUL in it", what)
-	}
-	if len(s) > 4000 {
-		return fmt.Errorf("%s is longer than 4000 octets", what)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/rand"
 	"strings"
+
+	"mailretr/relay/imapconn"
 )
 
 // The library cannot bear a folder whose name is not well-formed: the connection ends with it, and one such
@@ -17,23 +19,23 @@ type own struct {
 	scan    scanner
 	buf     []byte // of the logical line that is under way
 	kept    [][]byte
-	answers []reply
+	answers []imapconn.Reply
 	err     error
 	done    chan struct{}
 	then    then // may be nil
 }
 
 // then is called by the reading goroutine behind the last answer, before anything else is read.
-type then func(answers []reply)
+type then func(answers []imapconn.Reply)
 
 // ask sends commands of ours at once, and returns the untagged responses of one kind, each a logical line
 // with its literals, and how the commands ended. Nothing of the library's may be under way; octets bounds
 // what comes.
-func (l *line) ask(commands []string, keep string, octets int64) ([][]byte, []reply, error) {
+func (l *line) ask(commands []string, keep string, octets int64) ([][]byte, []imapconn.Reply, error) {
 	return l.askThen(commands, keep, octets, nil)
 }
 
-func (l *line) askThen(commands []string, keep string, octets int64, f then) ([][]byte, []reply, error) {
+func (l *line) askThen(commands []string, keep string, octets int64, f then) ([][]byte, []imapconn.Reply, error) {
 	defer l.begin(octets)()
 	o := &own{tags: map[string]bool{}, keep: keep, done: make(chan struct{}), then: f}
 	var out strings.Builder
@@ -115,7 +117,7 @@ func (o *own) takes(line []byte) bool {
 		return false
 	}
 	delete(o.tags, string(tag))
-	r, _ := parseReply(strings.TrimRight(string(line), "\r\n"))
+	r, _ := imapconn.ParseReply(strings.TrimRight(string(line), "\r\n"))
 	o.answers = append(o.answers, r)
 	return true
 }

@@ -34,8 +34,6 @@ type session struct {
 	utf8       bool   // and is given: names are not coded any more
 	introduced bool   // ID was sent
 
-	password string // of the LOGIN command
-
 	wg sync.WaitGroup // the goroutines that take data
 
 	mu       sync.Mutex

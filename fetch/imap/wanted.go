@@ -11,6 +11,7 @@ import (
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailretr/relay/imapconn"
 	"mailretr/store/mail"
 )
 
@@ -143,8 +144,8 @@ func (s *session) lists(commands []string) (lines [][]byte, bad *mail.Trouble, e
 		return nil, nil, s.fail(mail.OpList, err)
 	}
 	for _, r := range answers {
-		if r.word != "OK" && bad == nil {
-			bad = s.refused(mail.OpList, r)
+		if r.Word != "OK" && bad == nil {
+			bad = imapconn.Judge(mail.OpList, s.server(), r)
 		}
 	}
 	return lines, bad, nil

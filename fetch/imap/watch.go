@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailretr/relay/imapconn"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -94,7 +95,7 @@ func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) e
 	if err := o.check(); err != nil {
 		return &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
 	}
-	err := (&watch{access: access{session: newSession(&o)}, name: name, news: news}).run(ctx)
+	err := (&watch{o: &o, name: name, news: news}).run(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -104,11 +105,11 @@ func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) e
 // A watch is one connection that waits. It does without the library, whose goroutines and buffers are dear where a
 // thousand of them wait; three commands is all that it says.
 type watch struct {
-	access
+	o     *Options
+	c     *imapconn.Conn
 	name  string
 	news  func()
 	count int // messages in the folder, as it was said last
-	heard int // octets in this wait
 	waits bool
 
 	unhook func() // from the context
@@ -123,17 +124,17 @@ func (w *watch) run(ctx context.Context) error {
 	begun := make(chan error, 1)
 	go func() { begun <- w.begin(ctx) }()
 	err := <-begun
-	if w.conn != nil {
+	if w.c != nil {
 		defer func() {
 			w.unhook()
-			w.conn.Abort(errOver)
+			w.c.Abort(errOver)
 		}()
 	}
 	if err != nil {
 		return err
 	}
 	every := cmp.Or(w.o.Reissue, reissue)
-	w.conn.SetIdle(every + time.Minute)
+	w.c.SetIdle(every + time.Minute)
 	for ctx.Err() == nil {
 		if err := w.wait(every); err != nil {
 			return err
@@ -144,67 +145,52 @@ func (w *watch) run(ctx context.Context) error {
 
 // begin connects and enters the folder. Where it fails there may be a connection all the same.
 func (w *watch) begin(ctx context.Context) error {
-	if err := w.prepare(ctx); err != nil {
+	e := w.o.entry()
+	if err := e.Prepare(ctx); err != nil {
 		return err
 	}
 	conn, err := wire.Dial(ctx, w.o.Dial)
 	if err != nil {
 		return mail.TroubleOf(mail.OpDial, w.server(), err)
 	}
-	w.conn, w.unhook = conn, conn.Watch(ctx)
+	w.c, w.unhook = imapconn.New(conn, e), conn.Watch(ctx)
 	err = w.enter(ctx)
-	w.caps = nil // nothing more is asked for that not every server can
+	w.c.Caps, w.c.Password = nil, "" // nothing more is asked for that not every server can
 	return err
 }
 
 // enter goes from a connection to an open folder.
 func (w *watch) enter(ctx context.Context) error {
-	greeting, in, err := w.greet(ctx, w.conn)
+	in, err := w.c.Greet(ctx)
 	if err == nil && !in {
-		greeting, in, err = w.authenticate(ctx, w.conn, greeting)
+		in, err = w.c.Authenticate(ctx)
+	}
+	if err == nil && !in {
+		err = w.c.Login()
+	}
+	if err == nil && w.c.Caps == nil {
+		err = w.c.Ask()
 	}
 	if err != nil {
 		return err
 	}
-	if r, _ := parseReply(strings.TrimRight(greeting, "\r\n")); in && r.code == "CAPABILITY" {
-		w.caps = strings.Fields(r.args)
-	}
-	if !in {
-		w.conn.Mask(true)
-		err := w.do("LOGIN " + text(w.o.User) + " " + text(w.password))
-		w.conn.Mask(false)
-		if err != nil {
-			return redact(w.placed(err), w.password)
-		}
-	}
-	if w.caps == nil {
-		if err := w.ask(); err != nil {
-			return err
-		}
-	}
-	if !w.can("IDLE") {
+	if !w.c.Can("IDLE") {
 		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Server: w.server(), Err: errNoIdle,
 			Hint: "Leave out idle: for this maildrop; it is asked at its interval."}
 	}
 	return w.examine()
 }
 
-// text is a quoted string of what is no folder name.
-func text(s string) string { return `"` + escape.Replace(s) + `"` }
-
-// escape makes what stands between the quotes.
-var escape = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-
 // examine opens the folder, to be read only.
 func (w *watch) examine() error {
-	if err := w.send("EXAMINE " + quoted(w.name)); err != nil {
+	if err := w.c.Send(mail.OpWatch, "EXAMINE "+quoted(w.name)); err != nil {
 		return err
 	}
-	r, err := w.until(w.tag)
-	if err == nil && r.word != "OK" {
-		t := w.refused(mail.OpList, r)
+	r, err := w.until(false)
+	if err == nil && r.Word != "OK" {
+		t := imapconn.Judge(mail.OpList, w.server(), r)
 		t.Op = mail.OpWatch
-		if r.word == "NO" && t.Kind == mail.Local {
+		if r.Word == "NO" && t.Kind == mail.Local {
 			return unopened{t}
 		}
 		return t
@@ -214,64 +200,46 @@ func (w *watch) examine() error {
 
 // wait waits once, for as long as a wait may be.
 func (w *watch) wait(most time.Duration) error {
-	if err := w.send("IDLE"); err != nil {
+	if err := w.c.Send(mail.OpWatch, "IDLE"); err != nil {
 		return err
 	}
-	r, err := w.until("+")
+	r, err := w.until(true)
 	switch {
 	case err != nil:
 		return err
-	case r.tag != "+":
-		return w.refused(mail.OpWatch, r)
+	case r.Tag != "+":
+		return imapconn.Judge(mail.OpWatch, w.server(), r)
 	}
 	w.waits = true
 	w.news() // something may have come before
 	var done atomic.Bool
 	enough := time.AfterFunc(most, func() {
 		done.Store(true)
-		if w.write("DONE") == nil {
-			_ = w.conn.Flush() // where it fails, so does the read that waits
+		if w.c.Line(mail.OpWatch, "DONE") == nil {
+			_ = w.c.Flush() // where it fails, so does the read that waits
 		}
 	})
 	defer enough.Stop()
-	r, err = w.until(w.tag)
+	r, err = w.until(false)
 	switch {
 	case err != nil:
 		return err
-	case r.word != "OK":
-		return w.refused(mail.OpWatch, r)
+	case r.Word != "OK":
+		return imapconn.Judge(mail.OpWatch, w.server(), r)
 	case !done.Load():
-		return w.foreign("the server ended the wait by itself")
+		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Protocol, Server: w.server(),
+			Err: errors.New("the server ended the wait by itself")}
 	}
 	return nil
 }
 
-// until reads to the answer to the last command, or to what is looked for, which may be "+". What there is to be known
-// on the way is how many messages there are; that some have gone is no news.
-func (w *watch) until(tag string) (reply, error) {
-	for w.heard = 0; w.heard < babble; {
-		line, err := w.conn.ReadLine(maxGreeting)
-		if err != nil {
-			return reply{}, w.trouble(mail.OpWatch, err)
-		}
-		said := string(line)
-		w.heard += len(said) + 2
-		if tag == "+" && (said == "+" || strings.HasPrefix(said, "+ ")) {
-			return reply{tag: "+"}, nil
-		}
-		r, ok := parseReply(said)
-		switch {
-		case ok && r.tag == w.tag:
-			return r, nil
-		case ok && r.tag == "*" && r.word == "BYE":
-			return r, w.refused(mail.OpWatch, r)
-		case !strings.HasPrefix(said, "* "):
-			return r, w.foreign("the server answered something that was not asked")
-		}
-		w.count = w.counted(said[2:])
-	}
-	return reply{}, w.foreign("the server sent more than was asked for")
+// until reads to the answer to the last command, or to what begins a wait. What there is to be known on the way is how
+// many messages there are; that some have gone is no news.
+func (w *watch) until(plus bool) (imapconn.Reply, error) {
+	return w.c.Until(mail.OpWatch, plus, babble, func(said string) { w.count = w.counted(said) })
 }
+
+func (w *watch) server() string { return w.o.Dial.Address }
 
 // counted returns how many messages there are after an untagged response.
 func (w *watch) counted(said string) int {
