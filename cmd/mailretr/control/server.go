@@ -136,6 +136,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/queue/{id}":    show,
 		"POST /v1/queue/top":    top,
 		"POST /v1/queue/flush":  flush,
+		"POST /v1/queue/edit":   edit,
 		"POST /v1/queue/{verb}": change,
 
 		"POST /v1/seen/list":              seenList,
