@@ -70,7 +70,7 @@ func (s *session) login(greeting []byte, password string) error {
 		return err
 	}
 	pipe := k.Before.has("PIPELINING", "")
-	turns := append(auth, s.opening(k)...)
+	turns := append(auth, s.opening(k, pipe)...)
 	if err := s.take(pipe, turns...); err != nil {
 		if t := (*mail.Trouble)(nil); !errors.As(err, &t) {
 			s.disbelieve(err) // no refusal: perhaps what was believed of the server is why
@@ -220,12 +220,13 @@ func timestamp(greeting []byte) (string, error) {
 	return "<" + id + ">", nil
 }
 
-// whole reads a reply of many lines and gives each line to f.
+// whole reads a reply of many lines and gives each line to f. A long one tells how quick the line is.
 func (s *session) whole(f func([]byte) error) error {
-	m := s.link.multi()
+	m, began := s.link.multi(), s.opts.now()
 	for {
 		l, err := m.line()
 		if err == io.EOF {
+			s.meter.guess(m.raw, s.opts.now().Sub(began))
 			return nil
 		}
 		if err == nil && m.raw > s.opts.maxListing() {

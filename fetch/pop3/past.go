@@ -15,6 +15,8 @@ import (
 // Losing it costs octets, and in the cases named below a second copy of a message; never mail.
 type past struct {
 	End *end `json:"end,omitempty"` // how the last session left it; nil: empty, or unknown
+	// Busy: it found mail and left none.
+	Busy bool `json:"busy,omitempty"`
 
 	// Void are hashes of unique-ids that are no identity: two messages had them at once, or a message got it
 	// after it was known by its content. Messages that have them are known by their content from then on.
@@ -166,6 +168,7 @@ func (s *session) announce(plan []*item, top bool) {
 // proved before anything follows from it.
 func (s *session) remains() {
 	e := &end{Glance: s.glance, Count: s.count, Sum: s.sum}
+	defer func() { s.past.Busy = s.count > 0 && s.past.End == nil }()
 	for _, x := range s.each() {
 		if x.gone {
 			e.Count, e.Sum = e.Count-1, e.Sum-x.size

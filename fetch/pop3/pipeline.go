@@ -47,6 +47,13 @@ func (m *meter) came(n int64, now time.Time) {
 	}
 }
 
+// guess takes what came before anything was fetched for a measure, where it is enough to be one.
+func (m *meter) guess(n int64, took time.Duration) {
+	if n >= leastAhead && m.since.IsZero() {
+		m.ahead = int64(min(max(float64(n)/took.Seconds(), leastAhead), mostAhead))
+	}
+}
+
 // window is how many octets may be asked for.
 func (s *session) window() int64 {
 	if s.meter.ahead == 0 {

@@ -25,6 +25,7 @@ type session struct {
 	items      []*item
 	complete   bool
 	byUID      map[mail.UID]*item // a nil value: several had it
+	early      bool               // all was asked together with the login
 	listed     bool               // all were listed
 	identified bool               // each has an identity
 	pipelining bool
