@@ -15,14 +15,15 @@ import (
 )
 
 const (
-	firstWindow = 1 << 20 // octets asked for ahead at first: a second of an 8 Mbit/s line
+	firstWindow = 2 << 20 // octets asked for ahead at first: a second of a 16 Mbit/s line
 	leastWindow = 64 << 10
-	quick       = 500 * time.Millisecond // a window that is half used up in less is too small
-	slow        = 5 * time.Second        // one that takes longer is too large
-	small       = 256 << 10              // a message up to this waits in memory; a larger one waits on the line
-	abandon     = 1 << 20                // octets that are read and thrown away rather than ending the session
-	guessHeader = 4 << 10                // what a header is taken for
-	guess       = 64 << 10               // what a message of unknown size is taken for
+	leastAsked  = 512 << 10        // octets that one more command is worth
+	quick       = time.Second      // a window that is used up in less is too small
+	slow        = 10 * time.Second // one that takes longer is too large
+	small       = 256 << 10        // a message up to this waits in memory; a larger one waits on the line
+	abandon     = 1 << 20          // octets that are read and thrown away rather than ending the session
+	guessHeader = 4 << 10          // what a header is taken for
+	guess       = 64 << 10         // what a message of unknown size is taken for
 )
 
 // A part is one section of one message that was announced or asked for.
@@ -103,7 +104,7 @@ func (s *session) Ahead(ctx context.Context, which mail.Part, ms []*mail.Message
 	}
 	s.unsend()
 	old := s.order
-	s.order, s.queue = next, nil
+	s.order, s.queue, s.passed = next, nil, 0
 	for _, p := range old {
 		p.index = -1
 	}
@@ -214,11 +215,11 @@ func (s *session) spend(p *part) {
 	s.cond.Broadcast()
 }
 
-// pump asks for what comes next, as far as the window allows; not before half of it is free, so that
+// pump asks for what comes next, as far as the window allows; not before much of it is free, so that
 // commands are few. Messages of another folder have to wait until the line is empty: only with wait does it
 // wait. s.mu is held, and let go of while something is sent.
 func (s *session) pump(wait bool) error {
-	if len(s.queue) > 0 && (s.out == 0 || s.out <= s.window/2) && len(s.asks) == 0 {
+	if len(s.queue) > 0 && (s.out == 0 || s.window-s.out >= s.portion()) && len(s.asks) == 0 {
 		s.fill()
 	}
 	for len(s.asks) > 0 && s.err == nil {
@@ -293,17 +294,23 @@ func (s *session) fill() {
 	s.queue = s.queue[n:]
 }
 
-// measure fits the window to the line, by the time that half a window took: what is on its way should last
+// portion is how much of the window is asked for at once: a quarter, or half of a small one. What is on its
+// way when more is asked for has to outlast the round trip.
+func (s *session) portion() int64 { return max(s.window/4, min(s.window/2, leastAsked)) }
+
+// measure fits the window to the line, by the time that its free part took: what is on its way should last
 // for a few round trips, and not for longer than a few seconds, because it is lost when the line breaks.
 // s.mu is held.
 func (s *session) measure() {
 	now := s.o.now()
-	switch d := now.Sub(s.filled); {
-	case s.filled.IsZero():
-	case d < quick:
-		s.window = min(2*s.window, s.limits.Window)
-	case d > slow:
-		s.window = max(s.window/2, min(leastWindow, s.limits.Window))
+	if !s.filled.IsZero() && s.out < s.window {
+		whole := float64(s.window) / float64(s.window-s.out) // as many times as much
+		switch d := time.Duration(now.Sub(s.filled).Seconds() * whole * float64(time.Second)); {
+		case d < quick:
+			s.window = min(2*s.window, s.limits.Window)
+		case d > slow:
+			s.window = max(s.window/2, min(leastWindow, s.limits.Window))
+		}
 	}
 	s.filled = now
 }
@@ -447,11 +454,8 @@ func (s *session) need(p *part) error {
 
 // pass forgets what was announced before p and is skipped. s.mu is held.
 func (s *session) pass(p *part) {
-	if p.index < 0 {
-		return
-	}
-	for _, q := range s.order[:p.index] {
-		s.drop(q)
+	for ; s.passed < p.index; s.passed++ {
+		s.drop(s.order[s.passed])
 	}
 }
 
@@ -476,7 +480,7 @@ func (s *session) forget(op mail.Op) error {
 	for _, p := range s.order {
 		s.drop(p)
 	}
-	s.order, s.queue = nil, nil
+	s.order, s.queue, s.passed = nil, nil, 0
 	for _, p := range s.asked {
 		s.drop(p)
 	}

@@ -384,17 +384,19 @@ func TestWindowFollowsTheLine(t *testing.T) {
 	s := newSession(&Options{Now: func() time.Time { return now }})
 	s.measure()
 	equal(t, "first", s.window, firstWindow)
-	for range 5 {
-		now = now.Add(100 * time.Millisecond)
+	in := func(d time.Duration) { // that is how long half of it took
+		now = now.Add(d)
+		s.out = s.window / 2
 		s.measure()
 	}
-	equal(t, "quick", s.window, 4<<20)
-	now = now.Add(time.Second)
-	s.measure()
-	equal(t, "neither", s.window, 4<<20)
+	for range 5 {
+		in(400 * time.Millisecond)
+	}
+	equal(t, "quick", s.window, 8<<20)
+	in(time.Second)
+	equal(t, "neither", s.window, 8<<20)
 	for range 9 {
-		now = now.Add(10 * time.Second)
-		s.measure()
+		in(10 * time.Second)
 	}
 	equal(t, "slow", s.window, leastWindow)
 }

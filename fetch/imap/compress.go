@@ -18,8 +18,7 @@ const capCompress = goimap.Cap("COMPRESS=DEFLATE")
 // compress turns compression on if the server offers it and so many octets are about to be asked for. Nothing
 // may be on its way. It is tried once in a session.
 func (s *session) compress(ctx context.Context, octets int64) error {
-	if octets < s.limits.Compress || s.squeezed || s.o.NoCompress || !s.caps.Has(capCompress) ||
-		s.o.Memory != nil && s.o.Memory.Uncompressed {
+	if octets < s.limits.Compress || !s.compressible() {
 		return nil
 	}
 	s.mu.Lock()
@@ -37,6 +36,12 @@ func (s *session) compress(ctx context.Context, octets int64) error {
 		s.o.Memory.Uncompressed = true
 	}
 	return ctx.Err()
+}
+
+// compressible says whether it may still come to that.
+func (s *session) compressible() bool {
+	return !s.squeezed && !s.o.NoCompress && s.can(capCompress) &&
+		(s.o.Memory == nil || !s.o.Memory.Uncompressed)
 }
 
 // cost is what so many octets of a message cost on the line, TLS not counted; on the average where they came

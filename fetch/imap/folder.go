@@ -22,6 +22,7 @@ type folder struct {
 	infos    map[goimap.UID]info
 	ahead    map[goimap.UID]info // of messages from low on, before it was asked which ones are wanted
 	low      uint32              // 0: nothing was asked ahead
+	high     uint32              // what is asked ahead ends before it
 	settled  map[goimap.UID]bool // to be let go of
 	again    map[goimap.UID]bool // of these, what an earlier session took
 }

@@ -98,7 +98,7 @@ func (s *session) Since(ctx context.Context, text string) (uids []mail.UID, ok b
 		case known && was.validity == f.validity && f.next == was.next:
 			return nil
 		case known && was.validity == f.validity:
-			some, err = s.behind(f, was.next)
+			some, err = s.behind(ctx, f, was.next)
 		case f.listed:
 			some = f.uids
 		default:
@@ -118,16 +118,16 @@ func (s *session) Since(ctx context.Context, text string) (uids []mail.UID, ok b
 }
 
 // behind returns the UIDs from low on.
-func (s *session) behind(f *folder, low uint32) ([]goimap.UID, error) {
-	if f.next-low <= newest && !f.reaches(low) {
-		if err := s.askNewest(f, low); err != nil {
+func (s *session) behind(ctx context.Context, f *folder, low uint32) ([]goimap.UID, error) {
+	if f.next-low <= mostNew && !f.reaches(low) {
+		if err := s.askNewest(ctx, f, low); err != nil {
 			return nil, err
 		}
 	}
 	var some []goimap.UID
 	if f.reaches(low) {
 		for u := range f.ahead {
-			if uint32(u) >= low && uint32(u)-low < newest {
+			if uint32(u) >= low && uint32(u) < f.high {
 				some = append(some, u)
 			}
 		}
@@ -145,16 +145,23 @@ func (s *session) behind(f *folder, low uint32) ([]goimap.UID, error) {
 
 // reaches says whether all messages from low on were asked about ahead.
 func (f *folder) reaches(low uint32) bool {
-	return f.ahead != nil && low >= f.low && f.next-f.low <= newest
+	return f.ahead != nil && low >= f.low && f.next <= f.high
 }
 
-// askNewest asks for the sizes of all messages from low on, behind a SELECT if that is still to be done.
-func (s *session) askNewest(f *folder, low uint32) error {
+// askNewest asks for the sizes of all messages from low on, behind a SELECT if that is still to be done; what
+// was said of the first of them already is not asked again.
+func (s *session) askNewest(ctx context.Context, f *folder, low uint32) error {
+	if f.ahead != nil && f.low <= low && low < f.high {
+		low = f.high
+	}
+	if err := s.compress(ctx, int64(f.next-low)*aboutSize); err != nil {
+		return err
+	}
 	q := &question{s: s, f: f, done: s.line.begin(chatter)}
 	if s.selected != f {
 		q = s.sel(f)
 	}
-	q.andSizes(low)
+	q.andSizes(low, max(f.next, low+1))
 	validity := f.validity
 	t, err := q.wait()
 	switch {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -91,6 +93,91 @@ func TestSinceRoundTrips(t *testing.T) {
 	if said := s.said(); len(said) != 3 || !strings.HasPrefix(said[2], "UID FETCH 2:2001 ") {
 		t.Errorf("%q", said)
 	}
+}
+
+// TestSinceMany: of thousands of new messages the sizes are asked for at once, and nothing twice: with the login as far
+// as the answer may be bounded before it is known how many there are, the rest as soon as it is.
+func TestSinceMany(t *testing.T) {
+	const n = 2*newest + 7
+	for name, c := range map[string]struct {
+		caps string
+		busy bool
+		said []string // beginnings
+	}{
+		"busy last time": {"", true, []string{"LOGIN", "SELECT INBOX", "UID FETCH 2:2001 ", "UID FETCH 2002:4001 ", "UID FETCH 4002:4008 "}},
+		"quiet last time": {"", false, []string{"LOGIN", "STATUS", "SELECT INBOX", "UID FETCH 2:2001 ", "UID FETCH 2002:4001 ",
+			"UID FETCH 4002:4008 "}},
+		"compressed": {"IMAP4rev1 ESEARCH UIDPLUS COMPRESS=DEFLATE", true, []string{"LOGIN", "SELECT INBOX", "UID FETCH 2:2001 ",
+			"COMPRESS DEFLATE", "UID FETCH 2002:4001 ", "UID FETCH 4002:4008 "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t)
+			if c.caps != "" {
+				s.caps = c.caps
+			}
+			r := s.retriever(nil)
+			r.Memory = &Memory{}
+			s.put("INBOX", letterOf(1, "one"))
+			glance := glimpse(t, r)
+			r.Memory.Busy = c.busy
+			for i := range n {
+				s.put("INBOX", letterOf(i, "x"))
+			}
+			s.mu.Lock()
+			s.log = nil
+			s.mu.Unlock()
+			d := open(t, r)
+			uids, ok, err := d.(mail.Glancer).Since(t.Context(), glance)
+			if err != nil || !ok || len(uids) != n {
+				t.Fatal(len(uids), ok, err)
+			}
+			got := 0
+			for m, err := range d.Messages(t.Context(), uids) {
+				if err != nil || m.Content.Size() != int64(len(letterOf(got, "x"))) {
+					t.Fatal(m, err)
+				}
+				got++
+			}
+			equal(t, "messages", got, n)
+			said := s.said()
+			equal(t, "commands", len(said), len(c.said))
+			for i, want := range c.said {
+				if i < len(said) && !strings.HasPrefix(said[i], want) {
+					t.Errorf("command %d is %q, want %s", i, said[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestSinceManyTurns: the rest is on its way before the answer that says how many there are has ended.
+func TestSinceManyTurns(t *testing.T) {
+	const rtt = 50 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		r := s.retriever(nil)
+		r.Dial.DialContext = s.far(rtt / 2)
+		r.Memory = &Memory{}
+		s.put("INBOX", letterOf(1, "one"))
+		glance := glimpse(t, r)
+		r.Memory.Busy = true
+		for i := range 2 * newest {
+			s.put("INBOX", letterOf(i, "x"))
+		}
+		s.on = at("UID FETCH", func(c *client, tag, args string) {
+			c.flush()
+			time.Sleep(rtt) // it takes the time for that many answers
+			c.command(tag, "UID FETCH", args)
+		})
+		began := time.Now()
+		if uids, ok := since(t, r, glance); !ok || len(uids) != 2*newest {
+			t.Fatal(len(uids), ok)
+		}
+		// The greeting half a turn, the login one, the second answer the time of two, and LOGOUT one.
+		if took := time.Since(began); took > 9*rtt/2 {
+			t.Errorf("it took %.1f turns", float64(took)/float64(rtt))
+		}
+	})
 }
 
 // TestSinceOddities: whatever became of the folders, nothing that is new is left out, and where that cannot

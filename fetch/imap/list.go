@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,8 +19,11 @@ const (
 	// hostile order costs it the square of what is in one answer, so an answer has to be short.
 	searchChunk = 10_000
 	// newest is how many UIDs from the last known UIDNEXT on are asked about before it is known whether there
-	// are any: a bound for the answer, which nobody can stop. Without "*" nothing comes where nothing is new.
+	// are any, and later in one command: a bound for the answer, which nobody can stop. Without "*" nothing
+	// comes where nothing is new.
 	newest = 2000
+	// mostNew is how many UIDs are asked about in this way in all. Where more are new they are searched for.
+	mostNew = 20_000
 )
 
 // info is what is known of a message before its content.
@@ -38,8 +42,9 @@ type question struct {
 	status *imapclient.StatusCommand // nil: it is a SELECT
 	sel    *imapclient.SelectCommand // nil as well: it is selected
 	search *imapclient.SearchCommand // nil: not asked
-	sizes  chan error                // how the UID FETCH behind it ended; nil: not asked
-	low    uint32                    // of its UIDs
+	sizes  []chan error              // how each UID FETCH behind it ended; none: not asked
+	low    uint32                    // first of their UIDs
+	high   uint32                    // behind the last of them
 	done   func()
 
 	found *goimap.SearchData // nil: the answer was none
@@ -68,7 +73,8 @@ func (s *session) outset(m *Memory) (all flight) {
 	}
 	q := s.sel(s.folders[0])
 	if known {
-		q.andSizes(m.Folders[q.f.name].UIDNext)
+		low := m.Folders[q.f.name].UIDNext
+		q.andSizes(low, low+newest) // a sum that overflows asks nothing
 	}
 	return flight{q}
 }
@@ -95,20 +101,38 @@ func (q *question) andSearch() {
 	q.search = q.s.c.UIDSearch(&goimap.SearchCriteria{}, &goimap.SearchOptions{ReturnAll: true})
 }
 
-// andSizes asks for sizes of messages from low on, if there are any.
-func (q *question) andSizes(low uint32) {
-	if low == 0 || low > 1<<32-newest {
+// andSizes asks for sizes of messages from low on and before high, if there are any.
+func (q *question) andSizes(low, high uint32) {
+	if low == 0 || high < low {
 		return
 	}
 	s, f := q.s, q.f
 	s.mu.Lock()
 	f.infos, s.learning = map[goimap.UID]info{}, f
 	s.mu.Unlock()
-	s.line.allow.Add(newest << 10)
-	q.low, q.sizes = low, make(chan error, 1)
-	set := goimap.UIDSet{{Start: goimap.UID(low), Stop: goimap.UID(low + newest - 1)}}
-	cmd := s.c.Fetch(set, s.sizesOf())
-	s.wg.Go(func() { q.sizes <- s.through(cmd) })
+	q.low, q.high = low, low
+	q.andMore(high)
+}
+
+// andMore goes on asking up to high.
+func (q *question) andMore(high uint32) {
+	s := q.s
+	for q.high < high {
+		n := min(high-q.high, newest)
+		s.line.allow.Add(int64(n) << 10)
+		set := goimap.UIDSet{{Start: goimap.UID(q.high), Stop: goimap.UID(q.high + n - 1)}}
+		cmd, end := s.c.Fetch(set, s.sizesOf()), make(chan error, 1)
+		s.wg.Go(func() { end <- s.through(cmd) })
+		q.sizes, q.high = append(q.sizes, end), q.high+n
+	}
+}
+
+// andRest asks about whatever else is new as soon as it is known that there is more than was asked about,
+// while the answer is still coming. Where the line is about to be compressed this waits for it.
+func (q *question) andRest(next uint32) {
+	if len(q.sizes) > 0 && next > q.high && next-q.low <= mostNew && !q.s.compressible() {
+		q.andMore(next)
+	}
 }
 
 // wait returns when everything was answered. A trouble concerns the folder only, an error is the session's
@@ -126,6 +150,9 @@ func (q *question) wait() (*mail.Trouble, error) {
 		q.s.accepted(q.enable)
 	}
 	data, err := q.sel.Wait()
+	if err == nil {
+		q.andRest(uint32(data.UIDNext))
+	}
 	if q.search != nil {
 		var e error
 		if q.found, e = q.search.Wait(); e != nil {
@@ -182,17 +209,28 @@ func (s *session) tooMany(f *folder) *mail.Trouble {
 		f.exists, s.limits.Messages))
 }
 
-// takeSizes takes over what was said of the newest messages, if all of it was.
+// takeSizes takes over what was said of the newest messages, if all of it was; what is known of those before
+// them already stays.
 func (q *question) takeSizes() {
 	if q.sizes == nil {
 		return
 	}
 	s, f := q.s, q.f
-	err := <-q.sizes
+	var err error
+	for _, end := range q.sizes {
+		if e := <-end; e != nil {
+			err = e
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		f.ahead, f.low = f.infos, q.low
+	switch {
+	case err != nil:
+	case f.ahead != nil && f.high == q.low:
+		maps.Copy(f.ahead, f.infos)
+		f.high = q.high
+	default:
+		f.ahead, f.low, f.high = f.infos, q.low, q.high
 	}
 	f.infos, s.learning = nil, nil
 }
@@ -437,6 +475,6 @@ func (f *folder) add(uids ...goimap.UID) {
 
 // forget drops what was known of messages: their numbers mean nothing any more.
 func (f *folder) forget() {
-	f.uids, f.listed, f.ahead, f.low = nil, false, nil, 0
+	f.uids, f.listed, f.ahead, f.low, f.high = nil, false, nil, 0, 0
 	f.settled, f.again = map[goimap.UID]bool{}, map[goimap.UID]bool{}
 }

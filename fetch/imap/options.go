@@ -70,7 +70,7 @@ type Options struct {
 type Limits struct {
 	Messages int           // in one folder; one with more is left out: 1,000,000
 	Message  int64         // octets of one message; a larger one is yielded with an error: no limit
-	Window   int64         // octets asked for ahead at most, and kept in memory: 4 MiB
+	Window   int64         // octets asked for ahead at most, and kept in memory: 8 MiB
 	Close    time.Duration // for Close as a whole: 30 s
 
 	// Compress is how many octets must be about to be asked for if COMPRESS, which costs a round trip and about
@@ -114,7 +114,7 @@ func (o *Options) limits() Limits {
 		l.Messages = 1_000_000
 	}
 	if l.Window <= 0 {
-		l.Window = 4 << 20
+		l.Window = 8 << 20
 	}
 	if l.Compress <= 0 {
 		l.Compress = 16 << 10

@@ -48,6 +48,7 @@ type session struct {
 	waiting  *part         // what the caller waits for
 	order    []*part       // announced, in the order in which they will be read
 	queue    []*part       // of these, not yet asked for
+	passed   int           // how many of order were read or skipped
 	asks     []*ask        // made up, not yet sent
 	out      int64         // octets asked for and not yet read
 	held     int64         // octets of these that wait in memory
