@@ -23,7 +23,7 @@ type Lanes interface {
 	DueNow(context.Context, mail.Lane) error
 }
 
-// A Runner delivers: per lane up to Connections workers, each with a deliverer of its own, which is one connection, and
+// A Runner delivers: per lane as many workers as it takes, up to Connections, each with a deliverer of its own, which is one connection, and
 // one Transfer that runs until nothing is due. Connections are kept across minutes. A lane that refuses us, or is
 // away, is sick: one worker tries it, at growing intervals, and what waits for it loses no attempt.
 type Runner struct {
@@ -65,6 +65,9 @@ type lane struct {
 	wait   time.Duration // the interval now
 	try    time.Time     // not before
 	result mail.Result   // what it said
+
+	window window
+	ending int // of active, those that were told to end
 }
 
 type idle struct {
@@ -156,7 +159,10 @@ func (r *Runner) dispatch(ctx context.Context) (next time.Time, err error) {
 		if l.sick && at.Before(l.try) {
 			at = l.try
 		}
-		room := l.active < r.connections(name) && !(l.sick && l.active > 0)
+		room := l.active < l.window.room(r.connections(name), now) && !(l.sick && l.active > 0)
+		if still := l.window.still; !room && still.After(now) && still.Before(next) {
+			next = still
+		}
 		switch {
 		case !at.After(now) && room:
 			l.active++
@@ -173,14 +179,15 @@ func (r *Runner) dispatch(ctx context.Context) (next time.Time, err error) {
 func (r *Runner) worker(ctx context.Context, l *lane) {
 	defer r.work.Done()
 	c, err := r.take(l)
+	spare := false
 	if err == nil {
 		t := Transfer{
-			From: pokes{r.Queue.Lane(l.name), r}, To: watched{c.to, r, l},
+			From: pokes{r.Queue.Lane(l.name), r, func() bool { return r.spare(l, &spare) }}, To: watched{c.to, r, l},
 			Grace: orDefault(r.Grace, 20*time.Second), Now: r.Now,
 		}
 		_, err = t.Run(ctx)
 	}
-	r.leave(ctx, l, c, err)
+	r.leave(ctx, l, c, err, spare)
 	r.wake()
 }
 
@@ -200,11 +207,14 @@ func (r *Runner) take(l *lane) (idle, error) {
 }
 
 // leave gives the connection back, or closes it, and judges the lane.
-func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error) {
+func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error, spare bool) {
 	sick := sickness(err)
 	r.mu.Lock()
 	l.active--
-	keep := c.to != nil && sick == nil && ctx.Err() == nil && c.made == r.made
+	if spare {
+		l.ending--
+	}
+	keep := c.to != nil && !spare && sick == nil && ctx.Err() == nil && c.made == r.made
 	if keep {
 		c.since = r.now()
 		l.idle = append(l.idle, c)
@@ -220,6 +230,7 @@ func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error) {
 			delete(r.lanes, l.name)
 		}
 		r.mu.Unlock()
+	case sick != nil && ctx.Err() == nil && r.crowd(l, *sick):
 	case sick != nil && ctx.Err() == nil:
 		r.sicken(ctx, l, *sick)
 	case err != nil && ctx.Err() == nil:

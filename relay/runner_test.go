@@ -266,8 +266,8 @@ func TestRunnerStopLetsTheAttemptEnd(t *testing.T) {
 		synctest.Wait()
 		stop()
 		<-done
-		equal(t, "four were under way and ended well", s.left(), 4)
-		equal(t, "closed", a.closed, 4)
+		equal(t, "two were under way and ended well", s.left(), 6)
+		equal(t, "closed", a.closed, 2)
 	})
 }
 

@@ -61,6 +61,9 @@ func (r *Runner) sicken(ctx context.Context, l *lane, why mail.Result) {
 func (r *Runner) well(ctx context.Context, l *lane) {
 	r.mu.Lock()
 	was, since := l.sick, l.since
+	if was {
+		l.window = window{}
+	}
 	l.sick, l.wait, l.result = false, 0, mail.Result{}
 	r.mu.Unlock()
 	if !was {
@@ -120,6 +123,7 @@ func (w watched) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 	if report.Sick() == nil && answeredAny(report) {
 		w.r.well(ctx, w.l)
 	}
+	w.r.answered(w.l, report)
 	return report
 }
 
@@ -132,10 +136,12 @@ func answeredAny(report mail.Report) bool {
 	return false
 }
 
-// pokes is a lane's retriever that wakes the dispatcher when a message was leased, so that it may start one worker more.
+// pokes is a lane's retriever that wakes the dispatcher when a message was leased, so that it may start one worker more, and
+// ends when its worker is one too many.
 type pokes struct {
 	mail.Retriever
-	r *Runner
+	r     *Runner
+	spare func() bool
 }
 
 func (p pokes) Open(ctx context.Context) (mail.Maildrop, error) {
@@ -143,12 +149,12 @@ func (p pokes) Open(ctx context.Context) (mail.Maildrop, error) {
 	if err != nil {
 		return nil, err
 	}
-	return poking{drop, p.r}, nil
+	return poking{drop, p}, nil
 }
 
 type poking struct {
 	mail.Maildrop
-	r *Runner
+	p pokes
 }
 
 func (p poking) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
@@ -156,9 +162,9 @@ func (p poking) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.M
 		first := true
 		for m, err := range p.Maildrop.Messages(ctx, want) {
 			if first {
-				p.r.wake()
+				p.p.r.wake()
 			}
-			if first = false; !yield(m, err) {
+			if first = false; !yield(m, err) || p.p.spare() {
 				return
 			}
 		}
