@@ -13,6 +13,7 @@ type Config struct {
 	Watch    bool   // read again when a file changes
 
 	Deliver []Destination // the first is the default
+	Routes  []Route       // in the order in which they are asked
 	OAuth   []OAuth       // named by maildrops
 	Bounce  Bounce
 	Queue   Queue

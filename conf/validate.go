@@ -17,6 +17,7 @@ func (c *Config) Validate() []Problem {
 	v.line()
 	v.log()
 	v.destinations()
+	v.routes()
 	v.oauth()
 	v.sources()
 	for i := range c.Maildrops {

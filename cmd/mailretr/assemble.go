@@ -253,14 +253,6 @@ func (h *house) protocol(maildrop string) string {
 
 func (h *house) maildrop(name string) *conf.Maildrop { return h.config.Load().Maildrop(name) }
 
-// route: mail of a maildrop goes to the destination that it names, everything else (our reports) to the first one.
-func (h *house) route(o mail.Origin, _ mail.Envelope, _ mail.Recipient) []mail.Lane {
-	if m := h.maildrop(o.Maildrop); m != nil && m.Deliver != "" {
-		return []mail.Lane{mail.Lane(m.Deliver)}
-	}
-	return []mail.Lane{mail.Lane(h.config.Load().Deliver[0].Name)}
-}
-
 // adopted: a file that comes back goes where it was to go, and is routed anew where nobody knows that place.
 func (h *house) adopted(r *store.Record) mail.Lane {
 	if _, ok := h.destination(r.Lane); ok {

@@ -44,7 +44,7 @@ func wired(a *app) *app {
 // verbs are the commands at the top, in the order of the help.
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
-		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newSeen(a),
+		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newRoute(a), newSeen(a),
 		newLogin(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
 	}
 }

@@ -138,8 +138,7 @@ func (a *app) configuredDrop(ctx context.Context, name string) (*conf.Maildrop, 
 	if m := l.config.Maildrop(name); m != nil {
 		return m, nil
 	}
-	return nil, &control.Error{Code: control.NotFound, Text: fmt.Sprintf("there is no maildrop %q", name),
-		Hint: "see the names with: mailretr config show"}
+	return nil, noMaildrop(name)
 }
 
 // message reads a message. Files have the line ends of this machine, maildrops have CRLF.

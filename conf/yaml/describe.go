@@ -47,7 +47,8 @@ func (p *printer) key(key, value string) {
 		indent, p.first = p.first, ""
 	}
 	if p.off {
-		indent += "#"
+		rest := strings.TrimLeft(indent, " ") // the hyphen of an item
+		indent = indent[:len(indent)-len(rest)] + "#" + rest
 	}
 	p.w.WriteString(strings.TrimRight(indent+key+": "+value, " ") + "\n")
 }

@@ -115,6 +115,7 @@ func places() map[string]string {
 	m["nth"] = "into envelope:, as in envelope: Delivered-To 2"
 	add("tls", keys(tls))
 	add("deliver", keys(destination))
+	add("routes", keys(route))
 	add("oauth", keys(oauth))
 	return m
 }

@@ -21,6 +21,7 @@ var top = []option[conf.Config]{
 		"mistakes is refused as a whole, and the running configuration goes on.", "true",
 		func(c *conf.Config) *bool { return &c.Watch }).rare(),
 	deliver,
+	routes,
 	oauths,
 	sub("bounce", "Who speaks when mail cannot be delivered.", bounce,
 		func(c *conf.Config) *conf.Bounce { return &c.Bounce }, func(b *conf.Bounce) *conf.Where { return &b.At }),

@@ -37,6 +37,19 @@ type UID string
 // Derived says whether the UID was made from the content because the server's own was missing or not unique.
 func (u UID) Derived() bool { return strings.HasPrefix(string(u), "=") }
 
+// Folder returns the folder that is named in a UID of IMAP; "" where there is none. Of a UID of POP3 it means nothing.
+func (u UID) Folder() string {
+	s := string(u)
+	for range 2 {
+		i := strings.LastIndexByte(s, '/')
+		if i < 0 {
+			return ""
+		}
+		s = s[:i]
+	}
+	return s
+}
+
 // A Lane is a next hop: the name of a configured destination. A record of the queue has exactly one.
 type Lane string
 

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
+	"mailretr/store/mail"
+)
+
+// letterOf is what the routes are asked about a recipient.
+func letterOf(c *conf.Config, o mail.Origin, sender, to mail.Path) conf.Letter {
+	return conf.Letter{Recipient: string(to), Sender: string(sender), Maildrop: o.Maildrop, Folder: folderOf(c, o)}
+}
+
+// folderOf is the folder that a message was collected from. A UID of POP3 is what the server likes, and names none.
+func folderOf(c *conf.Config, o mail.Origin) string {
+	if m := c.Maildrop(o.Maildrop); o.Maildrop == "" || m != nil && m.Protocol != "imap" {
+		return ""
+	}
+	return o.UID.Folder()
+}
+
+// route says where a recipient's mail goes.
+func (h *house) route(o mail.Origin, e mail.Envelope, r mail.Recipient) []mail.Lane {
+	c := h.config.Load()
+	hops := c.Hops(letterOf(c, o, e.Reverse, r.Forward))
+	lanes := make([]mail.Lane, len(hops))
+	for i, hop := range hops {
+		lanes[i] = mail.Lane(hop.Destination)
+	}
+	return lanes
+}
+
+// A query is what `mailretr route` is asked.
+type query struct{ maildrop, folder, sender string }
+
+func newRoute(a *app) *cobra.Command {
+	var q query
+	c := &cobra.Command{
+		Use:   "route ADDRESS…",
+		Short: "Say where mail for an address would go, and why, by the configuration",
+		Long: "Says where mail for an address would go, and which line of the configuration says so. What would be\n" +
+			"collected from a maildrop, or from one of its folders, may go another way: name them with --maildrop\n" +
+			"and --folder. Where several destinations are named, the sender hears of the first one only.",
+		Args: wants(1, "an address", 0),
+		RunE: func(c *cobra.Command, args []string) error { return a.routes(c.Context(), q, args) },
+	}
+	c.Flags().StringVar(&q.maildrop, "maildrop", "", "collected from the maildrop of this `name`")
+	c.Flags().StringVar(&q.folder, "folder", "", "collected from the folder of this `name`")
+	c.Flags().StringVar(&q.sender, "from", "", "with this `sender` of the envelope; without it: the null one")
+	return c
+}
+
+func (a *app) routes(ctx context.Context, q query, args []string) error {
+	l := a.load(ctx)
+	a.problems(l.problems)
+	if l.err != nil {
+		return l.err
+	}
+	o, err := q.origin(&l.config)
+	if err != nil {
+		return err
+	}
+	for _, to := range args {
+		p := mail.Path(to)
+		if err := p.Check(); err != nil || p.Null() {
+			return usage(fmt.Sprintf("%s is no address of a recipient", p), "write user@example.org")
+		}
+		if err := a.hops(&l.config, o, mail.Path(q.sender), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// origin is that of a message as it would be collected.
+func (q *query) origin(c *conf.Config) (o mail.Origin, err error) {
+	m := c.Maildrop(q.maildrop)
+	switch {
+	case q.maildrop == "" && q.folder != "":
+		return o, usage("a folder is one of a maildrop", "name it with --maildrop")
+	case q.maildrop == "":
+		return o, nil
+	case m == nil:
+		return o, noMaildrop(q.maildrop)
+	case q.folder != "" && m.Protocol != "imap":
+		return o, usage("a POP3 maildrop has no folders", "leave out --folder")
+	}
+	o.Maildrop = m.Name
+	if q.folder != "" {
+		o.UID = mail.UID(q.folder + "/1/1")
+	}
+	return o, nil
+}
+
+func noMaildrop(name string) error {
+	return &control.Error{Code: control.NotFound, Text: fmt.Sprintf("there is no maildrop %q", name),
+		Hint: "see the names with: mailretr config show"}
+}
+
+// A leg is one destination, as it is told.
+type leg struct {
+	Destination string `json:"destination"`
+	Server      string `json:"server,omitempty"`
+	Why         string `json:"why"`
+	Copy        bool   `json:"copy,omitempty"` // the sender does not hear from here
+}
+
+func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path) error {
+	hops := c.Hops(letterOf(c, o, sender, to))
+	told := make([]leg, len(hops))
+	for i, x := range hops {
+		d, _ := c.Destination(x.Destination)
+		told[i] = leg{Destination: x.Destination, Server: strings.TrimSpace(d.Kind + " " + d.Address), Why: becauseOf(c, o, x), Copy: i > 0}
+	}
+	if a.json {
+		return a.line(struct {
+			Recipient string `json:"recipient"`
+			Hops      []leg  `json:"destinations"`
+		}{string(to), told})
+	}
+	for _, x := range told {
+		copied := ""
+		if x.Copy {
+			copied = "a copy "
+		}
+		a.out.Printf("%s: %sto %s (%s), as %s\n", mail.Printable(string(to), mail.MaxPath), copied,
+			mail.Printable(x.Destination, 100), mail.Printable(x.Server, 300), mail.Printable(x.Why, 1000))
+	}
+	return nil
+}
+
+// becauseOf says what leads to a destination.
+func becauseOf(c *conf.Config, o mail.Origin, x conf.Hop) string {
+	if r := x.Route; r != nil {
+		return "routes: says at " + r.At.Self.String()
+	}
+	if m := c.Maildrop(o.Maildrop); m != nil && m.At.Has("deliver") {
+		return "deliver: of the maildrop says at " + m.At.Of("deliver").String()
+	}
+	return "the first destination of deliver:"
+}
