@@ -2,12 +2,10 @@ package imap
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"mailretr/relay/imapconn"
@@ -26,10 +24,6 @@ var (
 	errNameCoding  = errors.New("its name is not coded as it should be")
 )
 
-// base64utf7 is the base64 of modified UTF-7 (RFC 3501, 5.1.3).
-var base64utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
-	WithPadding(base64.NoPadding).Strict()
-
 // decodeName makes UTF-8 of a name as the server writes it. An error says why it cannot be used: what does
 // not come back as it was when it is coded again would open another folder, or none. plain: names are UTF-8
 // as they are.
@@ -43,7 +37,7 @@ func decodeName(raw string, plain bool) (string, error) {
 	name := raw
 	if !plain && strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		var ok bool
-		if name, ok = decode7(raw); !ok || encode7(name) != raw {
+		if name, ok = imapconn.DecodeName(raw); !ok || imapconn.EncodeName(name) != raw {
 			return "", errNameCoding
 		}
 	}
@@ -71,62 +65,6 @@ func upwards(name string) bool {
 	return false
 }
 
-// decode7 decodes modified UTF-7.
-func decode7(s string) (string, bool) {
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(s, '&')
-		if i < 0 {
-			b.WriteString(s)
-			return b.String(), true
-		}
-		b.WriteString(s[:i])
-		coded, rest, ended := strings.Cut(s[i+1:], "-")
-		if s = rest; !ended {
-			return "", false
-		}
-		if coded == "" {
-			b.WriteByte('&')
-			continue
-		}
-		octets, err := base64utf7.DecodeString(coded)
-		if err != nil || len(octets)%2 != 0 {
-			return "", false
-		}
-		units := make([]uint16, len(octets)/2)
-		for i := range units {
-			units[i] = uint16(octets[2*i])<<8 | uint16(octets[2*i+1])
-		}
-		b.WriteString(string(utf16.Decode(units))) // an unpaired surrogate does not come back as it was
-	}
-}
-
-// encode7 writes a name in modified UTF-7, in the one form that it has. What is a pattern stays one.
-func encode7(s string) string {
-	var b strings.Builder
-	for s != "" {
-		r, n := utf8.DecodeRuneInString(s)
-		if r >= ' ' && r <= '~' {
-			if b.WriteByte(byte(r)); r == '&' {
-				b.WriteByte('-')
-			}
-			s = s[n:]
-			continue
-		}
-		end := strings.IndexFunc(s, func(r rune) bool { return r >= ' ' && r <= '~' })
-		if end < 0 {
-			end = len(s)
-		}
-		var octets []byte
-		for _, u := range utf16.Encode([]rune(s[:end])) {
-			octets = append(octets, byte(u>>8), byte(u))
-		}
-		b.WriteString("&" + base64utf7.EncodeToString(octets) + "-")
-		s = s[end:]
-	}
-	return b.String()
-}
-
 // named finds the commands that have a name of a folder in them, and nothing else that is not ASCII.
 var named = regexp.MustCompile(`^T\d+ (SELECT|EXAMINE|STATUS|CREATE|SUBSCRIBE|UID MOVE|UID COPY) `)
 
@@ -142,7 +80,7 @@ func (l *line) coded(p []byte) []byte {
 	if !names || l.utf8.Load() || bytes.IndexFunc(p, beyondASCII) < 0 {
 		return p
 	}
-	return notASCII.ReplaceAllFunc(p, func(run []byte) []byte { return []byte(encode7(string(run))) })
+	return notASCII.ReplaceAllFunc(p, func(run []byte) []byte { return []byte(imapconn.EncodeName(string(run))) })
 }
 
 var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
@@ -150,7 +88,7 @@ var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
-func quoted(s string) string { return imapconn.Quote(encode7(s)) }
+func quoted(s string) string { return imapconn.Quote(imapconn.EncodeName(s)) }
 
 // An entry is a folder as LIST tells of it (RFC 9051, 7.3.1).
 type entry struct {
