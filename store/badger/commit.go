@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/dgraph-io/badger/v4"
+	"time"
 
 	"mailretr/store"
 	"mailretr/store/mail"
@@ -15,7 +14,7 @@ import (
 // A commit goes this way: the caller's goroutine encodes the batch (prepare); one committing goroutine takes
 // all that waits, judges each batch against the state that the ones before it leave (plan.go), puts those
 // that pass into one transaction, syncs it once, and answers. So a sync serves everybody who waited for the
-// last one, and read-modify-write needs no locks.
+// last one, and read-modify-write needs no locks. What only ends records takes a shorter way: see endings.go.
 
 const (
 	// mergeMost is how many batches become one transaction at most.
@@ -39,6 +38,12 @@ type request struct {
 	answer chan error
 
 	effect effect // filled by plan
+}
+
+// lone says that a request ends one record and does nothing else.
+func (r *request) lone() bool {
+	return len(r.remove) == 1 &&
+		len(r.puts)+len(r.seen)+len(r.notes)+len(r.clear)+len(r.raw)+len(r.sweep) == 0
 }
 
 // A put is one encoded record.
@@ -240,46 +245,81 @@ func (e *Engine) unclaim(r *request, named bool) (err error) {
 // A committer is what the committing goroutine knows.
 type committer struct {
 	e        *Engine
+	merge    merge
+	endings  endings
+	timer    *time.Timer   // runs while there are endings that Badger was not told of
+	patience time.Duration // how long there may be
 	recent   recent
 	accounts map[[16]byte]*account
 	folders  map[[28]byte]bool // folders whose text is known to be written
 	fold     [][16]byte        // accounts whose fresh marks should be packed
 }
 
+// start prepares the committer, whose endings were read already.
+func (c *committer) start(e *Engine) {
+	c.e, c.merge.c = e, c
+	c.accounts, c.folders = make(map[[16]byte]*account), make(map[[28]byte]bool)
+	c.timer, c.patience = time.NewTimer(tellAfter), tellAfter
+	c.timer.Stop()
+	go c.run()
+}
+
 func (c *committer) run() {
 	defer c.e.work.Done()
-	for r := range c.e.reqs {
-		group := append(make([]*request, 0, 16), r)
-		for more := true; more && len(group) < mergeMost; {
-			select {
-			case r, ok := <-c.e.reqs:
-				if more = ok; ok {
-					group = append(group, r)
-				}
-			default:
-				more = false
+	for {
+		select {
+		case r, ok := <-c.e.reqs:
+			if !ok {
+				c.tell()
+				return
 			}
+			c.commit(c.group(r))
+			c.packAll()
+		case <-c.timer.C:
+			c.tell()
 		}
-		c.commit(group)
-		if !c.e.rebuilding.Load() {
-			for _, a := range c.fold {
-				c.pack(a)
-			}
-		}
-		c.fold = c.fold[:0]
 	}
+}
+
+// group takes what waits behind a request.
+func (c *committer) group(r *request) []*request {
+	group := append(make([]*request, 0, 16), r)
+	for len(group) < mergeMost {
+		select {
+		case r, ok := <-c.e.reqs:
+			if !ok {
+				return group
+			}
+			group = append(group, r)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// packAll packs the marks of accounts that have many fresh ones.
+func (c *committer) packAll() {
+	if len(c.fold) > 0 && !c.e.rebuilding.Load() {
+		c.tell()
+		for _, a := range c.fold {
+			c.pack(a)
+		}
+	}
+	c.fold = c.fold[:0]
 }
 
 // commit judges and commits a group of requests.
 func (c *committer) commit(group []*request) {
-	m := c.newMerge()
+	m := &c.merge
+	m.begin()
 	for _, r := range group {
 		if err := c.e.usableDB(); err != nil {
 			c.answer(r, err)
 			continue
 		}
 		if r.inside != nil {
-			m.flush()
+			m.commit()
 			r.answer <- r.inside()
 			continue
 		}
@@ -297,17 +337,27 @@ func (c *committer) commit(group []*request) {
 		case err != nil:
 			c.refuse(r, err)
 		case m.tooBig(ops):
-			m.flush()
+			m.commit()
+			m.discard() // it would not see what follows
 			c.journaled(r, ops)
+			m.begin()
 		default:
 			if !m.fits(ops) {
-				m.flush()
+				m.commit()
 			}
 			m.take(r, ops)
 		}
 	}
 	m.flush()
-	m.close()
+	m.rest()
+}
+
+// tell tells Badger of what it does not know yet.
+func (c *committer) tell() {
+	if len(c.merge.owed) > 0 {
+		c.merge.commit()
+	}
+	c.merge.rest()
 }
 
 // usableDB is usable without the question whether the store is being closed: what was sent before is still
@@ -339,12 +389,16 @@ func (c *committer) refuse(r *request, err error) {
 	c.answer(r, err)
 }
 
-// made does what follows a commit that is durable.
-func (c *committer) made(r *request) {
+// made does what follows a commit that is durable. owed says that Badger does not know of it yet: its
+// records are hidden from readers meanwhile, and its files stay.
+func (c *committer) made(r *request, owed bool) {
 	e := c.e
 	c.recent.add(r.id, e.opt.Now())
 	e.mu.Lock()
 	wake := e.live.apply(r)
+	if owed {
+		e.live.hide(r.effect.ended)
+	}
 	e.mu.Unlock()
 	if len(r.seen) > 0 {
 		e.marked.Add(1)
@@ -354,10 +408,28 @@ func (c *committer) made(r *request) {
 		clear(c.accounts) // may have been marks
 	}
 	e.tidy(e.unclaim(r, true))
-	e.remover.add(r.effect.files)
+	if !owed {
+		e.remover.add(r.effect.files)
+	}
 	r.answer <- nil
 	if wake {
 		e.wake()
+	}
+}
+
+// told does what follows a commit by which Badger has learned of endings.
+func (c *committer) told(owed []*request) {
+	if len(owed) == 0 {
+		return
+	}
+	c.timer.Stop()
+	c.e.mu.Lock()
+	for _, r := range owed {
+		c.e.live.show(r.effect.ended)
+	}
+	c.e.mu.Unlock()
+	for _, r := range owed {
+		c.e.remover.add(r.effect.files)
 	}
 }
 
@@ -372,109 +444,4 @@ func (e *Engine) tidy(err error) {
 	if err != nil {
 		e.alarm(mail.OpStore, "a body that was given up could not be removed", err)
 	}
-}
-
-// A merge is the transaction that batches are gathered in.
-type merge struct {
-	c       *committer
-	txn     *badger.Txn
-	members []*request
-	size    int64
-	count   int64
-	marks   markReader
-}
-
-func (c *committer) newMerge() *merge {
-	m := &merge{c: c}
-	m.begin()
-	return m
-}
-
-func (m *merge) begin() {
-	m.txn = m.c.e.db.NewTransaction(true)
-	m.members, m.size, m.count = m.members[:0], 0, 0
-}
-
-// close ends a merge that was flushed.
-func (m *merge) close() {
-	m.txn.Discard()
-	m.marks.close()
-}
-
-func (m *merge) hasID(id [16]byte) bool {
-	if id == ([16]byte{}) {
-		return false
-	}
-	for _, r := range m.members {
-		if r.id == id {
-			return true
-		}
-	}
-	return false
-}
-
-// sizeOf estimates what operations cost in a transaction, from above.
-func sizeOf(ops []op) (n int64) {
-	for _, o := range ops {
-		n += int64(len(o.key)+len(o.value)) + 32
-	}
-	return n
-}
-
-// tooBig says that the operations can never be one transaction.
-func (m *merge) tooBig(ops []op) bool {
-	db := m.c.e.db
-	return sizeOf(ops) > db.MaxBatchSize()/2 || int64(len(ops)) > db.MaxBatchCount()/2
-}
-
-func (m *merge) fits(ops []op) bool {
-	db := m.c.e.db
-	return m.size+sizeOf(ops) <= db.MaxBatchSize()/2 && m.count+int64(len(ops)) <= db.MaxBatchCount()/2
-}
-
-// take puts a request into the transaction.
-func (m *merge) take(r *request, ops []op) {
-	m.members = append(m.members, r)
-	m.size += sizeOf(ops)
-	m.count += int64(len(ops))
-	if err := write(m.txn, ops); err != nil {
-		m.c.e.fail(err) // half of it is in the transaction: no way back
-	}
-}
-
-func write(txn *badger.Txn, ops []op) (err error) {
-	for _, o := range ops {
-		if o.value == nil {
-			err = txn.Delete(o.key)
-		} else {
-			err = txn.Set(o.key, o.value)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// flush commits what was gathered and answers, then begins anew.
-func (m *merge) flush() {
-	if len(m.members) == 0 {
-		return
-	}
-	err := m.c.e.usableDB()
-	if err == nil {
-		if err = m.txn.Commit(); err != nil {
-			m.c.e.fail(err)
-		}
-	}
-	for _, r := range m.members {
-		if err != nil {
-			m.c.lost(r, err)
-		} else {
-			m.c.made(r)
-		}
-	}
-	m.txn.Discard()
-	m.marks.close()
-	m.begin()
 }

@@ -44,6 +44,17 @@ func canSyncAll(dir *os.File) bool {
 // was opened or syncAll was last called with it: somebody else's file, perhaps.
 func syncAll(dir *os.File) error { return unix.Syncfs(int(dir.Fd())) }
 
+// syncData makes what was written to a file durable, and of what the file system keeps about it only what is
+// needed to read it again.
+func syncData(f *os.File) error {
+	for {
+		err := unix.Fdatasync(int(f.Fd()))
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
 func kernelAtLeast(major, minor int) bool {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {

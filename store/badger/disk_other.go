@@ -25,3 +25,6 @@ func allocate(f *os.File, n int64) error { return fill(f, n) }
 func canSyncAll(*os.File) bool { return false }
 
 func syncAll(dir *os.File) error { return dir.Sync() }
+
+// syncData makes what was written to a file durable.
+func syncData(f *os.File) error { return f.Sync() }

@@ -109,6 +109,9 @@ func (e *Engine) Close() error {
 			first = err
 		}
 	}
+	if e.dead.Load() == nil {
+		keep(e.settled())
+	}
 	e.remover.stop() // its last marks go through the committer
 	e.gate.Lock()
 	close(e.reqs)
@@ -142,6 +145,7 @@ func (e *Engine) closeFiles() error {
 		e.sync.whole.Close()
 	}
 	e.live.flight.close()
+	e.committer.endings.close()
 	if e.state != nil {
 		e.state.Close()
 	}

@@ -36,8 +36,9 @@ func (c *committer) packSome(a [16]byte) (int, error) {
 	}
 	it := txn.NewIterator(keysOnly(accountPrefix('v', a)))
 	defer it.Close()
-	w := c.newMerge()
-	defer w.close()
+	w := &merge{c: c}
+	w.begin()
+	defer w.discard()
 	for i := 0; i < len(changes); {
 		bound, chunk, there, err := chunkFor(it, a, changes[i].spot)
 		if err != nil {
@@ -144,7 +145,7 @@ func (m *merge) finish() error {
 		m.c.e.fail(err)
 		return err
 	}
-	m.marks.close()
+	m.discard()
 	m.begin()
 	return nil
 }

@@ -26,6 +26,7 @@ const (
 	keyHash       = "k/hash"       // key of the hashes, as in the file format
 	keyRebuilding = "k/rebuilding" // a rebuild is under way
 	keyRebuilt    = "k/rebuilt"    // when the last one ended, RFC 3339
+	keyTold       = "k/told"       // number of the last ending that is known here, eight octets
 )
 
 func (e *Engine) formatName() string { return filepath.Join(e.opt.Dir, "format") }

@@ -34,7 +34,7 @@ func (c *committer) journaled(r *request, ops []op) {
 		c.lost(r, err)
 		return
 	}
-	c.made(r)
+	c.made(r, false)
 }
 
 // redo writes the operations of a durable journal to the database, and removes it.

@@ -97,6 +97,9 @@ func (s *search) byID() error {
 			s.later(x.until)
 			continue
 		}
+		if s.e.live.hidden(id) {
+			continue
+		}
 		r, err := s.e.get(s.txn, id)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
@@ -156,7 +159,7 @@ func (s *search) scan(l *lane) (out []place, err error) {
 	first := true
 	for it.Seek(dueKey(l.low.lane, l.low.due, l.low.id)); it.Valid() && len(out) <= s.n; it.Next() {
 		_, due, id, ok := parseDueKey(it.Item().Key())
-		if !ok {
+		if !ok || s.e.live.hidden(id) {
 			continue
 		}
 		p := place{l.low.lane, due, id}

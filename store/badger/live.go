@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"maps"
 	"time"
 
 	"mailretr/store"
@@ -18,6 +19,8 @@ type live struct {
 		octets         int64
 	}
 	oldest mail.ID // no record has a smaller ID
+	// ended are records that are there only because Badger has not been told of their end.
+	ended  map[mail.ID]struct{}
 	flight flight
 }
 
@@ -119,4 +122,30 @@ func (l *live) come(p place) {
 func (l *live) end(id mail.ID) {
 	delete(l.leases, id)
 	l.flight.landed(id)
+}
+
+// hide keeps records from readers until Badger knows that they have ended; show ends that.
+func (l *live) hide(ids []mail.ID) {
+	for _, id := range ids {
+		l.ended[id] = struct{}{}
+	}
+}
+
+func (l *live) show(ids []mail.ID) {
+	for _, id := range ids {
+		delete(l.ended, id)
+	}
+}
+
+func (l *live) hidden(id mail.ID) bool {
+	_, ok := l.ended[id]
+	return ok
+}
+
+// ended returns what is hidden now. Whoever reads without the lock asks before his transaction begins: what
+// is not hidden any more then is known to the transaction.
+func (e *Engine) ended() map[mail.ID]struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return maps.Clone(e.live.ended)
 }

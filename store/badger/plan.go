@@ -74,8 +74,10 @@ func (m *merge) plan(r *request) ([]op, error) {
 }
 
 // stub reads the fixed part of a record; ok is false if there is none.
-func (m *merge) stub(id mail.ID) (s stub, ok bool, err error) {
-	item, err := m.txn.Get(idKey('m', id))
+func (m *merge) stub(id mail.ID) (s stub, ok bool, err error) { return stubIn(m.txn, id) }
+
+func stubIn(txn *badger.Txn, id mail.ID) (s stub, ok bool, err error) {
+	item, err := txn.Get(idKey('m', id))
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return stub{}, false, nil
 	}

@@ -22,6 +22,12 @@ func (e *Engine) Get(ctx context.Context, id mail.ID) (store.Record, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Record{}, err
 	}
+	e.mu.Lock()
+	hidden := e.live.hidden(id)
+	e.mu.Unlock()
+	if hidden {
+		return store.Record{}, store.ErrNotFound
+	}
 	txn := e.db.NewTransaction(false)
 	defer txn.Discard()
 	return e.get(txn, id)
@@ -51,6 +57,7 @@ func (e *Engine) Find(ctx context.Context, s string, max int) (ids []mail.ID, er
 	if len(s) > mail.IDLen {
 		return nil, nil
 	}
+	ended := e.ended()
 	txn := e.db.NewTransaction(false)
 	defer txn.Discard()
 	it := txn.NewIterator(keysOnly([]byte("m/")))
@@ -61,6 +68,9 @@ func (e *Engine) Find(ctx context.Context, s string, max int) (ids []mail.ID, er
 			return nil, ctx.Err()
 		}
 		id := idOf(it.Item().Key())
+		if _, ok := ended[id]; ok {
+			continue
+		}
 		if s == "" {
 			ids = append(ids, id)
 		} else if text := id.String(); strings.HasPrefix(text, s) || strings.HasSuffix(text, s) {
@@ -89,10 +99,11 @@ func (e *Engine) List(ctx context.Context, f store.Filter) iter.Seq2[store.Liste
 			yield(store.Listed{}, err)
 			return
 		}
+		ended := e.ended()
 		txn := e.db.NewTransaction(false)
 		defer txn.Discard()
 		err := e.records(ctx, txn, f.IDs, func(r *store.Record) bool {
-			if !matches(&f, r, true) {
+			if _, ok := ended[r.ID]; ok || !matches(&f, r, true) {
 				return true
 			}
 			e.mu.Lock()
@@ -194,7 +205,8 @@ func (e *Engine) oldest() (time.Time, error) {
 	defer txn.Discard()
 	it := txn.NewIterator(keysOnly([]byte("m/")))
 	defer it.Close()
-	it.Seek(idKey('m', e.live.oldest))
+	for it.Seek(idKey('m', e.live.oldest)); it.Valid() && e.live.hidden(idOf(it.Item().Key())); it.Next() {
+	}
 	if !it.Valid() {
 		e.live.oldest = lastID
 		return time.Time{}, nil

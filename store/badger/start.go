@@ -26,6 +26,7 @@ func Open(ctx context.Context, opt Options) (*Engine, error) {
 	}
 	e := &Engine{opt: opt.withDefaults(), tells: make(chan struct{}, 1)}
 	e.live.leases, e.live.lanes = make(map[mail.ID]*lease), make(map[mail.Lane]*lane)
+	e.live.ended = make(map[mail.ID]struct{})
 	e.live.oldest = lastID
 	e.staged.m = make(map[mail.ID]*stage)
 	if err := e.open(ctx); err != nil {
@@ -74,6 +75,9 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	if err := e.replayJournal(); err != nil {
 		return fmt.Errorf("finishing a commit that was interrupted: %w", err)
 	}
+	if err := e.replayEndings(rebuild); err != nil {
+		return fmt.Errorf("reading which messages had ended: %w", err)
+	}
 	hold, err := e.live.flight.open(e.opt.Dir, e.opt.BootID, func(err error) { e.tidy(err) })
 	if err != nil {
 		return err
@@ -85,11 +89,8 @@ func (e *Engine) open(ctx context.Context) (err error) {
 // begin starts the goroutines.
 func (e *Engine) begin() {
 	e.reqs = make(chan *request, waiting)
-	e.committer = committer{
-		e: e, accounts: make(map[[16]byte]*account), folders: make(map[[28]byte]bool),
-	}
 	e.work.Add(1)
-	go e.committer.run()
+	e.committer.start(e)
 	e.remover.start(e)
 }
 

@@ -1,0 +1,436 @@
+package badger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// end ends messages, each with a commit of its own.
+func (r *rig) end(all ...store.Record) {
+	r.t.Helper()
+	for _, x := range all {
+		r.commit(&store.Batch{Remove: []mail.ID{x.ID}})
+	}
+}
+
+// inBadger says whether Badger has a record, whatever readers are told.
+func (r *rig) inBadger(id mail.ID) (ok bool) {
+	r.t.Helper()
+	must(r.t, r.db.View(func(txn *badger.Txn) (err error) {
+		_, ok, err = stubIn(txn, id)
+		return err
+	}))
+	return ok
+}
+
+// without returns a copy of a state without the file of endings: what Badger alone knows.
+func (r *rig) without() string {
+	dir := r.crash()
+	must(r.t, os.Remove(filepath.Join(dir, "endings")))
+	return dir
+}
+
+// inside runs f between two commits. Badger has been told of everything then.
+func (r *rig) inside(f func(*committer)) {
+	r.t.Helper()
+	must(r.t, r.sendLast(&request{answer: make(chan error, 1), inside: func() error {
+		f(&r.committer)
+		return nil
+	}}))
+}
+
+// still keeps a rig from telling Badger because time has passed.
+func still(r *rig) { r.inside(func(c *committer) { c.patience = time.Hour }) }
+
+// wantEntries looks how many entries were written, and tells Badger.
+func (r *rig) wantEntries(n uint64) {
+	r.t.Helper()
+	r.inside(func(c *committer) {
+		if c.endings.next-1 != n {
+			r.t.Errorf("%d entries were written, want %d", c.endings.next-1, n)
+		}
+	})
+}
+
+// TestEndings kills the process between the file of endings and Badger.
+func TestEndings(t *testing.T) {
+	r := openRig(t, newDir(t))
+	all := r.fill(5)
+	r.end(all[1], all[3])
+	if !r.inBadger(all[1].ID) || !r.inBadger(all[3].ID) {
+		t.Fatal("Badger was told at once")
+	}
+	r.wantFile(all[3].ID, true) // as long as its record can come back
+	left := []store.Record{all[0], all[2], all[4]}
+	r.wantAll(left)
+	d := openRig(t, r.crash())
+	d.wantAll(left)
+	if d.inBadger(all[1].ID) {
+		t.Fatal("it was not told by the next process")
+	}
+	must(t, d.Close())
+	d.wantFile(all[1].ID, false)
+	if s := d.saw.alarms(); s != "" {
+		t.Fatal(s)
+	}
+	openRig(t, r.without()).wantAll(all) // so it was the file that knew
+}
+
+// TestEndingsTold: any other commit tells Badger, and Close.
+func TestEndingsTold(t *testing.T) {
+	r := openRig(t, newDir(t))
+	all := r.fill(4)
+	r.end(all[0])
+	r.commit(&store.Batch{Notes: []store.Note{{Space: "s", Owner: "o", Key: "k", Value: []byte("v")}}})
+	openRig(t, r.without()).wantAll(all[1:])
+	r.end(all[1])
+	x := r.record("large")
+	r.stage(&x, octets(9))
+	b := &store.Batch{Put: []store.Record{x}, Remove: []mail.ID{all[2].ID}, Seen: []store.Seen{
+		{Account: "acc", UID: x.Origin.UID, Mark: store.Taken},
+	}}
+	for i := range 10000 { // too large for a transaction
+		b.Notes = append(b.Notes, store.Note{Space: "s", Owner: "o", Key: fmt.Sprint(i), Value: []byte{1}})
+	}
+	r.commit(b)
+	left := []store.Record{all[3], x}
+	r.wantAll(left)
+	d := openRig(t, r.without())
+	d.wantAll(left)
+	d.wantAlarm("endings is missing")
+	r.end(all[3])
+	must(t, r.Close())
+	r.wantFile(all[3].ID, false)
+	must(t, os.Remove(filepath.Join(r.dir, "endings")))
+	openRig(t, r.dir).wantAll(left[1:])
+}
+
+// TestEndingsAfterAWhile: Badger is told when nothing else happens, and when the file is full.
+func TestEndingsAfterAWhile(t *testing.T) {
+	r := openRig(t, newDir(t))
+	all := r.fill(1)
+	r.end(all...)
+	begin := r.wall()
+	for r.inBadger(all[0].ID) {
+		if r.wall().Sub(begin) > 20*time.Second {
+			t.Fatal("Badger is never told")
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestEndingsRound goes round the file more than twice, with a crash now and then.
+func TestEndingsRound(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	var b store.Batch
+	for range 2*mostEndings + 90 {
+		x := r.record("")
+		x.Origin = mail.Origin{}
+		b.Put = append(b.Put, x)
+	}
+	r.commit(&b)
+	for i, x := range b.Put {
+		r.end(x)
+		if n := len(r.ended()); n > mostEndings || i < mostEndings && n != i+1 {
+			t.Fatalf("after %d ends Badger does not know of %d", i+1, n)
+		}
+		if i%150 == 97 || i+1 == len(b.Put) {
+			d := openRig(t, r.crash())
+			tot, err := d.Totals(ctx)
+			if err != nil || tot.Messages != len(b.Put)-i-1 || d.saw.alarms() != "" {
+				t.Fatalf("after %d ends %d are there: %v; alarms: %s", i+1, tot.Messages, err, d.saw.alarms())
+			}
+			d.end(b.Put[i+1 : min(i+3, len(b.Put))]...) // numbers go on
+			must(t, d.Close())
+		}
+	}
+}
+
+// TestEndingsHidden: whatever reads sees the end at once, before Badger knows of it and after.
+func TestEndingsHidden(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(4)
+	r.end(all[0], all[2], all[3])
+	look := func() {
+		t.Helper()
+		r.wantAll(all[1:2])
+		gone := all[0].ID
+		if _, err := r.Get(ctx, gone); !errors.Is(err, store.ErrNotFound) {
+			t.Fatal("Get:", err)
+		}
+		if ids, err := r.Find(ctx, gone.String(), 5); err != nil || len(ids) != 0 {
+			t.Fatal("Find:", ids, err)
+		}
+		l, next, err := r.LeaseMessages(ctx, store.Filter{IDs: []mail.ID{gone}}, 5, time.Minute)
+		if err != nil || len(l) != 0 || !next.IsZero() {
+			t.Fatal("LeaseMessages by ID:", l, next, err)
+		}
+		l, next, err = r.LeaseMessages(ctx, store.Filter{Lane: "mta"}, 5, time.Minute)
+		if err != nil || len(l) != 1 || l[0].Record.ID != all[1].ID || !next.IsZero() {
+			t.Fatal("LeaseMessages:", len(l), next, err)
+		}
+		r.Release(l[0].Lease)
+		due, err := r.Lanes(ctx)
+		if err != nil || len(due) != 1 || !due["mta"].Equal(start) {
+			t.Fatal("Lanes:", due, err)
+		}
+		tot, err := r.Totals(ctx)
+		if err != nil || tot.Messages != 1 || tot.Octets != all[1].Size || !tot.Oldest.Equal(start) {
+			t.Fatal("Totals:", tot, err)
+		}
+	}
+	look()
+	if !r.inBadger(all[0].ID) {
+		t.Fatal("Badger knows of it already")
+	}
+	must(t, r.Reconcile(ctx)) // which tells Badger of nothing, and sees no disorder
+	if s := r.saw.alarms(); s != "" {
+		t.Fatal(s)
+	}
+	look()
+	must(t, r.settled())
+	if r.inBadger(all[0].ID) || len(r.ended()) != 0 {
+		t.Fatal("Badger was not told")
+	}
+	look()
+	r.end(all[1])
+	if due, err := r.Lanes(ctx); err != nil || len(due) != 0 {
+		t.Fatal("Lanes of an empty queue:", due, err)
+	}
+	if tot, err := r.Totals(ctx); err != nil || !tot.Oldest.IsZero() {
+		t.Fatal("Totals of an empty queue:", tot, err)
+	}
+}
+
+// TestEndingsAgain queues a record again whose end Badger does not know of, and ends it twice.
+func TestEndingsAgain(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	x := r.record("")
+	r.commit(&store.Batch{Put: []store.Record{x}})
+	r.end(x, x)
+	b := &store.Batch{ID: [16]byte{1}, Remove: []mail.ID{x.ID}}
+	r.commit(b)
+	r.commit(b)
+	x.Lane = "other"
+	r.commit(&store.Batch{Put: []store.Record{x}})
+	got, err := r.Get(ctx, x.ID)
+	if err != nil || got.Lane != "other" {
+		t.Fatal(got, err)
+	}
+	d := openRig(t, r.crash())
+	if got, err := d.Get(ctx, x.ID); err != nil || got.Lane != "other" {
+		t.Fatal(got, err)
+	}
+	r.wantEntries(1)
+}
+
+// TestEndingsFenced: an end whose lease was lost leaves nothing in the file.
+func TestEndingsFenced(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(2)
+	l, _, err := r.LeaseMessages(ctx, store.Filter{Lane: "mta"}, 2, time.Minute)
+	must(t, err)
+	old := l[0].Lease
+	r.Release(old)
+	b := &store.Batch{Remove: []mail.ID{all[0].ID}, Fence: []store.Lease{old}}
+	if err := r.Commit(ctx, b); !errors.Is(err, store.ErrFenced) {
+		t.Fatal(err)
+	}
+	r.commit(&store.Batch{Remove: []mail.ID{all[1].ID}, Fence: []store.Lease{l[1].Lease}})
+	openRig(t, r.crash()).wantAll(all[:1])
+	r.wantEntries(1)
+}
+
+// TestEndingsDamaged damages the entries of three ends, one after the other. Nothing else is lost, and what
+// may be delivered again for it is told, unless nobody was ever answered.
+func TestEndingsDamaged(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(4)
+	r.end(all[:3]...)
+	for at := range int64(3 * endingLen) {
+		if at%7 > 0 && at%endingLen > 0 {
+			continue // some of the octets will do
+		}
+		dir := r.crash()
+		flip(t, filepath.Join(dir, "endings"), at)
+		d := openRig(t, dir)
+		n := at / endingLen
+		d.wantAll([]store.Record{all[n], all[3]})
+		if n < 2 {
+			d.wantAlarm("of 1 messages it is not known that they were delivered")
+		} else if s := d.saw.alarms(); s != "" {
+			t.Fatal("an alarm for an entry that nobody was answered for:", s)
+		}
+		must(t, d.Close())
+	}
+	for _, size := range []int64{0, endingLen + 5, mostEndings * endingLen / 2} {
+		dir := r.crash()
+		must(t, os.Truncate(filepath.Join(dir, "endings"), size))
+		d := openRig(t, dir)
+		n := min(size/endingLen, 3)
+		d.wantAll(all[n:])
+		d.end(all[3])
+		d = openRig(t, d.crash())
+		d.wantAll(all[n:3])
+	}
+}
+
+// TestEndingsTorn: of a group that a power cut has torn, what is there counts, and what is not was not
+// answered.
+func TestEndingsTorn(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(4)
+	r.end(all[0])
+	dir := r.crash()
+	b := ending{all[1].ID, 2, 0}.append(nil)
+	b = append(b, make([]byte, endingLen)...)
+	b = ending{all[3].ID, 4, 2}.append(b)
+	f, err := os.OpenFile(filepath.Join(dir, "endings"), os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt(b, endingLen)
+	must(t, err)
+	must(t, f.Close())
+	d := openRig(t, dir)
+	d.wantAll(all[2:3])
+	if s := d.saw.alarms(); s != "" {
+		t.Fatal(s)
+	}
+	d.end(all[2])
+	openRig(t, d.crash()).wantAll(nil)
+}
+
+// TestEndingsDiskFull: where the file cannot be written, Badger is told at once.
+func TestEndingsDiskFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no file that is always full: ", err)
+	}
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(5)
+	r.end(all[0])
+	r.inside(func(c *committer) {
+		c.endings.close()
+		c.endings.file = full
+	})
+	r.end(all[1])
+	r.wantAlarm("cannot be written")
+	r.end(all[2])
+	r.wantAll(all[3:])
+	d := openRig(t, r.crash())
+	d.wantAll(all[3:])
+	d.end(all[3])
+	openRig(t, d.crash()).wantAll(all[4:])
+	openRig(t, r.without()).wantAll(all[3:])
+}
+
+// TestEndingsGone: entries of records that are not there do no harm, and keep a finished file from being
+// adopted.
+func TestEndingsGone(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(3)
+	r.end(all[0], all[1])
+	must(t, r.db.Update(func(txn *badger.Txn) error { // as a damage does
+		return write(txn, []op{{key: idKey('m', all[0].ID)}, {key: stubOf(&all[0]).key(all[0].ID)}})
+	}))
+	dir := r.crash()
+	must(t, os.Remove(spoolFile(dir, all[1].ID)))
+	d := openRig(t, dir)
+	d.wantAll(all[2:])
+	must(t, d.Close())
+	d.wantFile(all[0].ID, false)
+	if s := d.saw.alarms(); s != "" {
+		t.Fatal(s)
+	}
+}
+
+// TestEndingsRebuild loses the database: what is in the file of endings is not adopted, however old.
+func TestEndingsRebuild(t *testing.T) {
+	r := openRig(t, newDir(t))
+	still(r)
+	all := r.fill(4)
+	r.end(all[0])
+	r.commit(&store.Batch{Notes: []store.Note{{Space: "s", Owner: "o", Key: "k", Value: []byte("v")}}})
+	r.end(all[1])
+	dir := r.crash()
+	must(t, os.RemoveAll(filepath.Join(dir, "db")))
+	d := openRig(t, dir)
+	d.wantAll(all[2:])
+	d.end(all[2])
+	d = openRig(t, d.crash())
+	d.wantAll(all[3:])
+	if got := d.told(t); got != 3 {
+		t.Fatal("the numbers do not go on:", got)
+	}
+}
+
+func (r *rig) told(t *testing.T) (n uint64) {
+	must(t, r.db.View(func(txn *badger.Txn) (err error) {
+		n, err = toldOf(txn)
+		return err
+	}))
+	return n
+}
+
+// TestEndingsNoFile: a file that cannot be had is an error where it may name messages, and else a warning.
+func TestEndingsNoFile(t *testing.T) {
+	dir := newDir(t)
+	must(t, os.MkdirAll(filepath.Join(dir, "endings"), 0o700))
+	if _, err := tryRig(t, dir); err == nil {
+		t.Fatal("a directory was taken for the file")
+	}
+	must(t, os.Remove(filepath.Join(dir, "endings")))
+	must(t, os.Mkdir(filepath.Join(dir, "endings.new"), 0o700)) // so that it cannot be made
+	must(t, os.WriteFile(filepath.Join(dir, "endings.new", "x"), nil, 0o600))
+	r := openRig(t, dir)
+	r.wantAlarm("cannot be made")
+	all := r.fill(2)
+	r.end(all[0])
+	r.wantAll(all[1:])
+	if r.inBadger(all[0].ID) {
+		t.Fatal("nobody knows of an end that was answered")
+	}
+}
+
+// TestEndingOctets: an entry is what it was, and with any bit wrong it is none.
+func TestEndingOctets(t *testing.T) {
+	x := ending{mail.NewID(start, nil), 1 << 40, 7}
+	b := x.append(nil)
+	if got, ok := parseEnding(b); !ok || got != x || len(b) != endingLen {
+		t.Fatal(got, ok, len(b))
+	}
+	for i := range b {
+		for bit := range 8 {
+			b[i] ^= 1 << bit
+			if _, ok := parseEnding(b); ok {
+				t.Fatalf("bit %d of octet %d is not looked at", bit, i)
+			}
+			b[i] ^= 1 << bit
+		}
+	}
+	if _, ok := parseEnding(make([]byte, endingLen)); ok {
+		t.Fatal("an empty place is an entry")
+	}
+	binary.BigEndian.PutUint64(b[16:], 3)
+	if _, ok := parseEnding(b); ok {
+		t.Fatal("an entry whose group began before the first")
+	}
+}
