@@ -68,46 +68,52 @@ type report struct {
 	bytes.Buffer
 	parts  *textproto.MultipartWriter
 	global bool // the reader speaks SMTPUTF8: its own address is beyond ASCII
+	text   *Text
+	letter *Letter
 }
 
 // compose makes the report (RFC 6522, 3): text for people, fields for programs, and of the message its
 // header, or all of it where the postmaster gets it.
-func (r *Reporter) compose(f *failure, to mail.Path) (mail.Content, error) {
-	id := mail.NewID(f.now, r.Random).String()
-	w := &report{global: !to.ASCII()}
+func (r *Reporter) compose(a *about, to mail.Path) (mail.Content, error) {
+	id := mail.NewID(a.now, r.Random).String()
+	w := &report{global: !to.ASCII(), text: r.textFor(a.m.Origin.Maildrop), letter: r.letter(a)}
 	w.parts = textproto.NewMultipartWriter(w)
-	c, err := r.write(w, f, to, id)
+	c, err := r.write(w, a, to, id)
 	if err != nil {
 		return nil, fmt.Errorf("composing a report: %w", err)
 	}
 	return c, nil
 }
 
-func (r *Reporter) write(w *report, f *failure, to mail.Path, id string) (mail.Content, error) {
+func (r *Reporter) write(w *report, a *about, to mail.Path, id string) (mail.Content, error) {
 	boundary := "=_" + id // no line of text or quoted-printable begins so, and nobody can guess the rest
 	if err := w.parts.SetBoundary(boundary); err != nil {
 		return nil, err
 	}
-	status, err := r.status(f, w.global)
+	status, err := r.status(a, w.global)
 	if err != nil {
 		return nil, err
 	}
-	header := normal(f.header)
+	header := normal(a.header)
 	outer := "7bit"
-	if f.why != "" || encoding(status, w.global) == "8bit" || encoding(header, w.global) == "8bit" {
+	if a.whole || encoding(status, w.global) == "8bit" || encoding(header, w.global) == "8bit" {
 		outer = "8bit" // RFC 2045, 6.4: a multipart says the most that is inside
 	}
-	if err := textproto.WriteHeader(w, r.head(f, to, id, boundary, outer)); err != nil {
+	title, err := w.text.subject(w.letter)
+	if err != nil {
 		return nil, err
 	}
-	if err := w.part(people, []byte(r.sentences(f))); err != nil {
+	if err := textproto.WriteHeader(w, r.head(a, to, title, id, boundary, outer)); err != nil {
+		return nil, err
+	}
+	if err := w.people(); err != nil {
 		return nil, err
 	}
 	if err := w.part(w.statusType(), status); err != nil {
 		return nil, err
 	}
-	if f.why != "" {
-		return w.wrap(w.wholeType(f), f.m.Content)
+	if a.whole {
+		return w.wrap(w.wholeType(a), a.m.Content)
 	}
 	if err := w.part(w.headerType(), header); err != nil {
 		return nil, err
@@ -120,13 +126,13 @@ func (r *Reporter) write(w *report, f *failure, to mail.Path, id string) (mail.C
 
 // head returns the header of the report. What stands in it is ours, but for the address it goes to and the
 // Message-ID it answers, which were checked.
-func (r *Reporter) head(f *failure, to mail.Path, id, boundary, encoding string) textproto.Header {
-	answered := messageID(f.header)
+func (r *Reporter) head(a *about, to mail.Path, title, id, boundary, encoding string) textproto.Header {
+	answered := messageID(a.header)
 	return head(
-		line{"Date", f.now.Format(time.RFC1123Z)},
+		line{"Date", a.now.Format(time.RFC1123Z)},
 		line{"From", mailbox(r.Name, r.From)},
 		line{"To", mailbox("", to)},
-		line{"Subject", f.subject()},
+		line{"Subject", encoded(title)},
 		line{"Message-ID", "<" + strings.ToLower(id) + "@" + r.Host + ">"},
 		line{"In-Reply-To", answered},
 		line{"References", answered},
@@ -135,16 +141,6 @@ func (r *Reporter) head(f *failure, to mail.Path, id, boundary, encoding string)
 		line{"Content-Type", `multipart/report; report-type=delivery-status; boundary="` + boundary + `"`},
 		line{"Content-Transfer-Encoding", encoding},
 	)
-}
-
-func (f *failure) subject() string {
-	switch {
-	case f.why == "":
-		return "Your message could not be delivered"
-	case !f.m.Parent.Zero():
-		return "A report that could not be delivered"
-	}
-	return "A message that could be neither delivered nor returned"
 }
 
 // mailbox writes a name and an address (RFC 5322, 3.4; RFC 6532 where the address needs it).
@@ -164,11 +160,25 @@ func mailbox(name string, p mail.Path) string {
 	return name + " <" + a + ">"
 }
 
+// people writes the part for people.
+func (w *report) people() error {
+	s, err := w.text.text(w.letter)
+	if err != nil {
+		return err
+	}
+	return w.part(people, []byte(s))
+}
+
 // part writes one part. Quoted-printable keeps its octets where they do not fit through every MTA as they
 // are.
 func (w *report) part(kind string, b []byte) error {
 	how := encoding(b, w.global && kind != people)
-	p, err := w.parts.CreatePart(head(line{"Content-Type", kind}, line{"Content-Transfer-Encoding", how}))
+	language := ""
+	if kind == people && w.text.language != "en" {
+		language = w.text.language // RFC 3282
+	}
+	p, err := w.parts.CreatePart(head(line{"Content-Type", kind}, line{"Content-Language", language},
+		line{"Content-Transfer-Encoding", how}))
 	if err != nil {
 		return err
 	}
@@ -215,8 +225,8 @@ func (w *report) headerType() string {
 	return "text/rfc822-headers"
 }
 
-func (w *report) wholeType(f *failure) string {
-	if w.global || !f.m.Envelope.Reverse.ASCII() {
+func (w *report) wholeType(a *about) string {
+	if w.global || !a.m.Envelope.Reverse.ASCII() {
 		return "message/global" // RFC 6532, 3.7
 	}
 	return "message/rfc822"

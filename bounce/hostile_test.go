@@ -179,7 +179,7 @@ func TestStatus(t *testing.T) {
 		{mail.Result{Enhanced: "4.3.0"}, "4.4.7"},
 		{mail.Result{}, "4.4.7"},
 	} {
-		if got := (&failed{Result: x.r}).status(); got != x.want {
+		if got := (&told{Result: x.r}).status(); got != x.want {
 			t.Errorf("%+v: %s, want %s", x.r, got, x.want)
 		}
 	}
@@ -197,7 +197,7 @@ func TestAge(t *testing.T) {
 		90 * time.Minute: "one hour",
 		123 * time.Hour:  "5 days",
 	} {
-		if got := age(d); got != want {
+		if got := inWords(t, ageOf(d)); got != want {
 			t.Errorf("%s: %s", d, got)
 		}
 	}
@@ -236,4 +236,13 @@ func FuzzReport(f *testing.F) {
 			}
 		}
 	})
+}
+
+func inWords(t *testing.T, a *Age) string {
+	t.Helper()
+	var b strings.Builder
+	if err := english.t.ExecuteTemplate(&b, "age", a); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

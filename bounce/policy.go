@@ -35,8 +35,13 @@ type Policy struct {
 // and judges by the envelope and by what automatic senders write of themselves (RFC 3834, 2 and 5.2):
 // anything that could answer a report, or was never sent by who seems to have sent it, gets none.
 func (p Policy) Decide(header []byte, e mail.Envelope) (d Decision, why string) {
+	return p.decide("FAILURE", header, e)
+}
+
+// decide is Decide for reports that NOTIFY has this word for.
+func (p Policy) decide(word string, header []byte, e mail.Envelope) (d Decision, why string) {
 	switch rev := e.Reverse; {
-	case len(wanting(e.Recipients)) == 0:
+	case len(wanting(e.Recipients, word)) == 0:
 		return ToNobody, "the sender asked for none"
 	case rev.Null():
 		return ToPostmaster, "the message has no return address"
@@ -67,11 +72,11 @@ func (p Policy) Decide(header []byte, e mail.Envelope) (d Decision, why string) 
 	return ToSender, ""
 }
 
-// wanting returns the indices of the recipients whose failure the sender wants to hear of (RFC 3461, 4.1:
-// without NOTIFY it is so, with it FAILURE has to be named).
-func wanting(list []mail.Recipient) (index []int) {
+// wanting returns the indices of the recipients of whom the sender wants reports of a kind: FAILURE, DELAY or SUCCESS
+// (RFC 3461, 4.1: with NOTIFY it has to be named; without it is so of failures, and of delays as we choose).
+func wanting(list []mail.Recipient, kind string) (index []int) {
 	for i, r := range list {
-		if r.Notify == "" || word(r.Notify, "FAILURE") {
+		if r.Notify == "" && kind != "SUCCESS" || word(r.Notify, kind) {
 			index = append(index, i)
 		}
 	}

@@ -20,23 +20,24 @@ import (
 const maxReply = 512
 
 // status returns the fields for programs (RFC 3464, 2). global allows characters beyond ASCII (RFC 6533).
-func (r *Reporter) status(f *failure, global bool) ([]byte, error) {
+func (r *Reporter) status(a *about, global bool) ([]byte, error) {
 	var b bytes.Buffer
 	err := section(&b,
-		line{"Original-Envelope-Id", shown(unxtext(f.m.Envelope.EnvID), global)},
+		line{"Original-Envelope-Id", shown(unxtext(a.m.Envelope.EnvID), global)},
 		line{"Reporting-MTA", "dns; " + r.Host},
-		line{"Arrival-Date", date(f.m.Queued, f.now)},
+		line{"Arrival-Date", date(a.m.Queued, a.now)},
 	)
-	for i := range f.failed {
-		x := &f.failed[i]
+	for i := range a.list {
+		x := &a.list[i]
 		err = errors.Join(err, section(&b,
 			line{"Original-Recipient", original(x.Original, global)},
 			line{"Final-Recipient", address(x.Forward, global)},
-			line{"Action", "failed"},
-			line{"Status", x.status()},
+			line{"Action", a.action(x)},
+			line{"Status", a.statusOf(x)},
 			line{"Remote-MTA", remote(x.RemoteMTA)},
-			line{"Diagnostic-Code", diagnostic(x.Reply, global)},
-			line{"Last-Attempt-Date", date(x.At, f.now)},
+			line{"Diagnostic-Code", a.diagnostic(x, global)},
+			line{"Last-Attempt-Date", date(x.At, a.now)},
+			line{"Will-Retry-Until", date(a.until, a.now)},
 		))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\r\n")), err
@@ -75,14 +76,41 @@ func ascii(s string) string {
 // enhanced is a status code of RFC 3463, 2.
 var enhanced = regexp.MustCompile(`^[245](\.\d{1,3}\.\d{1,3})$`)
 
+// action is what was done for a recipient (RFC 3464, 2.3.3).
+func (a *about) action(x *told) string {
+	switch a.kind {
+	case Delayed:
+		return "delayed"
+	case Succeeded:
+		return x.Custody.String()
+	}
+	return "failed"
+}
+
+// statusOf returns the status of a recipient. Its class is that of the action: 4 of a delay, 2 of a success.
+func (a *about) statusOf(x *told) string {
+	m := enhanced.FindStringSubmatch(x.Enhanced)
+	switch {
+	case a.kind == Delayed && (m == nil || x.Enhanced[0] == '2'):
+		return "4.4.1" // RFC 3463, 3.5: no answer from host
+	case a.kind == Delayed:
+		return "4" + m[1]
+	case a.kind == Succeeded && m != nil && x.Enhanced[0] == '2':
+		return x.Enhanced
+	case a.kind == Succeeded:
+		return "2.0.0"
+	}
+	return x.status()
+}
+
 // status returns the status of a failed recipient. It is one of failure, whatever the server wrote beside
 // its 5xx.
-func (f *failed) status() string {
-	m := enhanced.FindStringSubmatch(f.Enhanced)
+func (x *told) status() string {
+	m := enhanced.FindStringSubmatch(x.Enhanced)
 	switch {
-	case f.expired() && m != nil && m[1] == ".4.7" && f.Enhanced[0] != '2':
-		return f.Enhanced
-	case f.expired():
+	case x.expired() && m != nil && m[1] == ".4.7" && x.Enhanced[0] != '2':
+		return x.Enhanced
+	case x.expired():
 		return "4.4.7" // RFC 3463, 3.5: delivery time expired
 	case m == nil:
 		return "5.0.0"
@@ -91,8 +119,8 @@ func (f *failed) status() string {
 }
 
 // diagnostic returns the reply with its type (RFC 3464, 2.3.6); "" where nobody said anything.
-func diagnostic(reply string, global bool) string {
-	if s := shown(reply, global); s != "" {
+func (a *about) diagnostic(x *told, global bool) string {
+	if s := shown(x.Reply, global); s != "" && a.kind != Succeeded {
 		return "smtp; " + s
 	}
 	return ""

@@ -40,11 +40,12 @@ const (
 type Result struct {
 	Outcome   Outcome
 	Scope     Scope
-	Enhanced  string // RFC 3463, "5.1.1"; "" where nobody gave one
-	Reply     string // the reply as it came, lines joined by a blank, e.g. "550 no such user"; not yet escaped
-	RemoteMTA string // who said it: "localhost:25"
-	Err       error  // for us, never shown to a remote party: the I/O error, the local cause
-	After     Op     // the step that was under way; OpDot: a cut after the final dot, may have delivered
+	Enhanced  string  // RFC 3463, "5.1.1"; "" where nobody gave one
+	Reply     string  // the reply as it came, lines joined by a blank, e.g. "550 no such user"; not yet escaped
+	RemoteMTA string  // who said it: "localhost:25"
+	Err       error   // for us, never shown to a remote party: the I/O error, the local cause
+	After     Op      // the step that was under way; OpDot: a cut after the final dot, may have delivered
+	Custody   Custody // of Delivered: who reports it to a sender who asked for that
 	At        time.Time
 }
 
