@@ -1,7 +1,6 @@
 package bounce
 
 import (
-	"regexp"
 	"strings"
 
 	"mailretr/store/mail"
@@ -50,7 +49,6 @@ func (p Policy) decide(word string, header []byte, e mail.Envelope) (d Decision,
 	case strings.EqualFold(string(rev), string(p.Own)):
 		return ToPostmaster, "its return address is that of our own reports"
 	}
-	results := 0
 	for name, value := range fields(header) {
 		switch name {
 		case "auto-submitted": // RFC 3834, 5
@@ -61,13 +59,10 @@ func (p Policy) decide(word string, header []byte, e mail.Envelope) (d Decision,
 			if word := firstWord(value); word == "bulk" || word == "junk" {
 				return ToPostmaster, "the message is bulk mail (Precedence)"
 			}
-		case "authentication-results":
-			if results++; results == 1 { // further ones may be the sender's own
-				if method := forged(value, p.AuthServ); method != "" {
-					return ToPostmaster, "its sender is forged according to the provider (" + method + ")"
-				}
-			}
 		}
+	}
+	if method := p.forged(header, e.Reverse); method != "" {
+		return ToPostmaster, "its sender is forged according to the provider (" + method + ")"
 	}
 	return ToSender, ""
 }
@@ -98,24 +93,6 @@ func firstWord(value string) string {
 	value, _, _ = strings.Cut(plain(value), ";")
 	if f := strings.Fields(value); len(f) > 0 {
 		return strings.ToLower(f[0])
-	}
-	return ""
-}
-
-// result is one method with its result in Authentication-Results (RFC 8601, 2.2).
-var result = regexp.MustCompile(`(?i)^\s*(spf|dmarc)\s*(?:/\s*\d+\s*)?=\s*fail\b`)
-
-// forged returns the method by which the named server found the sender forged; "" if it did not, or it was
-// another server that says so.
-func forged(value, server string) string {
-	id, rest, ok := strings.Cut(plain(value), ";")
-	if f := strings.Fields(id); server == "" || !ok || len(f) == 0 || !strings.EqualFold(f[0], server) {
-		return ""
-	}
-	for _, x := range strings.Split(rest, ";") {
-		if m := result.FindStringSubmatch(x); m != nil {
-			return strings.ToLower(m[1]) + "=fail"
-		}
 	}
 	return ""
 }

@@ -62,6 +62,27 @@ func TestS11_NoReport(t *testing.T) {
 			ToSender, ""},
 		{"none", ar + "mx.isp.example; none", "a@b.example", ToSender, ""},
 		{"nonsense", ar + "mx.isp.example", "a@b.example", ToSender, ""},
+
+		{"spf of another address", ar + "mx.isp.example; spf=fail smtp.mailfrom=x@c.example", "a@b.example", ToSender, ""},
+		{"forwarded, signed by the sender", ar + "mx.isp.example; spf=fail smtp.mailfrom=a@b.example; dkim=pass header.d=b.example",
+			"a@b.example", ToSender, ""},
+		{"signed by a part of it", ar + "mx.isp.example; dkim=pass header.i=@m.b.example; spf=fail", "a@b.example", ToSender,
+			""},
+		{"dmarc passes", ar + "mx.isp.example; spf=fail; dmarc=pass header.from=b.example", "a@b.example", ToSender, ""},
+		{"signed by another", ar + "mx.isp.example; spf=fail; dkim=pass header.d=evilb.example", "a@b.example", ToPostmaster,
+			"spf=fail"},
+		{"signed by a top level", ar + "mx.isp.example; spf=fail; dkim=pass header.d=example", "a@b.example", ToPostmaster,
+			"spf=fail"},
+		{"signed in quotes", ar + `mx.isp.example; spf=fail reason="dkim=pass header.d=b.example"`, "a@b.example",
+			ToPostmaster, "spf=fail"},
+		{"dmarc fails though signed", ar + "mx.isp.example; dkim=pass header.d=b.example; dmarc=fail", "a@b.example",
+			ToPostmaster, "dmarc=fail"},
+		{"one field for each method", ar + "mx.isp.example; dkim=none\r\n" + ar + "mx.isp.example; spf=pass\r\n" + ar +
+			"mx.isp.example; dmarc=fail", "a@b.example", ToPostmaster, "dmarc=fail"},
+		{"a pass that anybody wrote", ar + "mx.isp.example; spf=fail\r\n" + ar +
+			"mx.isp.example; dkim=pass header.d=b.example", "a@b.example", ToPostmaster, "spf=fail"},
+		{"below Received", ar + "mx.isp.example; spf=pass\r\nReceived: from x by y\r\n" + ar + "mx.isp.example; dmarc=fail",
+			"a@b.example", ToSender, ""},
 	} {
 		e := mail.Envelope{Reverse: x.reverse, Recipients: []mail.Recipient{{Forward: "j@kroon.co.za"}}}
 		p := Policy{Own: "mailer-daemon@kroon.co.za", AuthServ: "mx.isp.example"}
