@@ -2,7 +2,6 @@ package bounce
 
 import (
 	"context"
-	"fmt"
 
 	"mailretr/store/mail"
 )
@@ -14,13 +13,10 @@ const whyCopy = "it was one of several destinations of this address, and the sen
 // sender hears from the record of the first destination. The report has the whole message, as with [Reporter.Report].
 // No messages and no error mean that nobody may be told.
 func (r *Reporter) ReportCopy(ctx context.Context, m *mail.Message, rep mail.Report) ([]*mail.Message, error) {
-	f := failure{m: m, now: r.now(), why: whyCopy}
-	for i, to := range m.Envelope.Recipients {
-		f.failed = append(f.failed, failed{Recipient: to, Result: rep.Of(i)})
+	a, err := r.about(ctx, Unreturned, m, rep, func(x mail.Result) bool { return x.Outcome != mail.Delivered })
+	if a == nil {
+		return nil, err
 	}
-	var err error
-	if f.header, err = m.Content.Header(ctx); err != nil {
-		return nil, fmt.Errorf("reading the header of a message to report on: %w", err)
-	}
-	return r.toPostmaster(&f)
+	a.why = whyCopy
+	return r.redirect(a, r.Postmaster)
 }

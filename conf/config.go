@@ -49,6 +49,7 @@ type Destination struct {
 	Messages    int             // per connection; 0: as many as the server likes
 	Retry       []time.Duration // nil: as Queue.Retry
 	Expire      time.Duration   // 0: as Queue.Expire
+	Policy      Policy          // before Bounce.Policy
 }
 
 // A Mode says how a connection is secured.
@@ -84,22 +85,14 @@ const (
 	Off  Switch = "off"
 )
 
-// Bounce says who speaks in a DSN and who hears what nobody else may.
-type Bounce struct {
-	At Where `json:"-"`
-
-	FromName   string // display name
-	From       string // address
-	Postmaster string // "": held instead
-}
-
 // Queue says how long and how often delivery is tried, and how large the queue may become.
 type Queue struct {
 	At Where `json:"-"`
 
 	Retry   []time.Duration // the last one repeats
 	Expire  time.Duration
-	Warn    time.Duration // 0: no delay notices
+	Warn    time.Duration // age at which the sender is told that it waits; 0: never
+	Hold    []HoldRule    // what is held when it is queued
 	Reserve int64         // octets of disk that stay free
 	MaxSize int64         // octets in the queue; 0: no limit but Reserve
 	Max     int           // messages in the queue; 0: no limit
@@ -156,6 +149,7 @@ type Maildrop struct {
 	Sender    string     // header field that holds the reverse-path
 	AuthServ  string     // the provider's name in its Authentication-Results; "": they are not asked
 	Deliver   string     // name of a destination
+	Bounce    *Speech    // what reports on its mail say; nil: as all
 
 	First   First
 	After   After

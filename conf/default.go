@@ -27,8 +27,9 @@ func Default() Config {
 			Batch:        128, BatchSize: 8 << 20,
 			MaxMessage: 512 << 20,
 		},
-		Line: Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
-		Log:  Log{Level: "info", Format: "auto"},
+		Bounce: Bounce{Full: 100 << 10, Hourly: 100},
+		Line:   Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
+		Log:    Log{Level: "info", Format: "auto"},
 	}
 }
 

@@ -139,28 +139,14 @@ func (v *validator) absolute(at Where, key, path string) {
 // maxSocket is the length of sun_path less its NUL (unix(7)).
 const maxSocket = 107
 
-func (v *validator) bounce() {
-	b := &v.c.Bounce
-	hint := `write bounce: {from: "Mail Delivery System <mailer-daemon@example.org>"}; the address must exist`
-	if v.need(b.At, "from", b.From, hint) {
-		v.address(b.At, "from", b.From)
-	}
-	v.clean(b.At, "from", b.FromName)
-	if b.Postmaster == "" {
-		v.warn(b.At.Of("postmaster"), "add postmaster: to bounce:",
-			"nobody is told of mail that can be neither delivered nor bounced; it will be held")
-		return
-	}
-	v.address(b.At, "postmaster", b.Postmaster)
-}
-
 func (v *validator) queue() {
 	q := &v.c.Queue
 	v.retry(q.At, q.Retry, true)
 	v.span(q.At, "expire", q.Expire, time.Minute, 365*24*time.Hour)
 	if q.Warn != 0 {
-		v.fail(q.At.Of("warn"), "write warn: 0", "warn: delay notices come with a later version")
+		v.span(q.At, "warn", q.Warn, time.Minute, 365*24*time.Hour)
 	}
+	v.holds()
 	v.number(q.At, "reserve", q.Reserve, 0, 1<<50)
 	v.number(q.At, "max_size", q.MaxSize, 0, 1<<50)
 	v.number(q.At, "max", int64(q.Max), 0, 1<<31-1)

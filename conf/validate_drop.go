@@ -16,6 +16,9 @@ func (v *validator) maildrop(m *Maildrop) {
 	v.policy(m)
 	v.budget(m)
 	v.oversize(m)
+	if m.Bounce != nil {
+		v.speech(m.Bounce.At, m.Bounce.Language, m.Bounce.Template)
+	}
 	if _, ok := v.c.Destination(m.Deliver); !ok && len(v.c.Deliver) > 0 {
 		v.fail(m.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
 			"deliver: there is no destination %q", m.Deliver)

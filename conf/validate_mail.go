@@ -54,6 +54,7 @@ func (v *validator) destination(d *Destination) {
 	v.number(d.At, "connections", int64(d.Connections), 1, 100)
 	v.number(d.At, "messages", int64(d.Messages), 0, 1<<20)
 	v.retry(d.At, d.Retry, false)
+	v.fates(d.At, d.Policy)
 	if d.Expire != 0 {
 		v.span(d.At, "expire", d.Expire, time.Minute, 365*24*time.Hour)
 	}

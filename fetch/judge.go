@@ -196,6 +196,8 @@ func (s *session) leave(ctx context.Context, m *mail.Message, why relay.Reason, 
 		a.Kind, a.Why, a.Next = AsideDeferred, "the MTA asks to wait", now
 	case relay.ReasonSender:
 		a.Kind, a.Why = AsideSender, "the MTA refuses it for its sender; it is asked again tomorrow"
+	case relay.ReasonKept:
+		a.Kind, a.Why = AsideMute, "the MTA refuses it, and it is kept as configured for such failures"
 	default:
 		a.Kind, a.Why = AsideMute, "the MTA refuses it, and nobody may be told"
 	}

@@ -10,7 +10,8 @@ import (
 
 // A Refuser is what HeadersFirst needs of the queue: the DSN of a refused message and its mark in one commit. An error
 // means that nothing was done. One with a method Aside() bool that says true means that nobody may be told of this
-// failure, or that it is not believed: the message is to stay where it is.
+// failure, or that it is not believed: the message is to stay where it is. One with a method Kept() bool that says true
+// means that the admin wants it to stay, with a method Fetch() bool that it is wanted whole.
 type Refuser interface {
 	mail.Batcher
 	Refuse(context.Context, *mail.Message, mail.Report) error
@@ -40,6 +41,7 @@ const (
 	ReasonDeferred Reason = iota // every recipient was deferred
 	ReasonMute                   // refused, and nobody may be told
 	ReasonSender                 // refused for what looks like a judgement on us, not on the recipient
+	ReasonKept                   // refused in a way for which the admin wants it kept
 )
 
 // Deliver is a batch of one.
@@ -99,7 +101,13 @@ func (p *probed) refuse(ctx context.Context, m *mail.Message, report mail.Report
 	switch {
 	case err == nil:
 		return Settled, mail.Same(len(report), mail.Result{Outcome: mail.Delivered})
-	case untold(err) && !p.aside(ctx, m, ReasonMute, report):
+	case is(err, untold.Fetch):
+		return Fetch, nil // somebody is to have it whole
+	case is(err, untold.Kept):
+		if !p.aside(ctx, m, ReasonKept, report) {
+			return Fetch, nil
+		}
+	case is(err, aside.Aside) && !p.aside(ctx, m, ReasonMute, report):
 		return Fetch, nil // it may not stay upstream: the queue holds it
 	}
 	return Leave, nil
@@ -115,9 +123,19 @@ func (p *probed) Copy(ctx context.Context, m, of *mail.Message, to []mail.Recipi
 
 var errNoCopies = errors.New("this queue takes no copies")
 
-func untold(err error) bool {
-	var u interface{ Aside() bool }
-	return errors.As(err, &u) && u.Aside()
+// aside and untold are what an error of Refuse may say of itself.
+type (
+	aside  interface{ Aside() bool }
+	untold interface {
+		Kept() bool
+		Fetch() bool
+	}
+)
+
+// is says whether an error of that kind says so.
+func is[T any](err error, says func(T) bool) bool {
+	var x T
+	return errors.As(err, &x) && says(x)
 }
 
 func (p *probed) aside(ctx context.Context, m *mail.Message, why Reason, report mail.Report) bool {

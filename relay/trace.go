@@ -30,7 +30,13 @@ func (t *Trace) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 	}
 	c := *m
 	c.Content = &traced{Content: m.Content, old: int64(len(header)), head: append(t.fields(m), withoutReturnPath(header)...)}
-	return t.To.Deliver(ctx, &c)
+	report := t.To.Deliver(ctx, &c)
+	for i := range report {
+		if t.Final && report[i].Outcome == mail.Delivered {
+			report[i].Custody = mail.Final
+		}
+	}
+	return report
 }
 
 // fields returns the lines that go in front, each with CRLF.

@@ -116,8 +116,21 @@ func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*en
 	for i := range e.parts {
 		p := &e.parts[i]
 		p.rec.Size, p.rec.Line = p.body.Size(), e.before.Line+m.Line
+		if parent == nil {
+			q.rule(&p.rec)
+		}
 	}
 	return e, nil
+}
+
+// rule holds a record that the admin wants held.
+func (q *Queue) rule(r *Record) {
+	if q.Rule == nil {
+		return
+	}
+	if why := q.Rule(r); why != "" {
+		r.Hold, r.HoldWhy = HoldRule, mail.Printable(why, 600)
+	}
 }
 
 // parts makes the records of an entry, without their bodies: recipients by lane, split where they are many.

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"mailretr/store/mail"
@@ -18,6 +17,7 @@ const owedPause = 5 * time.Minute
 
 // failures judges everybody who has failed, and reports who is to be reported.
 func (s *settling) failures(ctx context.Context) {
+	defer s.resting()
 	if len(s.j.owed) == 0 {
 		return
 	}
@@ -95,23 +95,9 @@ func (s *settling) tell(ctx context.Context, at []int) {
 		return
 	}
 	s.failed = slices.Clone(s.j.Recipients)
-	var gone, told, copies []int
-	for _, i := range at {
-		x := &s.j.Recipients[i]
-		switch {
-		case x.Copy: // its NOTIFY is ours
-			copies = append(copies, i)
-		case silent(x.Notify):
-			s.end(x, "the sender does not want to be told of this failure", false)
-			gone = append(gone, i)
-		case s.q.Discard != nil && s.q.Discard(&s.j.Record, x.Last.result()):
-			s.end(x, "discarded, as configured", false)
-			gone = append(gone, i)
-		default:
-			told = append(told, i)
-		}
-	}
-	for _, some := range [][]int{told, copies} {
+	f := s.sort(at)
+	gone := append(f.gone, s.redirect(ctx, f.redirect)...)
+	for _, some := range [][]int{f.tell, f.copies} {
 		if s.report(ctx, some) {
 			gone = append(gone, some...)
 		}
@@ -130,17 +116,31 @@ func (s *settling) report(ctx context.Context, at []int) (ended bool) {
 	if len(at) == 0 {
 		return false
 	}
-	some := make([]Recipient, len(at))
-	for i, k := range at {
-		some[i] = s.j.Recipients[k]
+	some := pick(s.j.Recipients, at)
+	to := s.j.Reverse
+	if some[0].Copy { // the postmaster's
+		to = ""
 	}
-	all, err := s.q.reports(ctx, s.m, &s.j.Record, some)
+	t, err := s.q.room(ctx, to)
+	if err == nil && !t.later.IsZero() {
+		s.flooded(at, t.later)
+		return false
+	}
+	var all []*entry
+	if err == nil {
+		all, err = s.q.reports(ctx, s.m, &s.j.Record, some)
+	}
+	if len(all) == 0 {
+		s.q.unused(t)
+	}
 	switch {
 	case err != nil:
 		s.trouble(err)
 		return false
 	case len(all) > 0:
-		s.reports = append(s.reports, all...)
+		if s.reports = append(s.reports, all...); t.sender != "" {
+			s.ticket = t
+		}
 		return true
 	case s.j.Parent.Zero() || s.j.Whole:
 		s.mute = true
@@ -160,6 +160,8 @@ func (s *settling) end(x *Recipient, why string, alarm bool) {
 
 // untold takes back that anybody was told, because the commit with the reports failed.
 func (s *settling) untold(err error) {
+	s.q.unused(s.ticket)
+	s.ticket = ticket{}
 	s.j.Recipients = s.failed
 	s.trouble(err)
 }
@@ -179,23 +181,29 @@ func (s *settling) due() {
 		s.j.Due = s.hasten
 	}
 	if s.j.Hold != NotHeld {
-		e := s.event(mail.OpHold)
-		e.Text, e.Alarm = s.j.HoldWhy, true
-		s.events = append(s.events, e)
+		s.holding()
 	}
+}
+
+// holding tells that it is held.
+func (s *settling) holding() {
+	e := s.event(mail.OpHold)
+	e.Text, e.Alarm = s.j.HoldWhy, true
+	s.events = append(s.events, e)
 }
 
 // silent says whether a NOTIFY parameter rules out a report of failure (RFC 3461, 4.1).
 func silent(notify string) bool {
-	if notify == "" {
-		return false
+	return notify != "" && !named(notify, "FAILURE")
+}
+
+// pick returns some recipients, by their indices.
+func pick(all []Recipient, at []int) []Recipient {
+	some := make([]Recipient, len(at))
+	for i, k := range at {
+		some[i] = all[k]
 	}
-	for _, w := range strings.Split(notify, ",") {
-		if strings.EqualFold(strings.TrimSpace(w), "FAILURE") {
-			return false
-		}
-	}
-	return true
+	return some
 }
 
 // reports asks the Reporter about failed recipients of a record, all of them copies or none, and stages what it says,
@@ -205,17 +213,12 @@ func (q *Queue) reports(ctx context.Context, m *mail.Message, r *Record, failed 
 	if q.Reporter == nil {
 		return nil, nil
 	}
-	about := *m
-	about.Envelope.Recipients = make([]mail.Recipient, len(failed))
-	results := make(mail.Report, len(failed))
-	for i, x := range failed {
-		about.Envelope.Recipients[i], results[i] = x.Recipient, x.Last.result()
-	}
+	about, results := aboutThese(m, failed)
 	report := q.Reporter.Report
 	if len(failed) > 0 && failed[0].Copy {
 		report = q.ofCopies()
 	}
-	ms, err := report(ctx, &about, results)
+	ms, err := report(ctx, about, results)
 	if err != nil {
 		return nil, err
 	}
@@ -330,7 +333,7 @@ func (q *Queue) lose(ctx context.Context, l Leased, cause error) error {
 		Alarm: true,
 	})
 	for _, e := range reports {
-		q.reported(e, nil)
+		q.reported(e, "report on ")
 	}
 	if err != nil {
 		q.observe(mail.Event{Op: mail.OpDSN, ID: r.ID, Err: err, Alarm: true,

@@ -58,6 +58,10 @@ func judge(r Record, report mail.Report, a attempt) judged {
 	progress, asked := false, 0
 	words := min(1000, maxReplies/2/max(len(r.Recipients), 1)) // two texts for each recipient
 	for _, x := range r.Recipients {
+		if x.State == Resting {
+			j.Recipients = append(j.Recipients, x)
+			continue
+		}
 		if x.State == Owed {
 			j.owe(x, false)
 			continue

@@ -37,9 +37,20 @@ type Queue struct {
 	// message is then held and not bounced. nil: never.
 	Misconfigured func(context.Context, *Record, mail.Result) bool
 
-	// Discard says that a failed recipient ends without anybody being told, because the admin wrote so.
-	// nil: never.
-	Discard func(*Record, mail.Result) bool
+	// Fate says what becomes of a recipient that has failed with this result, or whose time was up: an error with a
+	// method Expired() bool says so. It is not asked about reports of ours. nil: its sender is told.
+	Fate func(*Record, mail.Result) Fate
+
+	// Late is the age at which the sender is told that a message waits, by [Queue.Warn]. nil, or 0: never.
+	Late func() time.Duration
+
+	// Flood is how many reports of failure and delay one sender gets in an hour; what is above waits, and is held after
+	// a day. nil, or 0: no limit.
+	Flood func() int
+
+	// Rule says that a message is held when it is queued: a sentence for people, or "". It is not asked about reports.
+	// nil: none is.
+	Rule func(*Record) string
 
 	Limit Limit
 	Loop  Loop
@@ -67,6 +78,7 @@ type Queue struct {
 	random sync.Mutex
 	memory memory
 	lanes  lanes
+	flood  flood
 }
 
 // A Limit bounds what is queued. Reports of ours are exempt. Zero fields: no limit but the disk's reserve.

@@ -57,6 +57,9 @@ type Recipient struct {
 	Times int       `cbor:"12,keyasint"` // how often it was said
 	Last  Said      `cbor:"13,keyasint"`
 	Sharing
+
+	// Warned: the sender was told that it waits, or does not want to be.
+	Warned bool `cbor:"16,keyasint,omitempty"`
 }
 
 // A State of a recipient.
@@ -65,6 +68,7 @@ type State uint8
 const (
 	Waiting State = iota // to be attempted
 	Owed                 // failed, report owed: never attempted again, only reported
+	Resting              // failed, and kept as the admin wants it: neither attempted nor reported
 )
 
 // Said is the last result of a recipient, as it is kept.
@@ -90,6 +94,9 @@ const (
 	HoldAlike      // ten messages failed alike: the next hop is suspect
 	HoldMute       // failed, and nobody may be told
 	HoldRcpt       // the configured recipient of its maildrop is refused
+	HoldKept       // failed in a way for which the admin wants it kept
+	HoldFlood      // failed, and its sender has had too many reports
+	HoldRule       // held when it was queued, by a rule of the admin
 )
 
 // Held says whether the record is not attempted.

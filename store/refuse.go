@@ -13,6 +13,8 @@ import (
 type Untold struct {
 	Why     string // a sentence for people
 	Suspect bool   // the next hop refuses many alike: an admin has to look
+	Keep    bool   // it is to stay as the admin wants it
+	Whole   bool   // it goes whole to somebody else, so that it has to be fetched
 }
 
 // Error says why.
@@ -20,6 +22,12 @@ func (u *Untold) Error() string { return u.Why }
 
 // Aside tells this error from one of the disk or database.
 func (u *Untold) Aside() bool { return true }
+
+// Kept says whether it stays as the admin wants it.
+func (u *Untold) Kept() bool { return u.Keep }
+
+// Fetch says whether the message is to be fetched all the same, and judged when it is delivered.
+func (u *Untold) Fetch() bool { return u.Whole }
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }
 
@@ -43,20 +51,74 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 	if ours, err := q.metBefore(ctx, e); ours || err != nil {
 		return err
 	}
-	r, silentAll := q.refused(m, report)
+	r := q.refused(m, report)
 	if err := q.doubtRefusal(ctx, m, &r); err != nil {
 		return err
 	}
-	var all []*entry
-	if !silentAll {
-		if all, err = q.reports(ctx, m, &r, r.Recipients); err != nil {
-			return local(err, "")
-		}
-		if len(all) == 0 {
-			return &Untold{Why: "refused, and nobody may be told of it"}
+	told, discarded, err := q.toTell(&r)
+	if err != nil {
+		return err
+	}
+	all, t, err := q.tellOf(ctx, m, &r, told)
+	if err != nil {
+		return err
+	}
+	if err := q.refuse(ctx, e, &r, all, t); err != nil {
+		return err
+	}
+	q.discarded(m, discarded)
+	return nil
+}
+
+// toTell returns those recipients of whom the sender is told, and those who end in silence because the admin wrote so.
+func (q *Queue) toTell(r *Record) (told, discarded []Recipient, err error) {
+	for i := range r.Recipients {
+		x := &r.Recipients[i]
+		switch f := q.fate(r, x); {
+		case f.Act == Keep:
+			return nil, nil, &Untold{Why: "refused, and kept as configured for such failures", Keep: true}
+		case f.Act == Redirect:
+			return nil, nil, &Untold{Why: "refused, and to go whole to somebody else", Whole: true}
+		case f.Act == Discard:
+			discarded = append(discarded, *x)
+		case !silent(x.Notify):
+			told = append(told, *x)
 		}
 	}
-	return q.refuse(ctx, e, &r, all)
+	return told, discarded, nil
+}
+
+// tellOf stages the reports on a refusal; an *Untold error: there may be none.
+func (q *Queue) tellOf(ctx context.Context, m *mail.Message, r *Record, told []Recipient) (
+	[]*entry, ticket, error) {
+	if len(told) == 0 {
+		return nil, ticket{}, nil
+	}
+	t, err := q.room(ctx, r.Reverse)
+	if err != nil {
+		return nil, t, local(err, "")
+	}
+	if !t.later.IsZero() {
+		return nil, t, &Untold{Why: "refused, and its sender has had as many reports as one may get in an hour"}
+	}
+	all, err := q.reports(ctx, m, r, told)
+	if err == nil && len(all) > 0 {
+		return all, t, nil
+	}
+	q.unused(t)
+	if err != nil {
+		return nil, t, local(err, "")
+	}
+	return nil, t, &Untold{Why: "refused, and nobody may be told of it"}
+}
+
+// discarded tells observers of recipients that have ended in silence.
+func (q *Queue) discarded(m *mail.Message, all []Recipient) {
+	for i := range all {
+		x := &all[i]
+		q.observe(mail.Event{Op: mail.OpDSN, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward,
+			Enhanced: x.Last.Enhanced, Reply: x.Last.Reply, Octets: m.Content.Size(), Text: "discarded, as configured"})
+	}
 }
 
 // metBefore says whether a message whose UID proves nothing was here before, by its content: its sender was
@@ -80,20 +142,16 @@ func (q *Queue) metBefore(ctx context.Context, e *entry) (ours bool, err error) 
 	return true, e.err
 }
 
-// refused makes the record that the message would have had, with those recipients who are to be told of. It
-// is never queued: it names the parent of the report.
-func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record, silentAll bool) {
+// refused makes the record that the message would have had. It is never queued: it names the parent of the report.
+func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record) {
 	now := q.now()
 	r = q.record(m, nil, "", now)
 	for i, x := range m.Envelope.Recipients {
-		if silent(x.Notify) {
-			continue
-		}
 		one := Recipient{Recipient: x, State: Owed}
 		one.say(report[i], now, 1000)
 		r.Recipients = append(r.Recipients, one)
 	}
-	return r, len(r.Recipients) == 0
+	return r
 }
 
 // doubtRefusal counts the refusal among the failures of its lanes; where a lane is suspect nothing is
@@ -121,14 +179,16 @@ func (q *Queue) doubtRefusal(ctx context.Context, m *mail.Message, r *Record) er
 
 // refuse commits the mark with the reports. A UID that is marked already was taken by another session: the
 // reports are discarded, and the mark is confirmed.
-func (q *Queue) refuse(ctx context.Context, e *entry, r *Record, all []*entry) error {
+func (q *Queue) refuse(ctx context.Context, e *entry, r *Record, all []*entry, t ticket) error {
 	discard := func() {
+		q.unused(t)
 		for _, x := range all {
 			x.discard()
 		}
 	}
 	for round := 0; ; round++ {
 		b := takeBatch(q, []*entry{e})
+		b.Notes = append(b.Notes, t.notes...)
 		for _, x := range all {
 			for _, p := range x.parts {
 				b.Put = append(b.Put, p.rec)
@@ -174,6 +234,6 @@ func (q *Queue) refusal(m *mail.Message, r *Record, all []*entry) {
 		})
 	}
 	for _, e := range all {
-		q.reported(e, m)
+		q.reported(e, "report on ")
 	}
 }

@@ -22,7 +22,7 @@ var defaultRetry = []time.Duration{
 // time), and whose last attempt began at. sick is how long its lane was sick meanwhile: it does not count
 // towards the age, up to Expire once more. expired: that was the last attempt; due means nothing then.
 func (s Schedule) Next(at, queued time.Time, attempts int, sick time.Duration) (due time.Time, expired bool) {
-	end := queued.Add(s.expire() + min(max(sick, 0), s.expire()))
+	end := s.end(queued, sick)
 	if !at.Before(end) {
 		return time.Time{}, true
 	}
@@ -35,6 +35,11 @@ func (s Schedule) Next(at, queued time.Time, attempts int, sick time.Duration) (
 		due = end
 	}
 	return due, false
+}
+
+// end is when the time of a message is up.
+func (s Schedule) end(queued time.Time, sick time.Duration) time.Time {
+	return queued.Add(s.expire() + min(max(sick, 0), s.expire()))
 }
 
 func (s Schedule) pause(attempts int) time.Duration {

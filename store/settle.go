@@ -21,11 +21,15 @@ type settling struct {
 
 	// Of failures:
 	reports []*entry    // staged, in the batch
+	ticket  ticket      // for the one that goes to the sender
 	failed  []Recipient // all recipients as they were before some were told of; nil where none was
 	hasten  time.Time   // when something owed is looked at again; zero: never
 	waiting string      // how a failure was that waits for a success; "" none
 	suspect string      // how a failure was that is not believed any more; "" none
 	mute    bool        // nobody may be told
+
+	courtesy []*entry // reports of success, staged
+	notes    []Note   // of the lane
 
 	events []mail.Event // told after the commit
 }
@@ -46,6 +50,7 @@ func (q *Queue) settle(ctx context.Context, h *hold, report mail.Report) error {
 	}
 	s.outcomes()
 	s.failures(ctx)
+	s.successes(ctx)
 	return s.commit(ctx)
 }
 
@@ -60,7 +65,7 @@ func (s *settling) health(l *laneState) {
 		changed = l.end(s.j.now)
 	}
 	if changed {
-		s.batch.Notes = append(s.batch.Notes, spellsNote(s.j.Lane, l))
+		s.notes = append(s.notes, spellsNote(s.j.Lane, l))
 	}
 }
 
@@ -104,10 +109,8 @@ func (s *settling) event(op mail.Op) mail.Event {
 // commit makes all of it durable, once. Where reports are what stands in the way, they stay owed.
 func (s *settling) commit(ctx context.Context) error {
 	err := s.q.commit(ctx, s.finish())
-	if len(s.reports) > 0 && err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrFenced) {
-		s.unstage()
-		s.untold(err)
-		s.due()
+	if len(s.reports)+len(s.courtesy) > 0 && err != nil && !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrFenced) {
+		s.withdraw(err)
 		err = s.q.commit(ctx, s.finish())
 	}
 	switch {
@@ -132,11 +135,12 @@ func (s *settling) finish() *Batch {
 	b, r := &s.batch, s.j.Record
 	b.Fence = []Lease{s.was}
 	b.Put, b.Remove = b.Put[:0], b.Remove[:0]
-	for _, e := range s.reports {
+	for _, e := range slices.Concat(s.reports, s.courtesy) {
 		for _, p := range e.parts {
 			b.Put = append(b.Put, p.rec)
 		}
 	}
+	b.Notes = slices.Concat(s.notes, s.ticket.notes)
 	if len(r.Recipients) == 0 {
 		b.Remove = append(b.Remove, r.ID)
 	} else {
@@ -146,11 +150,24 @@ func (s *settling) finish() *Batch {
 	return b
 }
 
+// withdraw takes back the reports, because the commit with them failed.
+func (s *settling) withdraw(err error) {
+	told, thanked := len(s.reports) > 0, len(s.courtesy) > 0
+	s.unstage()
+	if told {
+		s.untold(err)
+		s.due()
+	}
+	if thanked {
+		s.discourteous(err)
+	}
+}
+
 func (s *settling) unstage() {
-	for _, e := range s.reports {
+	for _, e := range slices.Concat(s.reports, s.courtesy) {
 		e.discard()
 	}
-	s.reports = nil
+	s.reports, s.courtesy = nil, nil
 }
 
 // after tells observers, and what else a success or a distrust leads to.
@@ -163,19 +180,22 @@ func (s *settling) after(ctx context.Context) {
 		s.q.observe(e)
 	}
 	for _, e := range s.reports {
-		s.q.reported(e, s.m)
+		s.q.reported(e, "report on ")
+	}
+	for _, e := range s.courtesy {
+		s.q.reported(e, "a success was told; report on ")
 	}
 	s.learn(ctx)
 }
 
-// reported tells observers of a report that was queued.
-func (q *Queue) reported(e *entry, about *mail.Message) {
+// reported tells observers of a report that was queued; what says of which kind, before the id of what it is about.
+func (q *Queue) reported(e *entry, what string) {
 	for i := range e.parts {
 		r := &e.parts[i].rec
 		for _, x := range r.Recipients {
 			q.observe(mail.Event{
 				Op: mail.OpDSN, ID: r.ID, Origin: r.ParentOrigin, Lane: r.Lane, From: r.Reverse, To: x.Forward,
-				Messages: 1, Octets: r.Size, Text: "report on " + r.Parent.String(),
+				Messages: 1, Octets: r.Size, Text: what + r.Parent.String(),
 			})
 		}
 	}

@@ -194,7 +194,12 @@ func TestNotify(t *testing.T) {
 
 func TestDiscard(t *testing.T) {
 	w := trusting(t)
-	w.Discard = func(_ *Record, r mail.Result) bool { return strings.HasPrefix(r.Reply, "550") }
+	w.Fate = func(_ *Record, r mail.Result) Fate {
+		if strings.HasPrefix(r.Reply, "550") {
+			return Fate{Act: Discard}
+		}
+		return Fate{}
+	}
 	w.put(message("1", "a@example.org", "x@a.example"))
 	w.pass("main", always(no))
 	if len(w.records()) != 0 || len(w.report.told) != 0 || len(w.events.of(mail.OpDSN)) != 1 {

@@ -204,6 +204,10 @@ func (q *Queue) queued(e *entry) {
 			At: r.Queued, Op: mail.OpQueue, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
 			Messages: 1, Octets: r.Size, Saved: e.before.Upstream,
 		})
+		if r.Held() {
+			q.observe(mail.Event{At: r.Queued, Op: mail.OpHold, ID: r.ID, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,
+				Text: r.HoldWhy})
+		}
 	}
 	if e.mended.any() {
 		r := &e.parts[0].rec

@@ -122,6 +122,11 @@ func (r *Record) release(now time.Time) bool {
 		return false
 	}
 	r.Hold, r.HoldWhy, r.Due = NotHeld, "", now
+	for i := range r.Recipients {
+		if x := &r.Recipients[i]; x.State == Resting { // it is attempted again
+			x.State = Waiting
+		}
+	}
 	return true
 }
 
@@ -162,7 +167,7 @@ func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) e
 	r.Hold, r.HoldWhy = NotHeld, ""
 	for i := range r.Recipients {
 		x := &r.Recipients[i]
-		if x.State == Waiting {
+		if x.State != Owed {
 			x.State, x.Since, x.Times = Owed, now, 1
 			x.Last = Said{At: now, Enhanced: "5.0.0", Reply: x.Last.Reply, RemoteMTA: x.Last.RemoteMTA,
 				Err: mail.Printable(why, 300), GivenUp: true}

@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mailretr/bounce"
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
 	"mailretr/fetch"
@@ -46,8 +45,9 @@ type house struct {
 	consents *oauth.Keeper
 
 	config  atomic.Pointer[conf.Config]
-	kept    sync.Map // by name of a maildrop: what happened to its mail when the configuration named it last
-	meters  sync.Map // by name of a maildrop: *wire.Meter
+	words   atomic.Pointer[words] // of reports, by that configuration
+	kept    sync.Map              // by name of a maildrop: what happened to its mail when the configuration named it last
+	meters  sync.Map              // by name of a maildrop: *wire.Meter
 	around  surroundings
 	now     func() time.Time
 	started time.Time
@@ -72,7 +72,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	if n.now != nil {
 		h.now = n.now
 	}
-	h.config.Store(c)
+	h.use(c)
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
 	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), hops: &hops{}}
@@ -106,6 +106,13 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, errors.Join(fmt.Errorf("looking through the queue: %w", err), engine.Close())
 	}
 	return h, nil
+}
+
+// use makes a configuration the one in use. Its templates were tried before.
+func (h *house) use(c *conf.Config) {
+	w, _ := wordsOf(c)
+	h.words.Store(w)
+	h.config.Store(c)
 }
 
 // reroute routes mail anew whose destination the configuration does not name any more.
@@ -146,7 +153,10 @@ func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
 		Engine: h.store, Seals: 64, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
-		Now:   h.now,
+		Now:  h.now,
+		Fate: h.fate, Rule: h.rule,
+		Late:  func() time.Duration { return h.config.Load().Queue.Warn },
+		Flood: func() int { return h.config.Load().Bounce.Hourly },
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
 	h.ask = &relay.Ask{Route: h.route, Dial: h.connect}
@@ -299,39 +309,6 @@ func (h *house) keeps(o mail.Origin, octets int64) bool {
 	}
 	after, known := h.kept.Load(o.Maildrop)
 	return !known || after.(conf.After).Keeps(octets)
-}
-
-// reporter writes DSNs by the configuration in use.
-func (h *house) reporter() mail.Reporter { return reporter{h} }
-
-type reporter struct{ h *house }
-
-func (r reporter) Report(ctx context.Context, m *mail.Message, report mail.Report) ([]*mail.Message, error) {
-	return r.now().Report(ctx, m, report)
-}
-
-// ReportCopy makes what tells the postmaster of a failure that the sender does not hear of.
-func (r reporter) ReportCopy(ctx context.Context, m *mail.Message, report mail.Report) ([]*mail.Message, error) {
-	return r.now().ReportCopy(ctx, m, report)
-}
-
-// Lost makes the message that tells the postmaster of mail whose octets are gone.
-func (r reporter) Lost(ctx context.Context, m *mail.Message, cause error) ([]*mail.Message, error) {
-	return r.now().Lost(ctx, m, cause)
-}
-
-func (r reporter) now() *bounce.Reporter {
-	c := r.h.config.Load()
-	b := &bounce.Reporter{
-		Name: c.Bounce.FromName, From: mail.Path(c.Bounce.From), Postmaster: mail.Path(c.Bounce.Postmaster), Host: c.Hostname,
-		AuthServ: func(maildrop string) string {
-			if m := r.h.maildrop(maildrop); m != nil {
-				return m.AuthServ
-			}
-			return ""
-		},
-	}
-	return b
 }
 
 // misconfigured says whether a refusal means that the maildrop's own recipient is wrong: it is refused as well for the null

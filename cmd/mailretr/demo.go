@@ -95,9 +95,8 @@ func (a *app) swept(dir string) error {
 func demoConfig(s *demo.Stage, dir string, pace time.Duration) *conf.Config {
 	c := conf.Default()
 	c.Hostname, c.State, c.Watch = demo.Host, dir, false
-	c.Bounce = conf.Bounce{
-		FromName: "Mail Delivery System", From: demo.From, Postmaster: "postmaster@" + demo.Domain,
-	}
+	c.Bounce.FromName, c.Bounce.From = "Mail Delivery System", demo.From
+	c.Bounce.Postmaster = "postmaster@" + demo.Domain
 	c.Queue.Retry, c.Queue.Reserve, c.Poll = []time.Duration{pace}, 16<<20, pace
 	to := conf.DefaultDestination()
 	to.Kind, to.Network, to.Address = "smtp", "tcp", s.MTA()

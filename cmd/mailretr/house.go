@@ -39,6 +39,7 @@ func (a *app) load(ctx context.Context) loaded {
 	switch {
 	case l.err == nil:
 		l.problems = append(l.problems, undeliverable(&l.config)...)
+		l.problems = append(l.problems, mute(&l.config)...)
 		if conf.Failed(l.problems) {
 			l.err = yaml.ErrConfig
 		}

@@ -257,9 +257,8 @@ func (x *answers) rest(c *conf.Config, m *conf.Maildrop) (err error) {
 	}
 	m.At.Set("after", conf.Pos{}) // who deletes, and when, stands in the file
 	domain := mail.Path(m.To[0]).Domain()
-	c.Bounce = conf.Bounce{
-		FromName: "Mail Delivery System", From: "mailer-daemon@" + domain, Postmaster: "postmaster@" + domain,
-	}
+	c.Bounce.FromName, c.Bounce.From = "Mail Delivery System", "mailer-daemon@"+domain
+	c.Bounce.Postmaster = "postmaster@" + domain
 	return nil
 }
 

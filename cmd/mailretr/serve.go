@@ -125,6 +125,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.poller.Run(ctx) })
 	work.Go(func() { d.runner.Run(ctx) })
 	work.Go(func() { d.tend(ctx) })
+	work.Go(func() { d.warn(ctx) })
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
@@ -223,6 +224,26 @@ func (d *serving) tend(ctx context.Context) {
 	}
 }
 
+// warnEvery is how often is looked for mail whose senders are to be told that it waits: what matters to them is an hour,
+// not a minute.
+const warnEvery = time.Minute
+
+// warn tells senders of mail that waits.
+func (d *serving) warn(ctx context.Context) {
+	look := time.NewTicker(warnEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		if _, err := d.queue.Warn(ctx); err != nil && ctx.Err() == nil {
+			d.observe(mail.Event{Op: mail.OpDSN, Err: err, Alarm: true, Text: "a delay could not be told; it is tried again"})
+		}
+	}
+}
+
 // jumped says whether the wall clock was set, by how far it went in a time that has really passed.
 func jumped(wall, passed time.Duration) bool { return (wall - passed).Abs() > time.Minute }
 
@@ -270,7 +291,7 @@ func (d *serving) reload(ctx context.Context) error {
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
 	ctx = context.WithoutCancel(ctx) // half of what follows is worse than late
-	d.house.config.Store(&c)
+	d.use(&c)
 	d.around.line.Set(c.Line.Rate, c.Line.Burst)
 	d.ask.Renew()
 	d.runner.Renew()
@@ -294,6 +315,8 @@ func (d *serving) fits(c *conf.Config) error {
 	switch {
 	case len(unknownKinds(c)) > 0:
 		return errors.New(unknownKinds(c)[0])
+	case len(mute(c)) > 0:
+		return errors.New(mute(c)[0].String())
 	case c.State != old.State:
 		return errors.New("state: another directory needs a restart")
 	case c.Socket != old.Socket:

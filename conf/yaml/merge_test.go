@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -94,7 +95,11 @@ func TestWriteRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Deliver = []conf.Destination{d}
-	c.Bounce = conf.Bounce{FromName: `Mail, "the" System`, From: "m@example.org", Postmaster: "p@example.org"}
+	c.Bounce.FromName, c.Bounce.From, c.Bounce.Postmaster = `Mail, "the" System`, "m@example.org", "p@example.org"
+	c.Bounce.Policy = conf.Policy{{Code: "5.7.*", Fate: conf.FateKeep}, {Code: "550", Fate: conf.FateDiscard}}
+	c.Bounce.Hourly, c.Bounce.ExpireTo = 5, "rescue@example.org"
+	c.Queue.Warn = 4 * time.Hour
+	c.Queue.Hold = []conf.HoldRule{{Above: 50 << 20, Sender: "*@x.example"}, {Maildrop: "a"}}
 	m := conf.DefaultMaildrop()
 	m.Name = "a"
 	if err := m.SetURL("pop3://a%3Ab%25@c@[::1]:1110"); err != nil {
@@ -116,6 +121,12 @@ deliver:
 bounce:
   from: '"Mail, \"the\" System" <m@example.org>'
   postmaster: p@example.org
+  hourly: 5
+  policy: {5.7.*: keep, "550": discard}
+  expire_to: rescue@example.org
+queue:
+  warn: 4h
+  hold: [{above: 50M, sender: '*@x.example'}, {maildrop: a}]
 maildrops:
   - name: a
     url: pop3://a%3Ab%25@c@[::1]:1110

@@ -118,9 +118,18 @@ func sub[T, S any](key, doc string, table []option[S], f func(*T) *S, at func(*S
 	return option[T]{
 		key: key, doc: doc, adds: true, // its keys tell of themselves when they are written twice
 		read:    func(d *decoder, n *yaml.Node, v *T) { section(d, n, table, f(v), at(f(v))) },
-		show:    func(s shower, v *T) *yaml.Node { return mapping(s, table, f(v), nil, *at(f(v))) },
+		show:    func(s shower, v *T) *yaml.Node { return mapping(s, table, f(v), usual(f), *at(f(v))) },
 		explain: func(p *printer) { explain(p, table) },
 	}
+}
+
+// usual is a section of the file in which nothing was written; nil for one of something else.
+func usual[T, S any](f func(*T) *S) *S {
+	c := conf.Default()
+	if t, ok := any(&c).(*T); ok {
+		return f(t)
+	}
+	return nil
 }
 
 // optional is a section that is there only where it was written.

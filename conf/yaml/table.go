@@ -40,25 +40,15 @@ var top = []option[conf.Config]{
 	sources,
 }
 
-var bounce = []option[conf.Bounce]{
-	{
-		key: "from", example: `"Mail Delivery System <mailer-daemon@example.org>"`,
-		doc:  "Name and address that bounces come from. The address must exist. Required.",
-		read: readFrom, show: showFrom,
-	},
-	text("postmaster", "Who gets mail that can be neither delivered nor bounced, and bounces that come back. "+
-		"Without it such mail is held in the queue.", "postmaster@example.org",
-		func(b *conf.Bounce) *string { return &b.Postmaster }),
-}
-
 var queue = []option[conf.Queue]{
 	spans("retry", "Times between attempts at a deferred message; the last one repeats.",
 		"[1m, 5m, 15m, 30m, 1h, 2h, 4h]",
 		func(q *conf.Queue) *[]time.Duration { return &q.Retry }),
 	span("expire", "Age at which a message is given up and bounced. Time in which the MTA is away does not "+
 		"count.", "5d", func(q *conf.Queue) *time.Duration { return &q.Expire }),
-	span("warn", "Age at which the sender is told of a delay. Only 0 (never) for now.", "0",
+	span("warn", "Age at which the sender is told that a message waits, once. 0: never.", "4h",
 		func(q *conf.Queue) *time.Duration { return &q.Warn }).rare(),
+	hold,
 	size("reserve", "Disk space that stays free: below it, collecting stops and delivering goes on.", "256M",
 		func(q *conf.Queue) *int64 { return &q.Reserve }).rare(),
 	size("max_size", "Octets in the queue above which collecting stops. 0: no limit.", "0",

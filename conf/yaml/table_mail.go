@@ -81,6 +81,9 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 		func(m *conf.Maildrop) *string { return &m.AuthServ }).rare(),
 	text("deliver", "The destination, where there are several. Without it: the first.", "default",
 		func(m *conf.Maildrop) *string { return &m.Deliver }).rare(),
+	optional("bounce", "What reports on mail of this maildrop say to people, if not what those on other mail say.", speech,
+		func(m *conf.Maildrop) **conf.Speech { return &m.Bounce },
+		func(s *conf.Speech) *conf.Where { return &s.At }).rare(),
 	truth("trace", "Log the protocol of this maildrop, passwords masked.", "false",
 		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
 })
@@ -126,6 +129,7 @@ var destination = slices.Concat([]option[conf.Destination]{
 		func(d *conf.Destination) *[]time.Duration { return &d.Retry }).rare(),
 	span("expire", "Age at which a message is given up, if not that of queue.", "5d",
 		func(d *conf.Destination) *time.Duration { return &d.Expire }).rare(),
+	policy(func(d *conf.Destination) *conf.Policy { return &d.Policy }),
 }, smtp)
 
 var tls = []option[conf.TLS]{

@@ -154,11 +154,11 @@ func TestLMTP_OneReplyEach(t *testing.T) {
 	c := client(t, func(o *Options) { o.LMTP = true }, mta)
 	r := c.Deliver(t.Context(), message("a@y.example", "b@y.example", "c@y.example", "d@y.example", "e@y.example"))
 	for i, want := range []mail.Result{
-		{Outcome: mail.Delivered, Enhanced: "2.0.0", Reply: "250 2.0.0 taken", After: mail.OpDot},
+		{Outcome: mail.Delivered, Enhanced: "2.0.0", Reply: "250 2.0.0 taken", After: mail.OpDot, Custody: mail.Final},
 		{Outcome: mail.Deferred, Enhanced: "4.2.2", Reply: "452 4.2.2 b is full", After: mail.OpDot},
 		{Outcome: mail.Failed, Enhanced: "5.1.1", Reply: "550 5.1.1 no c", After: mail.OpRcpt},
 		{Outcome: mail.Failed, Enhanced: "5.2.3", Reply: "552 5.2.3 too big for d", After: mail.OpDot},
-		{Outcome: mail.Delivered, Enhanced: "2.0.0", Reply: "250 2.0.0 taken", After: mail.OpDot},
+		{Outcome: mail.Delivered, Enhanced: "2.0.0", Reply: "250 2.0.0 taken", After: mail.OpDot, Custody: mail.Final},
 	} {
 		x := r[i]
 		x.Err, x.At, x.RemoteMTA = nil, want.At, ""

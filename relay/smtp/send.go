@@ -169,6 +169,18 @@ func (s *session) accepts(op mail.Op, r reply) mail.Result {
 		After: op}
 }
 
+// custody says who reports the success of what was taken: LMTP is a final delivery, and a server that offers DSN was given
+// what the sender asked for (RFC 3461, 5.2.3).
+func (a *attempt) custody(s *session) mail.Custody {
+	if a.c.o.LMTP {
+		return mail.Final
+	}
+	if dsn, _ := s.smtp.Extension("DSN"); dsn {
+		return mail.Reports
+	}
+	return mail.Relayed
+}
+
 // begin opens the content and says DATA. The content comes first: a message that cannot be read needs no
 // transaction that can only be ended by a cut.
 func (a *attempt) begin(ctx context.Context, s *session) (*gosmtp.DataCommand, *failure) {
@@ -263,7 +275,9 @@ func (a *attempt) end(ctx context.Context, s *session, w *gosmtp.DataCommand, ac
 			r = s.replies[at]
 		}
 		if r.code == 250 && (err == nil || a.c.o.LMTP) {
-			a.each([]int{i}, s.accepts(mail.OpDot, r))
+			x := s.accepts(mail.OpDot, r)
+			x.Custody = a.custody(s)
+			a.each([]int{i}, x)
 			continue
 		}
 		f := s.unsaid(r, err)

@@ -100,6 +100,9 @@ var holds = map[store.Hold]string{
 	store.HoldAlike: "suspect",
 	store.HoldMute:  "mute",
 	store.HoldRcpt:  "misconfigured",
+	store.HoldKept:  "kept",
+	store.HoldFlood: "flood",
+	store.HoldRule:  "rule",
 }
 
 // messageOf makes a Message of a record. expire is how long its lane tries.
@@ -139,6 +142,8 @@ func recipientOf(x *store.Recipient) Recipient {
 	switch {
 	case x.State == store.Owed:
 		y.State = "failed"
+	case x.State == store.Resting:
+		y.State = "kept"
 	case !x.Last.At.IsZero():
 		y.State = "deferred"
 	}
