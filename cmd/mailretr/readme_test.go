@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 9 {
+	if len(found) != 10 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -27,11 +27,10 @@ func TestReadmeConfigurations(t *testing.T) {
 	found[3][1] = found[0][1] + found[3][1] // another section of the first
 	// The others have the same beginning.
 	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
-	deliver := regexp.MustCompile(`(?m)^deliver: .*\n`)
 	for i := range found[4:] {
 		x := &found[4+i][1]
-		if strings.HasPrefix(*x, "deliver:") { // in the place of the first one's
-			*x = deliver.ReplaceAllLiteralString(found[0][1], *x)
+		if key, _, _ := strings.Cut(*x, ":"); key == "deliver" || key == "bounce" { // in the place of the first one's
+			*x = regexp.MustCompile(`(?m)^`+key+`: .*\n`).ReplaceAllLiteralString(found[0][1], *x)
 			continue
 		}
 		*x = begin + *x
@@ -41,6 +40,8 @@ func TestReadmeConfigurations(t *testing.T) {
 		config := filepath.Join(dir, "mailretr.yaml")
 		write(t, filepath.Join(dir, "pass"), canary+"\n")
 		text := regexp.MustCompile(`/etc/mailretr/\w+\.pass`).ReplaceAllString(x[1], filepath.Join(dir, "pass"))
+		write(t, filepath.Join(dir, "bounce.tmpl"), "{{define \"subject\"}}Undelivered{{end}}")
+		text = strings.ReplaceAll(text, "/etc/mailretr/bounce.tmpl", filepath.Join(dir, "bounce.tmpl"))
 		if n := strings.Count(x[1], "\n"); n > 30 {
 			t.Errorf("an example of %d lines", n)
 		}
