@@ -379,6 +379,29 @@ func TestR24_ForeignDeleted(t *testing.T) {
 	}
 }
 
+// TestR24_ForeignDeletedMeanwhile: what another client flags between the look and the EXPUNGE cannot be saved, and is told.
+func TestR24_ForeignDeletedMeanwhile(t *testing.T) {
+	s := newServer(t)
+	s.caps = "IMAP4rev1"
+	s.put("INBOX", letterOf(1, "one"), letterOf(2, "foreign"))
+	s.on = at("EXPUNGE", func(c *client, tag, args string) {
+		c.mu.Lock()
+		c.folders["INBOX"].letters[1].flags = []string{`\Deleted`}
+		c.mu.Unlock()
+		c.command(tag, "EXPUNGE", args)
+	})
+	var told []string
+	r := s.retriever(nil)
+	r.Observe = mail.ObserverFunc(func(e mail.Event) { told = append(told, e.Text) })
+	x, err := some(t.Context(), r, 1)
+	if err != nil || fmt.Sprint(x.gone) != "[INBOX/1714/1]" {
+		t.Errorf("gone %q, %v", x.gone, err)
+	}
+	if len(told) != 1 || !strings.Contains(told[0], "1 messages in \"INBOX\" went that somebody else marked") {
+		t.Errorf("told: %q", told)
+	}
+}
+
 // TestR25_Limits: a message over the limit stays where it is, the others flow; one that is larger than it
 // said ends the session before it is read.
 func TestR25_Limits(t *testing.T) {

@@ -206,7 +206,8 @@ var deleted = &goimap.StoreFlags{Op: goimap.StoreFlagsAdd, Silent: true,
 
 // expungeAll is for a server without UIDPLUS, whose EXPUNGE removes everything that is flagged \Deleted,
 // whoever flagged it. It is sent only if that is ours; otherwise ours stay flagged and are tried again in
-// the next session.
+// the next session. What somebody flags in the one round trip between the answer to the SEARCH and the EXPUNGE, the last
+// commands but LOGOUT, goes too: the protocol has no way to close that, so it is told.
 func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	if err := s.storeFlag(uids, goimap.FlagDeleted); err != nil {
 		return nil, err
@@ -233,6 +234,10 @@ func (s *session) expungeAll(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	}
 	if err := cmd.Close(); err != nil {
 		return nil, s.unsettled(err)
+	}
+	if more := n - len(flagged); more > 0 {
+		s.stuck = append(s.stuck, fmt.Sprintf("%d messages in %q went that somebody else marked as deleted, or removed, "+
+			"in the very moment in which ours were: the server can only remove all that is marked", more, f.name))
 	}
 	return s.confirm(f, flagged, n)
 }
