@@ -16,14 +16,15 @@ import (
 // session is one login at one maildrop, or the decision not to try one. Its fields belong to its
 // goroutine, but for those under mu.
 type session struct {
-	p      *Poller
-	drop   Drop       // as it was when the session began
-	state  State      // a copy, taken over when the session has ended
-	only   mail.UID   // asked for alone; "": the maildrop's mail
-	with   []mail.UID // beside it, what may be copies of it
-	polled bool       // somebody asked for the visit
-	named  bool       // and named the maildrop
-	over   bool       // and said that it may pass a budget
+	p        *Poller
+	drop     Drop        // as it was when the session began
+	state    State       // a copy, taken over when the session has ended
+	only     mail.UID    // asked for alone; "": the maildrop's mail
+	with     []mail.UID  // beside it, what may be copies of it
+	refusals []time.Time // of logins of the account in the last 24 hours
+	polled   bool        // somebody asked for the visit
+	named    bool        // and named the maildrop
+	over     bool        // and said that it may pass a budget
 
 	first     bool              // contact
 	largeSlot bool              // it has a large slot, given back at its end
@@ -140,19 +141,20 @@ func (s *session) run(ctx context.Context) {
 
 // waits says whether a breaker or a back-off still holds. A change of the settings ends it, and so does
 // somebody who asks; but a refused login is tried again only for somebody who names the maildrop: a
-// timer may ask for all of them.
+// timer may ask for all of them. And no breaker needs to hold where the account is locked.
 func (s *session) waits(ctx context.Context) bool {
-	if !s.state.open(s.p.now()) || s.state.Kind == mail.Spent { // a budget says itself whether it is spent
-		return false
-	}
+	now := s.p.now()
 	refused := s.state.Kind == mail.Auth
+	holds := s.state.open(now) && s.state.Kind != mail.Spent // a budget says itself whether it is spent
 	switch {
 	case s.named && refused:
 		s.state.Failures = 0
 	case s.named, s.polled && !refused:
-	case s.drop.settings(ctx) != s.state.Settings:
-		s.state.Failures = 0
-	default:
+	case s.state.Failures > 0 && (holds || refused) && s.drop.settings(ctx) != s.state.Settings:
+		if s.state.Failures = 0; !s.drop.Fickle {
+			s.state.Refusals, s.refusals = nil, nil // of another password
+		}
+	case holds:
 		s.looked = true
 		s.err = &mail.Trouble{
 			Op: mail.OpLogin, Kind: s.state.Kind, Server: s.drop.Server, Reply: s.state.Reply,
@@ -160,6 +162,9 @@ func (s *session) waits(ctx context.Context) bool {
 			Hint: fmt.Sprintf("That was at the last visit: it is not tried again before %s, but at once by mailretr "+
 				"poll %s.", budget.When(s.state.Next), mail.Printable(s.drop.Name, 100)),
 		}
+	}
+	if err := s.locked(now); err != nil && !s.looked {
+		s.looked, s.err = true, err
 	}
 	return s.looked
 }

@@ -205,7 +205,8 @@ func (p *Poller) dispatch() (next time.Time) {
 }
 
 func (p *Poller) fits(e *entry) bool {
-	return p.running < orDefault(p.Overall, 20) && p.server[e.drop.Server] < orDefault(p.PerServer, 3)
+	return p.running < orDefault(p.Overall, 20) && p.server[e.drop.Server] < orDefault(p.PerServer, 3) &&
+		!p.crowded(e)
 }
 
 // takeLarge takes a large slot if there is one. Large bodies never have all sessions, of a server or
@@ -257,6 +258,7 @@ func (p *Poller) start(e *entry, one part) {
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),
 		over:  slices.ContainsFunc(e.served, func(r *request) bool { return r.over }),
 	}
+	s.refusals, _ = p.refusals(e, p.now())
 	unhook := context.AfterFunc(parent, s.stop)
 	e.session = s
 	p.running++
@@ -277,6 +279,7 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 		s.state.Glance, e.relook = "", false
 	}
 	e.state, e.told, e.kin = s.state, s.waiting, s.keep(p.now())
+	e.taken = e.taken || s.open != nil
 	p.mu.Unlock()
 	if err := p.save(ctx, e); err != nil {
 		p.observe(mail.Event{Op: mail.OpStore, Origin: s.origin(), Err: err, Alarm: true,

@@ -20,6 +20,8 @@ type Drop struct {
 	// asked after a failure and, as long as the login is refused, at each interval. nil: settings never
 	// change.
 	Settings func(context.Context) string
+	// Fickle: the secret changes by itself, so that another one is no sign that somebody has mended something.
+	Fickle bool
 
 	From    mail.Retriever
 	Queue   relay.Refuser

@@ -258,7 +258,7 @@ func (s *session) due(now time.Time) (at time.Time, ok bool) {
 	}
 	// Whether the settings or a budget have changed is looked at each interval.
 	looks := s.looked || s.state.Kind == mail.Auth || s.state.Kind == mail.Spent
-	if soon := now.Add(s.every()); at.Before(now) || at.After(soon) && looks {
+	if soon := now.Add(s.every()); !at.After(now) || at.After(soon) && looks {
 		at = soon
 	}
 	return at.Add(s.p.jitter(at.Sub(now))), true

@@ -21,6 +21,8 @@ type State struct {
 	Settings string    `json:"settings,omitempty"` // hash at the last failure
 	Reply    string    `json:"reply,omitempty"`    // what the server said then
 
+	Refusals []time.Time `json:"refusals,omitempty"` // of logins, in the last 24 hours
+
 	// Apart is how long the server wants to be left alone between two logins; no visit is planned sooner.
 	Apart time.Duration `json:"apart,omitempty"`
 	// OneLogin: the server minds a second login soon after the first, so large bodies are fetched in
@@ -80,7 +82,7 @@ var breaker = [...]time.Duration{time.Hour, 6 * time.Hour, 12 * time.Hour}
 //
 //	unreachable, tls     interval × 2 each time, at most 1 h; a cut with progress is no failure
 //	protocol             the same: nonsense costs the line too
-//	auth                 1 h, 6 h, then every 12 h
+//	auth                 1 h, 6 h, then every 12 h; and never a fifth in 24 h
 //	busy                 as the server asks, or the interval
 //	budget               when there is room again; it is asked itself before, at each interval
 //	anything else        the interval: it is mended here, and the cheap part of a visit finds out
@@ -89,7 +91,7 @@ func Next(s State, e Ending) State {
 	cut := t != nil && t.Kind == mail.Unreachable && e.Progress
 	if t == nil || cut {
 		s.Failures, s.Kind, s.Since = 0, 0, time.Time{}
-		s.Settings, s.Reply = "", ""
+		s.Settings, s.Reply, s.Refusals = "", "", nil
 		s.Next = e.At.Add(e.Every)
 		return s
 	}
@@ -102,6 +104,13 @@ func Next(s State, e Ending) State {
 	s.Failures++
 	s.Kind, s.Settings, s.Reply = t.Kind, e.Settings, mail.Printable(t.Reply, 512)
 	s.Next = e.At.Add(wait(t, s.Failures, e.Every))
+	s.Refusals = recent(s.Refusals, e.At)
+	if wasRefused(t) {
+		s.Refusals = append(s.Refusals, e.At)
+		if until := lockedUntil(s.Refusals); s.Next.Before(until) {
+			s.Next = until
+		}
+	}
 	return s
 }
 
@@ -131,7 +140,11 @@ func wait(t *mail.Trouble, failures int, every time.Duration) time.Duration {
 // plausible returns the state as it may be believed after a restart: no wait is longer than the longest, so
 // what says so was written under a clock that was wrong.
 func (s State) plausible(now time.Time, every time.Duration) State {
-	if s.Next.Sub(now) > max(longest, every) {
+	most := max(longest, every)
+	if len(s.Refusals) >= mostRefusals {
+		most = max(most, dayOfRefusal)
+	}
+	if s.Next.Sub(now) > most {
 		s.Next = time.Time{}
 	}
 	for uid, x := range s.Suspects {

@@ -68,6 +68,7 @@ type entry struct {
 
 	session *session // that runs
 	watch   watching
+	taken   bool              // a login was taken
 	told    int               // messages that were told last to wait; -1: none were
 	kin     map[Identity]*kin // of mail that came lately; of the session while one runs
 	later   []part            // what the visit under way has left for sessions of their own
@@ -157,6 +158,7 @@ func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 	e := p.drops[d.Name]
 	if e == nil {
 		e = &entry{drop: d, state: states[d.Name].plausible(now, d.every()), index: -1, told: -1, due: now}
+		e.taken = !e.state.Met.IsZero()
 		p.drops[d.Name] = e
 		p.schedule(e)
 		return

@@ -373,6 +373,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
 		Settings: func(ctx context.Context) string { return login + secretOf(ctx, m) + h.mark(ctx, m) },
+		Fickle:   tokenOf(m),
 	}
 	if m.First.Mode == conf.FirstSince {
 		d.First.Within = m.First.Within

@@ -152,11 +152,28 @@ func (c *consenting) judge(ctx context.Context, err error) error {
 		t.Hint = "Sign in: mailretr login " + c.tokens.name
 	case t.Kind == mail.Auth && c.tokens.doubt(ctx):
 		t.Kind, t.Hint = mail.Busy, "The access token is not taken any more; the next visit gets another one."
+		t.Err = refusedToken{t.Err}
 	case t.Kind == mail.Auth:
 		t.Hint = cmp.Or(t.Hint, "Sign in again: mailretr login "+c.tokens.name)
 	}
 	return t
 }
+
+// refusedToken says of a trouble that will pass that it was a refused login all the same.
+type refusedToken struct{ error }
+
+// Error says it where the server's reply does not.
+func (r refusedToken) Error() string {
+	if r.error == nil {
+		return "the access token was refused"
+	}
+	return r.error.Error()
+}
+
+func (r refusedToken) Unwrap() error { return r.error }
+
+// Refused is what package fetch asks for.
+func (refusedToken) Refused() bool { return true }
 
 // doubt says whether another token may be better than the one that was refused.
 func (t *tokens) doubt(ctx context.Context) bool {
