@@ -148,9 +148,12 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 		}
 		sorted.add(Recipient{Recipient: r}, route)
 	}
-	for _, g := range sorted.all {
+	for i, g := range sorted.all {
 		p := part{rec: q.record(e.m, parent, g.lane, now)}
 		p.rec.Recipients = g.to
+		if i == 0 && !e.m.Chosen.Zero() {
+			p.rec.ID = e.m.Chosen
+		}
 		e.parts = append(e.parts, p)
 	}
 	return nil

@@ -251,12 +251,13 @@ func (q *Queue) full(ctx context.Context) error {
 	}
 	if q.Limit.Messages > 0 && t.Messages >= q.Limit.Messages || q.Limit.Octets > 0 &&
 		t.Octets >= q.Limit.Octets {
-		return local(errLimit, "raise queue.limit, or see what is waiting with: mailretr queue")
+		return local(ErrLimit, "raise queue.limit, or see what is waiting with: mailretr queue")
 	}
 	return nil
 }
 
-var errLimit = errors.New("the queue is as full as it may be")
+// ErrLimit says that Queue.Limit is reached.
+var ErrLimit = errors.New("the queue is as full as it may be")
 
 // local is a trouble of ours: disk, queue limit, database.
 func local(err error, hint string) *mail.Trouble {

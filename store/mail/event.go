@@ -50,6 +50,8 @@ const (
 
 	OpRemark // something about a maildrop that stands until it is said otherwise: Topic, Text
 	OpWatch  // waiting for the server to say that mail has come
+
+	OpFront // a client of ours brought mail by SMTP or LMTP, or was refused
 )
 
 var ops = [...]struct{ word, doing string }{
@@ -89,6 +91,7 @@ var ops = [...]struct{ word, doing string }{
 	OpHold:     {"hold", "holding"},
 	OpRemark:   {"remark", "looking at the maildrop"},
 	OpWatch:    {"watch", "waiting for news"},
+	OpFront:    {"front", "taking mail from a client"},
 }
 
 // String returns the short word, as logs have it.

@@ -122,6 +122,9 @@ type Message struct {
 	Attempts int       // made before this one
 	Content  Content
 
+	// Chosen is the id that the queue is asked to give it, by who has told of it already (in a Received field);
+	// zero: the queue chooses.
+	Chosen ID
 	// To is whom mail of its folder is for, where the configuration says so; nil: who fills the envelope knows.
 	To []Path
 	// Parent is set on a DSN: the message that it reports on.

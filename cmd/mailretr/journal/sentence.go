@@ -43,6 +43,8 @@ var sentences = map[mail.Op]pair{
 	mail.OpExpire: {"given up: its time is over", "given up: its time is over"},
 	mail.OpHold:   {"held", "held"},
 
+	mail.OpFront: {"a client brought mail", "a client was refused"},
+
 	mail.OpRemark: {"nothing is to be remarked any more", "nothing is to be remarked any more"},
 }
 
