@@ -58,6 +58,9 @@ func (c *Config) Complete(p Paths) {
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}
+	for i := range c.Listen {
+		c.Listen[i].complete()
+	}
 	for i := range c.OAuth {
 		c.OAuth[i].complete()
 	}

@@ -18,6 +18,7 @@ func (c *Config) Validate() []Problem {
 	v.log()
 	v.destinations()
 	v.routes()
+	v.listeners()
 	v.oauth()
 	v.sources()
 	for i := range c.Maildrops {
@@ -125,7 +126,7 @@ func (v *validator) top() {
 		v.fail(c.At.Of("socket"), "choose a shorter one", "socket: the path is longer than %d octets", maxSocket)
 	}
 	v.span(c.At, "poll", c.Poll, time.Second, 30*24*time.Hour)
-	if len(c.Maildrops) == 0 {
+	if len(c.Maildrops)+len(c.Listen) == 0 {
 		v.warn(c.At.Of("maildrops"), "", "there is no maildrop: nothing will be collected")
 	}
 }

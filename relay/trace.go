@@ -10,8 +10,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// Trace decorates a deliverer with our trace fields: Received with the time of queueing (RFC 5321, 4.4), and, where the
-// other side is a final delivery, Return-Path. Return-Path fields that the provider's final delivery has left are taken
+// Trace decorates a deliverer with our trace fields: Received with the time of queueing (RFC 5321, 4.4), unless the
+// listener has written it already, and, where the other side is a final delivery, Return-Path. Return-Path fields that the provider's final delivery has left are taken
 // out: a message that goes back into SMTP should have none (RFC 5321, 4.4). Below it nobody changes octets, so the Size
 // of the content is what is sent.
 type Trace struct {
@@ -29,7 +29,8 @@ func (t *Trace) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 		return mail.Same(len(m.Envelope.Recipients), mail.Result{Err: err})
 	}
 	c := *m
-	c.Content = &traced{Content: m.Content, old: int64(len(header)), head: append(t.fields(m), withoutReturnPath(header)...)}
+	head := append(t.fields(m, header), withoutReturnPath(header)...)
+	c.Content = &traced{Content: m.Content, old: int64(len(header)), head: head}
 	report := t.To.Deliver(ctx, &c)
 	for i := range report {
 		if t.Final && report[i].Outcome == mail.Delivered {
@@ -40,10 +41,13 @@ func (t *Trace) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 }
 
 // fields returns the lines that go in front, each with CRLF.
-func (t *Trace) fields(m *mail.Message) []byte {
+func (t *Trace) fields(m *mail.Message, header []byte) []byte {
 	var b bytes.Buffer
 	if t.Final {
 		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", sound(m.Envelope.Reverse))
+	}
+	if m.Origin.Maildrop == "" && fronted(header, t.Host) {
+		return b.Bytes()
 	}
 	fmt.Fprintf(&b, "Received: %s%s\r\n\tid %s", Signature(t.Host, m.Origin.Maildrop), t.with(m), m.ID)
 	if len(m.Envelope.Recipients) == 1 { // more would tell one recipient of another: RFC 5321, 7.6
@@ -53,6 +57,13 @@ func (t *Trace) fields(m *mail.Message) []byte {
 	}
 	fmt.Fprintf(&b, "; %s\r\n", m.Queued.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	return b.Bytes()
+}
+
+// fronted says whether a message came by our listener, which has written the field for this hop (RFC 5321, 4.4: each
+// server adds one) with the same id; relay/smtpd has its words.
+func fronted(header []byte, host string) bool {
+	from, rest, _ := bytes.Cut(header, []byte("\r\n"))
+	return bytes.HasPrefix(from, []byte("Received: from ")) && bytes.HasPrefix(rest, []byte("\tby "+host+" (mailretr) with "))
 }
 
 // sound returns the path, or nothing where it could leave its place in a header field.

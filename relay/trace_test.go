@@ -28,6 +28,19 @@ func traceOf(t *testing.T, x Trace, m *mail.Message) (sent string, size int64) {
 	return sent, size
 }
 
+// TestTraceOfAFront: our listener has written the field of this hop; one that only looks so stays as it is below ours.
+func TestTraceOfAFront(t *testing.T) {
+	const field = "Received: from c ([192.0.2.7])\r\n\tby h (mailretr) with ESMTP\r\n\tid X; now\r\nSubject: x\r\n\r\n"
+	for host, maildrop := range map[string]string{"h": "", "other": "", "h ": "jaco"} {
+		m := &mail.Message{Origin: mail.Origin{Maildrop: maildrop}, Content: &held{s: newStock(field), uid: "u1"},
+			Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "b@y.test"}}}}
+		sent, _ := traceOf(t, Trace{Host: strings.TrimSpace(host)}, m)
+		if ours := host == "h"; ours != (sent == field) || strings.Count(sent, "Received: ") > 2 {
+			t.Errorf("%q: %q", host, sent)
+		}
+	}
+}
+
 func TestTrace(t *testing.T) {
 	from := newStock("Return-Path: <a@example.org>\r\nReceived: one\r\nreturn-path:\r\n <b@example.org>\r\n" +
 		"Subject: Return-Path: stays\r\n\r\nReturn-Path: stays too\r\n")

@@ -115,6 +115,21 @@ func TestManyRecipients(t *testing.T) {
 	}
 }
 
+// Who has told of an id already gets it, for the first record; the others have their own.
+func TestChosenID(t *testing.T) {
+	w := newWorld(t)
+	m := message("1", "a@example.org")
+	for i := range 1001 {
+		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@a.example", i))})
+	}
+	m.Chosen = mail.NewID(w.clock.now(), nil)
+	w.put(m)
+	records := w.records()
+	if len(records) != 2 || m.ID != m.Chosen || records[0].ID != m.Chosen && records[1].ID != m.Chosen {
+		t.Errorf("%d records, id %v, chosen %v", len(records), m.ID, m.Chosen)
+	}
+}
+
 // Long addresses part sooner: a record has to fit.
 func TestLongRecipients(t *testing.T) {
 	w := newWorld(t)

@@ -16,6 +16,7 @@ const (
 	exOK          = 0
 	exUsage       = 64 // the command was wrong
 	exDataErr     = 65 // input was not understood
+	exNoUser      = 67 // sendmail: a recipient is refused
 	exUnavailable = 69 // the daemon does not answer
 	exSoftware    = 70 // our mistake
 	exCantCreat   = 73 // a file cannot be made: disk full, no such directory

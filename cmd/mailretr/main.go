@@ -18,7 +18,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() { os.Exit(run(called(os.Args))) }
 
 // run runs one verb with the process's own streams. A first signal asks it to end, a second one ends it.
 func run(args []string) int {
@@ -45,6 +45,6 @@ func wired(a *app) *app {
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newRoute(a), newSeen(a),
-		newLogin(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
+		newLogin(a), newSendmail(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
 	}
 }

@@ -29,7 +29,8 @@ var update = flag.Bool("update", false, "write the golden answers anew")
 
 // The test binary is the program, when a script calls it so.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mailretr": func() { os.Exit(run(os.Args[1:])) }})
+	testscript.Main(m, map[string]func(){"mailretr": func() { os.Exit(run(called(os.Args))) },
+		"sendmail": func() { os.Exit(run(called(os.Args))) }})
 }
 
 // TestScripts runs testdata/*.txtar, one per verb. Each has a directory of its own, the configuration in

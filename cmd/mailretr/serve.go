@@ -105,6 +105,8 @@ type serving struct {
 	paths     conf.Paths
 	log       *slog.Logger
 	reloading sync.Mutex
+	fronts    fronts
+	life      context.Context // of the daemon; set by run
 }
 
 // run works until ctx ends. The order of ending: no new sessions and attempts, those under way end, the socket, the store.
@@ -115,6 +117,10 @@ func (d *serving) run(ctx context.Context) error {
 		return unmade(err)
 	}
 	server := &control.Server{House: d.controlled()}
+	d.life = ctx
+	if err := d.front(ctx, c); err != nil {
+		return errors.Join(err, socket.Close())
+	}
 	d.left(ctx, c)
 	d.poller.Set(ctx, d.drops())
 	api, hangUp := context.WithCancel(context.WithoutCancel(ctx))
@@ -139,6 +145,7 @@ func (d *serving) run(ctx context.Context) error {
 	tell(daemon.SdNotifyReady)
 	<-ctx.Done()
 	tell(daemon.SdNotifyStopping)
+	d.fronts.work.Wait()
 	work.Wait()
 	hangUp()
 	front.Wait()
@@ -172,7 +179,7 @@ func tell(state string) {
 // controlled is what the control API answers for.
 func (d *serving) controlled() control.House {
 	h := d.house.controlled()
-	h.Runner, h.Reload, h.Started = d.runner, d.reload, d.started
+	h.Runner, h.Reload, h.Started, h.Fronts = d.runner, d.reload, d.started, d.counts
 	return h
 }
 
@@ -279,6 +286,9 @@ func (d *serving) reload(ctx context.Context) error {
 	}
 	if err == nil {
 		err = d.fits(&c)
+	}
+	if err == nil {
+		err = d.front(d.life, &c)
 	}
 	if err != nil {
 		for _, p := range problems {

@@ -89,6 +89,8 @@ func (v *statusView) line(s control.Status) error {
 	case s.Overview != nil:
 		v.overview = *s.Overview
 		v.head()
+	case s.Front != nil:
+		v.front(s.Front)
 	case s.Lane != nil:
 		v.lane(s.Lane)
 	case s.Maildrop != nil:
@@ -151,6 +153,12 @@ func sign(s status.State) (string, term.Colour) {
 		return "!", term.Yellow
 	}
 	return "✗", term.Red
+}
+
+// front is a listener: it is well, or there would be no daemon.
+func (v *statusView) front(f *control.Front) {
+	v.table.Row("", "✓", "← "+f.Protocol+" "+f.Listener, string(status.OK), "-", "-", "-", fmt.Sprint(f.Messages), "-",
+		fmt.Sprintf("%s, %d refused", term.Count(f.Now, "connection"), f.Refused))
 }
 
 func (v *statusView) lane(l *status.Lane) {

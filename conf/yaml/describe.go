@@ -42,15 +42,15 @@ func (p *printer) comment(s string) {
 
 // key writes a key with its value, if it has one.
 func (p *printer) key(key, value string) {
-	indent := p.indent
+	indent, begin := p.indent, ""
 	if p.first != "" {
-		indent, p.first = p.first, ""
+		indent, begin, p.first = strings.TrimSuffix(p.first, "- "), "- ", ""
 	}
 	if p.off {
 		rest := strings.TrimLeft(indent, " ") // the hyphen of an item
 		indent = indent[:len(indent)-len(rest)] + "#" + rest
 	}
-	p.w.WriteString(strings.TrimRight(indent+key+": "+value, " ") + "\n")
+	p.w.WriteString(strings.TrimRight(indent+begin+key+": "+value, " ") + "\n")
 }
 
 // item returns a printer for the members of a list.

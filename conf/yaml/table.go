@@ -22,6 +22,7 @@ var top = []option[conf.Config]{
 		func(c *conf.Config) *bool { return &c.Watch }).rare(),
 	deliver,
 	routes,
+	listeners,
 	oauths,
 	sub("bounce", "Who speaks when mail cannot be delivered.", bounce,
 		func(c *conf.Config) *conf.Bounce { return &c.Bounce }, func(b *conf.Bounce) *conf.Where { return &b.At }),

@@ -17,9 +17,13 @@ import (
 // none. It is never there with other modes: it is made inside a directory of mode 0700, and moved to its
 // place when it is as it should be; the process's umask plays no part and is not touched. A socket on which
 // nobody answers is replaced; one that answers is an error with Code Busy. Closing the listener removes it.
-func Listen(path string) (net.Listener, error) {
+func Listen(path string) (net.Listener, error) { return ListenAs(path, 0o660, -1) }
+
+// ListenAs is Listen with another mode, and another group where gid is not -1. A directory that has to be made lets
+// in whom the mode does.
+func ListenAs(path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	dir := filepath.Dir(path)
-	if err := makeDir(dir); err != nil {
+	if err := makeDir(dir, 0o750|mode&0o004|mode&0o004>>2, gid); err != nil {
 		return nil, err
 	}
 	unlock, err := lock(dir)
@@ -30,23 +34,24 @@ func Listen(path string) (net.Listener, error) {
 	if err := free(path); err != nil {
 		return nil, err
 	}
-	l, err := bind(dir, path)
+	l, err := bind(dir, path, mode, gid)
 	if err != nil {
-		return nil, newError(Internal, fmt.Sprintf("the control socket %s cannot be made: %v", path, err), "")
+		return nil, newError(Internal, fmt.Sprintf("the socket %s cannot be made: %v", path, err), "")
 	}
 	return l, nil
 }
 
 // makeDir makes the directory, and judges one that is there: whoever may write in it could put his socket
 // in our place.
-func makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o750)
+func makeDir(dir string, mode fs.FileMode, gid int) error {
+	err := os.Mkdir(dir, mode)
 	switch {
 	case err == nil:
-		return os.Chmod(dir, 0o750) // a strict umask took away too much; it can only widen
+		// A strict umask took away too much; it can only widen.
+		return errors.Join(os.Chown(dir, -1, gid), os.Chmod(dir, mode))
 	case !errors.Is(err, fs.ErrExist):
-		return newError(Internal, fmt.Sprintf("the directory of the control socket cannot be made: %v", err),
-			"make its parent, or set socket: to another path")
+		return newError(Internal, fmt.Sprintf("the directory of the socket cannot be made: %v", err),
+			"make its parent, or choose another path")
 	}
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
@@ -54,11 +59,11 @@ func makeDir(dir string) error {
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return newError(Denied, dir+" is not a directory", "set socket: to another path")
+		return newError(Denied, dir+" is not a directory", "choose another path")
 	case st.Uid != uint32(os.Geteuid()) && st.Uid != 0:
-		return newError(Denied, dir+" belongs to somebody else", "set socket: to a path in a directory of your own")
+		return newError(Denied, dir+" belongs to somebody else", "choose a path in a directory of your own")
 	case st.Mode&0o022 != 0:
-		return newError(Denied, dir+" can be written by others", "chmod go-w it, or set socket: to another path")
+		return newError(Denied, dir+" can be written by others", "chmod go-w it, or choose another path")
 	}
 	return nil
 }
@@ -71,7 +76,7 @@ func lock(dir string) (unlock func(), err error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, newError(Busy, "another mailretr makes its control socket right now", "try again")
+		return nil, newError(Busy, "another mailretr makes its socket right now", "try again")
 	}
 	return func() { f.Close() }, nil
 }
@@ -85,19 +90,19 @@ func free(path string) error {
 	case err != nil:
 		return err
 	case fi.Mode().Type() != fs.ModeSocket:
-		return newError(Denied, path+" is there and is no socket", "remove it, or set socket: to another path")
+		return newError(Denied, path+" is there and is no socket", "remove it, or choose another path")
 	}
 	c, err := net.DialTimeout("unix", path, 5*time.Second)
 	if err == nil {
 		c.Close()
 	}
 	if err == nil || !errors.Is(err, syscall.ECONNREFUSED) {
-		return newError(Busy, "another daemon answers on "+path, "stop it first, or set socket: to another path")
+		return newError(Busy, "another daemon answers on "+path, "stop it first, or choose another path")
 	}
 	return nil
 }
 
-func bind(dir, path string) (net.Listener, error) {
+func bind(dir, path string, mode fs.FileMode, gid int) (net.Listener, error) {
 	private, err := os.MkdirTemp(dir, ".")
 	if err != nil {
 		return nil, err
@@ -109,7 +114,7 @@ func bind(dir, path string) (net.Listener, error) {
 		return nil, err
 	}
 	l.SetUnlinkOnClose(false) // it would remove the name it was made under
-	if err := os.Chmod(made, 0o660); err != nil {
+	if err := errors.Join(os.Chown(made, -1, gid), os.Chmod(made, mode)); err != nil {
 		l.Close()
 		return nil, err
 	}

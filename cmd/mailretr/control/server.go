@@ -36,6 +36,7 @@ type House struct {
 	Expire  func(lane string) time.Duration      // how long a lane tries; nil: not shown
 	Consent func(maildrop string) *oauth.Account // nil, or a nil account: the maildrop has a password
 	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
+	Fronts  func() []Front                       // the listeners; nil: there is no daemon
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now

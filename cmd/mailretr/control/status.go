@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"mailretr/fetch/budget"
+	"mailretr/relay/smtpd"
 	"mailretr/store/status"
 )
 
-// A Status is a line of the answer to a status request: first the Overview, then each lane, then each
-// maildrop, both worst first. One of its fields is set.
+// A Status is a line of the answer to a status request: first the Overview, then each listener, each lane, and each
+// maildrop, these both worst first. One of its fields is set.
 type Status struct {
 	Overview *Overview
+	Front    *Front
 	Lane     *status.Lane
 	Maildrop *status.Status
 }
@@ -41,9 +43,17 @@ type Overview struct {
 	Line *budget.Sheet `json:"line,omitempty"` // how the budget of the line stands, where there is one
 }
 
+// A Front is a listener where clients bring mail, and what came there since the daemon began, or the listener did.
+type Front struct {
+	Listener string `json:"listener"` // its address
+	Protocol string `json:"protocol"` // smtp or lmtp
+	smtpd.Stats
+}
+
 // The values of message_type, the key by which lines are told apart.
 const (
 	typeOverview = "overview"
+	typeFront    = "listener"
 	typeLane     = "lane"
 	typeMaildrop = "maildrop"
 )
@@ -53,6 +63,10 @@ type (
 	overviewLine struct {
 		Type string `json:"message_type"`
 		*Overview
+	}
+	frontLine struct {
+		Type string `json:"message_type"`
+		*Front
 	}
 	laneLine struct {
 		Type string `json:"message_type"`
@@ -69,6 +83,8 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	switch {
 	case s.Overview != nil:
 		return json.Marshal(overviewLine{typeOverview, s.Overview})
+	case s.Front != nil:
+		return json.Marshal(frontLine{typeFront, s.Front})
 	case s.Lane != nil:
 		return json.Marshal(laneLine{typeLane, s.Lane})
 	}
@@ -87,6 +103,9 @@ func (s *Status) UnmarshalJSON(b []byte) error {
 	case typeOverview:
 		s.Overview = &Overview{}
 		return json.Unmarshal(b, s.Overview)
+	case typeFront:
+		s.Front = &Front{}
+		return json.Unmarshal(b, s.Front)
 	case typeLane:
 		s.Lane = &status.Lane{}
 		return json.Unmarshal(b, s.Lane)
@@ -109,6 +128,13 @@ func statusOf(h *House, out *stream, r *http.Request) error {
 	}
 	if err := out.item(Status{Overview: o}, false); err != nil {
 		return err
+	}
+	if h.Fronts != nil {
+		for _, f := range h.Fronts() {
+			if err := out.item(Status{Front: &f}, false); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range lanes {
 		if err := out.item(Status{Lane: &lanes[i]}, false); err != nil {
