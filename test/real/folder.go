@@ -71,7 +71,7 @@ func (d *Dovecot) In(user, folder string) map[string]string {
 				d.t.Fatalf("%v", err)
 			}
 			_, subject, _ := strings.Cut(string(b), "Subject: ")
-			subject, _, _ = strings.Cut(subject, "\r\n")
+			subject, _, _ = strings.Cut(strings.ReplaceAll(subject, "\r", ""), "\n")
 			_, flags, _ := strings.Cut(f.Name(), ":2,")
 			found[subject] = flags
 		}
