@@ -57,6 +57,10 @@ func TestR20_Controls(t *testing.T) {
 				return reflect.ValueOf(c.Maildrops[0].Multidrop).Elem()
 			},
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Deliver[0]).Elem() },
+			func(c *Config) reflect.Value {
+				c.Maildrops[0].Client = &Border{By: []string{"mx.isp.example"}}
+				return reflect.ValueOf(c.Maildrops[0].Client).Elem()
+			},
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Bounce).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Log).Elem() },
 			func(c *Config) reflect.Value {

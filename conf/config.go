@@ -148,6 +148,7 @@ type Maildrop struct {
 	Compress  bool       // of IMAP: let the server compress, where it can
 	Search    Search     // of IMAP: what is collected at all
 	Sender    string     // header field that holds the reverse-path
+	Client    *Border    // how it is found who handed a message to the provider; nil: it is not
 	AuthServ  string     // the provider's name in its Authentication-Results; "": they are not asked
 	Deliver   string     // name of a destination
 	Bounce    *Speech    // what reports on its mail say; nil: as all

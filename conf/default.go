@@ -34,7 +34,9 @@ func Default() Config {
 }
 
 // DefaultDestination returns a destination in which nothing was written yet.
-func DefaultDestination() Destination { return Destination{Name: "default", Connections: 4} }
+func DefaultDestination() Destination {
+	return Destination{Name: "default", Connections: 4, SMTP: SMTP{Client: NoIntroduction}}
+}
 
 // DefaultMaildrop returns a maildrop in which nothing was written yet.
 func DefaultMaildrop() Maildrop {

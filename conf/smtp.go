@@ -11,7 +11,8 @@ import (
 type SMTP struct {
 	Others     []Endpoint // further servers, in order
 	Balance    bool       // the servers are equal: each connection goes to any of them
-	Recipients int        // in one transaction; 0: as many as the server takes
+	Client     Introduction
+	Recipients int // in one transaction; 0: as many as the server takes
 }
 
 // An Endpoint is where a server is.
@@ -138,7 +139,7 @@ func (v *validator) endpoint(d *Destination, e Endpoint) {
 
 // onlySMTP refuses what a destination of another kind does not have.
 func (v *validator) onlySMTP(d *Destination) {
-	for _, key := range []string{"balance", "recipients"} {
+	for _, key := range []string{"balance", "recipients", "client"} {
 		if d.At.Has(key) {
 			v.fail(d.At.Of(key), "remove it", "%s: is for smtp and lmtp, and destination %q is %s", key, d.Name, d.Kind)
 		}

@@ -19,6 +19,7 @@ func (c *Config) Validate() []Problem {
 	v.destinations()
 	v.routes()
 	v.listeners()
+	v.introductions()
 	v.oauth()
 	v.sources()
 	for i := range c.Maildrops {

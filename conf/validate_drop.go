@@ -19,6 +19,7 @@ func (v *validator) maildrop(m *Maildrop) {
 	if m.Bounce != nil {
 		v.speech(m.Bounce.At, m.Bounce.Language, m.Bounce.Template)
 	}
+	v.border(m)
 	if _, ok := v.c.Destination(m.Deliver); !ok && len(v.c.Deliver) > 0 {
 		v.fail(m.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
 			"deliver: there is no destination %q", m.Deliver)

@@ -90,6 +90,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.around.memory = memory{engine: h.store, observe: h.around.observe}
 	h.around.tickets = &tickets{memory: h.around.memory}
 	h.consents, h.around.consent = h.keeper(), h.consentOf
+	h.around.client = h.client
 	key, err := contentKey(c.State)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"strings"
 	"sync"
 
 	"mailretr/conf"
+	"mailretr/fetch"
 	"mailretr/relay/smtp"
 	"mailretr/store/mail"
 )
@@ -45,6 +47,20 @@ func (h *hops) of(d *conf.Destination, l mail.Lane) *smtp.Shared {
 		h.by[l] = x
 	}
 	return x.shared
+}
+
+// client reads from the header of a message who handed it to the provider. Of one that was not collected, or cannot be
+// read, nobody knows; then nothing is told.
+func (h *house) client(ctx context.Context, m *mail.Message) mail.Client {
+	d := h.maildrop(m.Origin.Maildrop)
+	if d == nil || d.Client == nil {
+		return mail.Client{}
+	}
+	header, err := m.Content.Header(ctx)
+	if err != nil {
+		return mail.Client{} // delivering meets the same error, and says it
+	}
+	return fetch.Border{By: d.Client.By, Through: d.Client.Through}.Client(header, h.config.Load().Hostname)
 }
 
 // placesOf says to people where a destination is.

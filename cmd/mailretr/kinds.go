@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -26,6 +27,9 @@ type surroundings struct {
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
 	hops    *hops        // what is known of next hops; nil: nothing is shared
+
+	// client says who handed a message to the provider; nil: nobody knows.
+	client func(context.Context, *mail.Message) mail.Client
 
 	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
 	consent func(*conf.Maildrop, wire.Options) *oauth.Account
@@ -144,6 +148,7 @@ func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay
 	o := smtp.Options{
 		Hello: d.Hello, LMTP: lmtp, User: d.User, PerConnection: d.Messages, Balance: d.SMTP.Balance,
 		Recipients: d.SMTP.Recipients, Shared: s.hops.of(d, l), Name: l, Observe: s.observe,
+		Introduce: introductions[d.SMTP.Client], Client: s.client,
 	}
 	for _, e := range d.Endpoints() {
 		dial := wire.Options{Network: e.Network, Address: e.Address, TLS: tlsOf(&d.TLS), Trace: s.log}
@@ -154,6 +159,11 @@ func newSMTP(s surroundings, d *conf.Destination, l mail.Lane, lmtp bool) (relay
 		o.Password = d.Password.Resolve
 	}
 	return smtp.New(o)
+}
+
+// introductions has none for its zero value.
+var introductions = map[conf.Introduction]smtp.Introduction{
+	conf.XClient: smtp.XClient, conf.ProxyV1: smtp.ProxyV1, conf.ProxyV2: smtp.ProxyV2,
 }
 
 func tlsOf(t *conf.TLS) wire.TLS {

@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) != 10 {
+	if len(found) < 10 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.
@@ -30,7 +30,11 @@ func TestReadmeConfigurations(t *testing.T) {
 	for i := range found[4:] {
 		x := &found[4+i][1]
 		if key, _, _ := strings.Cut(*x, ":"); key == "deliver" || key == "bounce" { // in the place of the first one's
-			*x = regexp.MustCompile(`(?m)^`+key+`: .*\n`).ReplaceAllLiteralString(found[0][1], *x)
+			first := found[0][1]
+			if strings.Contains(*x, "\nmaildrops:") {
+				first, _, _ = strings.Cut(first, "maildrops:")
+			}
+			*x = regexp.MustCompile(`(?m)^`+key+`: .*\n`).ReplaceAllLiteralString(first, "") + *x
 			continue
 		}
 		*x = begin + *x

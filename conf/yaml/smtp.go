@@ -13,6 +13,7 @@ var smtp = []option[conf.Destination]{
 		func(d *conf.Destination) *bool { return &d.SMTP.Balance }).rare(),
 	number("recipients", "Of smtp and lmtp: recipients in one transaction at most; the rest of them go into the next. 0: "+
 		"as many as the server takes.", "0", func(d *conf.Destination) *int { return &d.SMTP.Recipients }).rare(),
+	introduction,
 }
 
 // servers is the option that says which kind an SMTP or LMTP destination is, and where.

@@ -2,6 +2,7 @@ package yaml
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,32 @@ func TestServers_Mistakes(t *testing.T) {
 		_, problems, _ := load(t, map[string]string{"mailretr.yaml": text})
 		if len(problems) == 0 || !strings.Contains(problems[0].String(), want) {
 			t.Errorf("%s: %v", smtp, problems)
+		}
+	}
+}
+
+func TestClient(t *testing.T) {
+	text := `hostname: mail.example.org
+bounce: {from: mailer-daemon@example.org, postmaster: postmaster@example.org}
+deliver: {smtp: localhost, client: xclient}
+` + oneDrop
+	_, problems, err := load(t, map[string]string{"mailretr.yaml": text})
+	if err != nil || len(problems) != 1 || !strings.Contains(problems[0].String(), "no maildrop says how they are found") {
+		t.Error(err, problems)
+	}
+	for border, want := range map[string]string{
+		`{by: "mx?.isp.example", through: [a.example, "*.b.example"]}`: "", "{through: a.example}": "by is missing",
+		`{by: "*"}`: "is everybody", `{by: "a b"}`: "is no host", `{by: "[a"}`: "is no host", "{of: x}": `unknown key "of"`,
+	} {
+		c, problems, _ := load(t, map[string]string{"mailretr.yaml": text + "    client: " + border + "\n"})
+		if want == "" {
+			var b bytes.Buffer
+			if err := Show(&b, &c, false); err != nil || len(problems) > 0 || !strings.Contains(b.String(), "*.b.example") ||
+				!strings.Contains(b.String(), "client: xclient") {
+				t.Error(err, problems, b.String())
+			}
+		} else if !strings.Contains(fmt.Sprint(problems), want) {
+			t.Errorf("%s: %v", border, problems)
 		}
 	}
 }

@@ -79,6 +79,7 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 	text("authserv", "The name with which the provider begins its Authentication-Results. What they say of a "+
 		"forged sender keeps bounces from going to the wrong one.", "mx.isp.example",
 		func(m *conf.Maildrop) *string { return &m.AuthServ }).rare(),
+	client,
 	text("deliver", "The destination, where there are several. Without it: the first.", "default",
 		func(m *conf.Maildrop) *string { return &m.Deliver }).rare(),
 	optional("bounce", "What reports on mail of this maildrop say to people, if not what those on other mail say.", speech,

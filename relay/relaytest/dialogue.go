@@ -27,6 +27,7 @@ type dialogue struct {
 	hello    string
 	secure   bool
 	user     string
+	client   string
 	mail     *Mail // the open transaction
 	messages int
 	rcpts    int // RCPT commands of this transaction
@@ -39,6 +40,9 @@ func numbered(n int, line string) string { return fmt.Sprintf("%d %s", n, line) 
 
 func (d *dialogue) run() {
 	d.c, d.br = d.raw, bufio.NewReaderSize(d.raw, 32<<10)
+	if d.m.script.Proxy && d.proxied() != nil {
+		return
+	}
 	if d.m.script.Implicit && d.secured() != nil {
 		return
 	}
@@ -62,7 +66,11 @@ func (d *dialogue) line() (string, error) {
 }
 
 func (d *dialogue) secured() error {
-	t := tls.Server(d.raw, d.m.script.TLS)
+	raw := d.raw
+	if d.m.script.Proxy { // the handshake may have come with the header
+		raw = behind{raw, d.br}
+	}
+	t := tls.Server(raw, d.m.script.TLS)
 	if err := t.Handshake(); err != nil {
 		return err
 	}
@@ -136,6 +144,8 @@ func (d *dialogue) command(line string) error {
 	switch verb {
 	case "EHLO", "HELO", "LHLO":
 		return d.greet(s, rest)
+	case "XCLIENT":
+		return d.xclient(s, rest)
 	case "STARTTLS":
 		if d.m.script.TLS == nil || d.secure {
 			return d.answer(s, "502 5.5.1 not here")
@@ -182,6 +192,9 @@ func (d *dialogue) greet(s Step, name string) error {
 	}
 	if d.m.script.Users != nil {
 		lines = append(lines, "AUTH PLAIN LOGIN")
+	}
+	if d.m.script.XClient {
+		lines = append(lines, "XCLIENT NAME ADDR")
 	}
 	for i := range lines {
 		lines[i] = "250-" + lines[i]
@@ -264,7 +277,7 @@ func (d *dialogue) from(s Step, rest string) error {
 	said, err := d.said(s, right)
 	if strings.HasPrefix(said, "2") {
 		d.rcpts = 0
-		d.mail = &Mail{Conn: d.no, Hello: d.hello, TLS: d.secure, User: d.user, From: path, Params: params}
+		d.mail = &Mail{Conn: d.no, Hello: d.hello, TLS: d.secure, User: d.user, Client: d.client, From: path, Params: params}
 	}
 	return err
 }

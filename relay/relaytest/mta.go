@@ -23,6 +23,7 @@ type Mail struct {
 	Hello  string // what the client called itself
 	TLS    bool
 	User   string // who had logged in
+	Client string // what was said of the client last: the PROXY line, or what followed XCLIENT; "" where nothing was
 	From   mail.Path
 	Params string // of the MAIL command
 	To     []Rcpt // those for whom it was taken

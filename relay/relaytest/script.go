@@ -17,6 +17,8 @@ type Script struct {
 	Implicit bool              // see TLS
 	Users    map[string]string // with passwords: offers AUTH PLAIN LOGIN, and takes no mail without it
 	Ends     byte              // '\n' or '\r': a sloppy receiver, for which this alone ends a line of data
+	Proxy    bool              // wants a header of the PROXY protocol, version 1 or 2, before anything else
+	XClient  bool              // offers XCLIENT NAME ADDR
 	NoBodies bool              // count the octets of messages, do not keep them
 
 	// Answer is asked at each step; the zero Answer does what is right. Calls are serialised; it must not

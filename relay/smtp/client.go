@@ -48,6 +48,7 @@ func (c *Client) Close() error {
 func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.Report {
 	a := newAttempt(c, m, probe)
 	defer a.close()
+	a.client = c.client(ctx, m)
 	late := ctx
 	ctx, cancel := mail.Yielding(ctx)
 	defer cancel()
@@ -56,7 +57,7 @@ func (c *Client) attempt(ctx context.Context, m *mail.Message, probe bool) mail.
 			a.all(mail.Result{Scope: mail.OfSession, Err: context.Cause(ctx)})
 			break
 		}
-		s, reused, f := c.session(ctx, a.failed)
+		s, reused, f := c.session(ctx, a)
 		if f != nil {
 			a.unheard(ctx, f)
 			break
@@ -124,6 +125,7 @@ func (c *Client) settle(ctx context.Context, s *session, a *attempt, f *failure)
 type attempt struct {
 	c      *Client
 	m      *mail.Message
+	client mail.Client // whom it is from
 	probe  bool
 	report mail.Report
 	todo   []int         // recipients to be asked, each address once

@@ -11,7 +11,7 @@ import (
 )
 
 // login authenticates by the strongest mechanism that is offered (RFC 4954). The trace shows nothing of it.
-func (c *Client) login(ctx context.Context, s *session, secure wire.TLS) *failure {
+func (c *Client) login(ctx context.Context, s *session) *failure {
 	refuse := func(err error) *failure {
 		var t *mail.Trouble
 		if errors.As(err, &t) && t.Err != nil {
@@ -29,7 +29,7 @@ func (c *Client) login(ctx context.Context, s *session, secure wire.TLS) *failur
 	_, offered := s.smtp.Extension("AUTH")
 	r := &sasl.Request{
 		Offered: strings.Fields(strings.ToUpper(offered)), User: c.o.User, Secret: password,
-		Channel: sasl.ChannelOf(s.Conn, secure.Blind(), secure.Mode == wire.Plain),
+		Channel: sasl.ChannelOf(s.Conn, s.secure.Blind(), s.secure.Mode == wire.Plain),
 	}
 	m, err := r.Choose()
 	if err != nil {

@@ -44,6 +44,11 @@ type Options struct {
 	// has said that they were too many).
 	Recipients int
 
+	// Introduce is how the MTA is told who handed a message to the provider, and Client who that is; nil: nobody knows.
+	// It is asked once for each message, and probe.
+	Introduce Introduction
+	Client    func(context.Context, *mail.Message) mail.Client
+
 	Name    mail.Lane        // for events
 	Observe mail.Observer    // told of failed connections, and of cuts after the final dot; may be nil
 	Now     func() time.Time // nil: time.Now
@@ -85,14 +90,22 @@ func (o *Options) check() error {
 	if o.Hello == "" {
 		return errors.New("no name for EHLO")
 	}
-	for _, r := range o.Hello {
+	if err := checkHello(o.Hello); err != nil {
+		return err
+	}
+	if strings.ContainsRune(o.User, 0) {
+		return errors.New("the user for AUTH holds a NUL")
+	}
+	return nil
+}
+
+// checkHello says why a name cannot be said in EHLO.
+func checkHello(name string) error {
+	for _, r := range name {
 		// A domain or an address literal (RFC 5321, 4.1.1.1): nothing that could end the command.
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`"\<>(),;@`, r) {
 			return fmt.Errorf("the name for EHLO holds %q", r)
 		}
-	}
-	if strings.ContainsRune(o.User, 0) {
-		return errors.New("the user for AUTH holds a NUL")
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,11 +18,14 @@ import (
 // A session is one connection, greeted and logged in, between two transactions.
 type session struct {
 	*talk
-	smtp  *gosmtp.Client
-	host  string // for RemoteMTA
-	key   string // of its server
-	rank  int    // of its server: 0 is the best
-	times Times
+	smtp *gosmtp.Client
+	host string // for RemoteMTA
+	key  string // of its server
+	rank int    // of its server: 0 is the best
+
+	secure wire.TLS
+	client mail.Client // whom it speaks for; zero: ourselves
+	times  Times
 
 	messages, resets int // so far
 	most, mostResets int
@@ -35,6 +39,8 @@ type failure struct {
 	reply reply // code 0: none
 	host  string
 	err   error
+
+	ofClient bool // it is about the client that the message is from, and says nothing of us
 }
 
 // Error says it for an error chain.
@@ -43,15 +49,30 @@ func (f *failure) Error() string { return fmt.Sprintf("%s: %v", f.op.Doing(), f.
 // Unwrap returns the cause.
 func (f *failure) Unwrap() error { return f.err }
 
-// session returns the kept connection if it is alive, or a new one to a server that has not failed in this attempt.
-// reused says which.
-func (c *Client) session(ctx context.Context, failed map[string]bool) (s *session, reused bool, f *failure) {
+// session returns the kept connection if it is alive and may speak for the client, or a new one to a server that has not
+// failed in this attempt. reused says which.
+func (c *Client) session(ctx context.Context, a *attempt) (s *session, reused bool, f *failure) {
 	if s = c.kept; s != nil {
-		if s.Alive() == nil {
-			return c.preferred(ctx, s)
+		switch alive := s.Alive() == nil; {
+		case alive && s.introduces(a.client, &c.o):
+			s, reused = c.preferred(ctx, s, a.client)
+			if f = c.introduce(ctx, s, a.client); f == nil {
+				return s, reused, nil
+			}
+			if c.drop(s); !reused || f.reply.code != 0 && f.reply.code != 421 {
+				return nil, false, f
+			}
+		case alive:
+			c.retire(s)
+		default:
+			c.drop(s)
 		}
-		c.drop(s)
 	}
+	return c.fresh(ctx, a)
+}
+
+// fresh makes a connection.
+func (c *Client) fresh(ctx context.Context, a *attempt) (s *session, reused bool, f *failure) {
 	all, err := c.servers(ctx)
 	if len(all) == 0 {
 		f = &failure{op: mail.OpDial, host: c.o.Dial[0].Address, err: err}
@@ -59,14 +80,18 @@ func (c *Client) session(ctx context.Context, failed map[string]bool) (s *sessio
 		return nil, false, f
 	}
 	for i := range all {
-		if failed[all[i].key()] {
+		if a.failed[all[i].key()] {
 			continue
 		}
-		if s, f = c.dial(ctx, &all[i]); f == nil {
+		if s, f = c.dial(ctx, &all[i], a.client); f == nil {
+			if f = c.introduce(ctx, s, a.client); f != nil {
+				s.Close()
+				return nil, false, f
+			}
 			c.kept = s
 			return s, false, nil
 		}
-		if failed[all[i].key()] = true; ctx.Err() != nil {
+		if a.failed[all[i].key()] = true; ctx.Err() != nil || f.ofClient {
 			break
 		}
 	}
@@ -74,26 +99,29 @@ func (c *Client) session(ctx context.Context, failed map[string]bool) (s *sessio
 }
 
 // preferred returns s, or a connection to a server that is preferred to it and takes mail again.
-func (c *Client) preferred(ctx context.Context, s *session) (_ *session, reused bool, _ *failure) {
+func (c *Client) preferred(ctx context.Context, s *session, who mail.Client) (_ *session, reused bool) {
 	for _, x := range c.better(ctx, s) {
-		if again, f := c.dial(ctx, &x); f == nil {
+		if again, f := c.dial(ctx, &x, who); f == nil {
 			c.retire(s)
 			c.kept = again
-			return again, false, nil
+			return again, false
 		}
 	}
-	return s, true, nil
+	return s, true
 }
 
 // dial opens a connection to a server, and notes whether it could be had.
-func (c *Client) dial(ctx context.Context, x *server) (*session, *failure) {
-	s, f := c.open(ctx, x.Options)
+func (c *Client) dial(ctx context.Context, x *server, who mail.Client) (*session, *failure) {
+	s, f := c.open(ctx, x.Options, who)
 	switch {
 	case f == nil:
 		c.shared.here(x.key())
 		s.key, s.rank = x.key(), x.rank
 		s.learned = c.shared.learned(x.key(), c.o.Now())
-	case ctx.Err() == nil:
+	case ctx.Err() != nil: // it was us
+	case c.aboutClient(ctx, x, who, f):
+		f.op, f.ofClient = mail.OpMail, true // the first thing that is about this message
+	default:
 		c.shared.away(x.key(), c.o.Now())
 		c.tell(ctx, f)
 	}
@@ -125,7 +153,12 @@ func (c *Client) observe(e mail.Event) {
 }
 
 // open dials one host and brings the connection to where MAIL may be sent.
-func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) {
+func (c *Client) open(ctx context.Context, o wire.Options, who mail.Client) (*session, *failure) {
+	if c.o.proxied() {
+		o.Opening = func(server net.Addr) []byte { return proxyHeader(c.o.Introduce, who, server) }
+	} else {
+		who = mail.Client{}
+	}
 	conn, err := wire.Dial(ctx, o)
 	if err != nil {
 		op := mail.OpDial
@@ -135,10 +168,11 @@ func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) 
 		}
 		return nil, &failure{op: op, host: o.Address, err: err}
 	}
-	s := &session{talk: &talk{Conn: conn}, host: o.Address, times: c.o.Times}
+	s := &session{talk: &talk{Conn: conn}, host: o.Address, times: c.o.Times, secure: o.TLS,
+		client: who}
 	stop := s.Watch(ctx)
 	defer stop()
-	if f := c.begin(ctx, s, o.TLS); f != nil {
+	if f := c.begin(ctx, s); f != nil {
 		conn.Close()
 		f.host = o.Address
 		return nil, f
@@ -147,7 +181,7 @@ func (c *Client) open(ctx context.Context, o wire.Options) (*session, *failure) 
 }
 
 // begin takes the greeting, secures the connection where STARTTLS is the mode, says EHLO and logs in.
-func (c *Client) begin(ctx context.Context, s *session, secure wire.TLS) *failure {
+func (c *Client) begin(ctx context.Context, s *session) *failure {
 	s.Gate(wire.Replies)
 	s.SetIdle(c.o.Times.Greeting)
 	hello, err := s.hear()
@@ -156,25 +190,19 @@ func (c *Client) begin(ctx context.Context, s *session, secure wire.TLS) *failur
 	}
 	s.limits(c.o, slices.Contains(strings.Fields(hello.text), "Exim"))
 	s.SetIdle(c.o.Times.Command)
-	if secure.Mode == wire.StartTLS {
+	if s.secure.Mode == wire.StartTLS {
 		if f := c.startTLS(ctx, s); f != nil {
 			return f
 		}
 	}
-	// go-smtp wants a greeting of its own.
-	s.Replay([]byte("220 mailretr has seen it\r\n"))
-	s.smtp = gosmtp.NewClient(s.talk)
-	if c.o.LMTP {
-		s.smtp = gosmtp.NewClientLMTP(s.talk)
-	}
-	if err := s.smtp.Hello(c.o.Hello); err != nil {
+	if err := c.hello(s); err != nil {
 		return s.failed(mail.OpEHLO, s.last(), err)
 	}
 	s.most = least(s.most, s.offered("MAILMAX"))
 	if c.o.User == "" {
 		return nil
 	}
-	return c.login(ctx, s, secure)
+	return c.login(ctx, s)
 }
 
 // limits sets how much the connection may carry.

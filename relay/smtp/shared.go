@@ -23,6 +23,7 @@ type known struct {
 	most     int           // recipients in one transaction; 0: nobody said
 	learned  time.Time     // when most was
 	sessions wire.Sessions
+	untold   bool // that it does not take XCLIENT was told
 }
 
 const (

@@ -33,6 +33,16 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 			return nil, err
 		}
 	}
+	if o.Opening != nil {
+		if _, err := c.Write(o.Opening(raw.RemoteAddr())); err != nil {
+			c.Close()
+			return nil, err
+		}
+		if err := c.Flush(); err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
 	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
