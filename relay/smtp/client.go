@@ -92,6 +92,10 @@ func (a *attempt) unheard(ctx context.Context, f *failure) {
 // once says whether the message is to be tried on another connection, once more: because a kept one was dead, or
 // because a new one has ended before the final dot and there are other servers.
 func (a *attempt) once(ctx context.Context, s *session, reused bool, f *failure) bool {
+	if a.many { // it minds being asked too often, and will not be again
+		a.many = false
+		return a.again(ctx, f)
+	}
 	if !reused {
 		if f.reply.over() && f.op == mail.OpMail || f.reply.code == 421 || f.reply.refusesUs() {
 			a.c.shared.away(s.key, a.c.o.Now())
@@ -137,6 +141,7 @@ type attempt struct {
 
 	later []int // those of todo who did not go into the transaction
 	taken bool  // somebody was accepted
+	many  bool  // the server has said that they are too many, and how many it takes is known now
 
 	failed map[string]bool // servers that have refused us or ended a connection
 	before mail.Report     // what the last of them has said; nil: none

@@ -61,6 +61,6 @@ func (a *attempt) next() bool {
 
 // full notes at how many recipients the server said that they were too many.
 func (a *attempt) full(s *session, took int) {
-	s.learned = max(took, 1)
+	s.learned, a.many = max(took, 1), true
 	a.c.shared.learn(s.key, took, a.c.o.Now())
 }

@@ -104,6 +104,26 @@ func TestLimit_NobodyWaitsBehindTheDeferred(t *testing.T) {
 	}
 }
 
+// Postfix ends a connection after twenty errors, and each recipient beyond its limit is one when they were sent ahead.
+func TestLimit_TooManyErrors(t *testing.T) {
+	errors := 0
+	mta := relaytest.New(t, relaytest.Script{Answer: func(s relaytest.Step) relaytest.Answer {
+		if s.Verb != "RCPT" || s.Rcpt < 10 {
+			return relaytest.Answer{}
+		}
+		if errors++; errors > 20 {
+			return relaytest.Answer{Reply: "421 4.7.0 Error: too many errors", Cut: true}
+		}
+		return relaytest.Answer{Reply: "452 4.5.3 Error: too many recipients"}
+	}})
+	if got := rounds(t, client(t, nil, mta), crowd(35)); !slices.Equal(got, []int{10, 10, 10, 5}) {
+		t.Errorf("delivered by round: %v", got)
+	}
+	if n := mta.Connections(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+}
+
 func TestLimit_MessagesOfOneConnection(t *testing.T) {
 	mta := relaytest.New(t, relaytest.Script{Offers: []string{"LIMITS MAILMAX=3"}})
 	c := client(t, nil, mta)

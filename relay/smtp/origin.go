@@ -23,7 +23,7 @@ type Introduction uint8
 
 const (
 	NoIntroduction Introduction = iota
-	XClient                     // the command XCLIENT of Postfix; a connection may speak for one client after the other
+	XClient                     // the command XCLIENT of Postfix
 	ProxyV1                     // a line before anything else; a connection speaks for one client
 	ProxyV2                     // the same in binary
 )
@@ -44,8 +44,12 @@ func (s *session) introduces(who mail.Client, o *Options) bool {
 	if s.client == who || o.Introduce == NoIntroduction {
 		return true
 	}
-	// Nothing takes a client back: the next one takes its place, but nobody does not.
-	return o.Introduce == XClient && (who.Known() || !s.client.Known())
+	// Nothing takes a client back. Another one may take its place where the server still offers that; Postfix does not.
+	if o.Introduce != XClient || !who.Known() {
+		return false
+	}
+	offered, _ := s.smtp.Extension("XCLIENT")
+	return offered || !s.client.Known()
 }
 
 // introduce tells the server of the client. Whatever it answers is about that client, and not about us.
@@ -133,9 +137,14 @@ func (c *Client) hello(s *session) error {
 }
 
 // proxyHeader is what a connection for this client begins with (the PROXY protocol, version 1 or 2, of HAProxy). The port
-// of the client is not known; 0 is refused by some.
-func proxyHeader(how Introduction, who mail.Client, server net.Addr) []byte {
-	const port = 1
+// of the client is not known; 0 is refused by some. Version 1 says of a connection of our own what is true of it: UNKNOWN
+// is refused by Postfix 3.7.
+func proxyHeader(how Introduction, who mail.Client, us, server net.Addr) []byte {
+	port := uint16(1)
+	if a, ok := us.(*net.TCPAddr); ok && how == ProxyV1 && !who.Known() {
+		from := a.AddrPort()
+		who.Addr, port = from.Addr().Unmap().WithZone(""), from.Port()
+	}
 	to := netip.AddrPortFrom(netip.IPv4Unspecified(), 25)
 	if a, ok := server.(*net.TCPAddr); ok && a.AddrPort().IsValid() {
 		to = a.AddrPort()

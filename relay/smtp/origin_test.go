@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -60,6 +61,32 @@ func TestXClient(t *testing.T) {
 	}
 }
 
+// Postfix offers XCLIENT once: a message of another client, or of nobody, goes over another connection, and never as from
+// the client before.
+func TestXClient_Once(t *testing.T) {
+	used := map[int]bool{}
+	mta := relaytest.New(t, relaytest.Script{XClient: true, Answer: func(s relaytest.Step) relaytest.Answer {
+		if s.Verb == "EHLO" && used[s.Conn] {
+			return relaytest.Answer{Reply: "250 mta.test"}
+		}
+		used[s.Conn] = used[s.Conn] || s.Verb == "XCLIENT"
+		return relaytest.Answer{}
+	}})
+	c := client(t, introducing(XClient), mta)
+	for _, who := range []string{"nobody", "a", "a", "c", "nobody", "c"} {
+		if r := one(t, c.Deliver(t.Context(), from(who))); r.Outcome != mail.Delivered {
+			t.Fatalf("%s: %+v", who, r)
+		}
+	}
+	for i, want := range []string{"1 ", "1 192.0.2.7", "1 192.0.2.7", "2 192.0.2.8", "3 ", "3 192.0.2.8"} {
+		m := mta.Mails()[i]
+		_, addr, _ := strings.Cut(m.Client, "ADDR=")
+		if got := fmt.Sprint(m.Conn, " ", addr); got != want {
+			t.Errorf("message %d: %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestXClient_NotOffered(t *testing.T) {
 	mta := relaytest.New(t, relaytest.Script{})
 	alarms := 0
@@ -111,6 +138,8 @@ func TestXClient_Refused(t *testing.T) {
 	}
 }
 
+var ownPort = regexp.MustCompile(`PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ $`)
+
 func TestProxy(t *testing.T) {
 	for how, name := range map[Introduction]string{ProxyV1: "version 1", ProxyV2: "version 2"} {
 		for _, tls := range []bool{false, true} {
@@ -131,6 +160,10 @@ func TestProxy(t *testing.T) {
 				var got []string
 				for _, m := range mta.Mails() {
 					got = append(got, fmt.Sprintf("%d %s %s", m.Conn, m.Hello, strings.TrimSuffix(m.Client, port)))
+				}
+				us := "PROXY UNKNOWN" // or what is true of the connection
+				for i := range got {
+					got[i] = ownPort.ReplaceAllString(got[i], us)
 				}
 				a, b := "PROXY TCP4 192.0.2.7 127.0.0.1 1 ", "PROXY TCP6 2001:db8::7 ::ffff:127.0.0.1 1 "
 				want := []string{"1 relay.test PROXY UNKNOWN", "1 relay.test PROXY UNKNOWN", "2 mail.a.example " + a,

@@ -155,7 +155,7 @@ func (c *Client) observe(e mail.Event) {
 // open dials one host and brings the connection to where MAIL may be sent.
 func (c *Client) open(ctx context.Context, o wire.Options, who mail.Client) (*session, *failure) {
 	if c.o.proxied() {
-		o.Opening = func(server net.Addr) []byte { return proxyHeader(c.o.Introduce, who, server) }
+		o.Opening = func(us, server net.Addr) []byte { return proxyHeader(c.o.Introduce, who, us, server) }
 	} else {
 		who = mail.Client{}
 	}

@@ -34,7 +34,7 @@ func Dial(ctx context.Context, o Options) (*Conn, error) {
 		}
 	}
 	if o.Opening != nil {
-		if _, err := c.Write(o.Opening(raw.RemoteAddr())); err != nil {
+		if _, err := c.Write(o.Opening(raw.LocalAddr(), raw.RemoteAddr())); err != nil {
 			c.Close()
 			return nil, err
 		}

@@ -62,8 +62,9 @@ type Options struct {
 	Policy     *Policy       // which addresses may be dialled; nil: all
 	Resolver   *net.Resolver // nil: the system's
 
-	// Opening returns what is sent to a server of this address before anything else, TLS included; nil: nothing is.
-	Opening func(server net.Addr) []byte
+	// Opening returns what is sent before anything else, TLS included, over a connection between these addresses; nil:
+	// nothing is.
+	Opening func(us, server net.Addr) []byte
 
 	ReadBuffer int // octets of it, MaxLine; a connection that waits among a thousand others needs less
 

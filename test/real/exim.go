@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// EximRoot is where test/run unpacks the Exim that knows the PROXY protocol.
+const EximRoot = "/var/cache/mailretr-test/exim"
+
 // Exim is a running Exim that delivers everything into one Maildir, at once, with Debian's limits.
 type Exim struct {
 	Dir  string
@@ -66,6 +69,8 @@ type Rules struct {
 	Main string // settings of the main section
 	Rcpt string // ACL statements at RCPT, before the accept
 	Data string // ACL statements after DATA, before the accept
+
+	Heavy bool // the one that knows the PROXY protocol; it only queues, because unpacked it cannot run itself
 }
 
 // StartExim starts one in a directory of its own. It needs root, because Exim does.
@@ -84,11 +89,17 @@ func StartExim(t TB, rules Rules) *Exim {
 		}
 		os.Chmod(filepath.Join(dir, sub), 0o777)
 	}
+	program := "exim4"
+	if rules.Heavy {
+		program = filepath.Join(dir, "exim")
+		write(t, program, fmt.Sprintf("#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s/usr/sbin/exim4 \"$@\"\n", libraries(EximRoot), EximRoot), 0o755)
+		rules.Main += "\nqueue_only"
+	}
 	fill := strings.NewReplacer("@DIR@", dir)
 	conf := fmt.Sprintf(eximConf, dir, e.Port, fill.Replace(rules.Rcpt), fill.Replace(rules.Main), fill.Replace(rules.Data))
 	write(t, filepath.Join(dir, "exim.conf"), conf, 0o644)
-	start(t, dir, "exim4", "-bdf", "-q30m", "-C", filepath.Join(dir, "exim.conf"))
-	listening(t, e.Port, "220")
+	start(t, dir, program, "-bdf", "-q30m", "-C", filepath.Join(dir, "exim.conf"))
+	listening(t, e.Port, greetsAtOnce(rules.Main))
 	return e
 }
 

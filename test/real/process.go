@@ -40,7 +40,7 @@ func start(t TB, dir, name string, args ...string) {
 			t.Fatalf("%s is not installed: test/run installs it", name)
 		}
 	}
-	log, err := os.Create(filepath.Join(dir, name+".out"))
+	log, err := os.Create(filepath.Join(dir, filepath.Base(name)+".out"))
 	if err != nil {
 		t.Fatalf("%v", err)
 	}

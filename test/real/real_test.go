@@ -28,3 +28,17 @@ func TestServersWork(t *testing.T) {
 	Wait(t, 10*time.Second, "delivered by Exim", func() bool { return len(e.Delivered("jaco")) == 1 })
 	t.Log(e.Delivered("jaco")[0])
 }
+
+func TestPostfixWorks(t *testing.T) {
+	p := StartPostfix(t, "")
+	err := smtp.SendMail(fmt.Sprintf("127.0.0.1:%d", p.Port), nil, "a@example.org", []string{"jaco@kroon.co.za"}, []byte("Subject: x\r\n\r\nbody\r\n"))
+	defer func() {
+		if t.Failed() {
+			t.Log(p.Log())
+		}
+	}()
+	if err != nil {
+		t.Fatal(err)
+	}
+	Wait(t, 10*time.Second, "delivered by Postfix", func() bool { return len(p.Delivered()) == 1 })
+}
