@@ -256,8 +256,7 @@ func TestDiscardWhileCommitting(t *testing.T) {
 	must(t, err)
 	must(t, b.Discard())
 	r.wantFile(x.ID, true)
-	r.reqs <- req
-	must(t, <-req.answer)
+	must(t, r.sendLast(req))
 	r.wantFile(x.ID, true)
 	if got := r.octets(x.Body); got != octets(1) {
 		t.Fatal(got)
@@ -270,8 +269,7 @@ func TestDiscardWhileCommitting(t *testing.T) {
 	must(t, err)
 	must(t, b.Discard())
 	r.wantFile(y.ID, true)
-	r.reqs <- req
-	if err := <-req.answer; err == nil {
+	if err := r.sendLast(req); err == nil {
 		t.Fatal("fenced by nobody's lease and made")
 	}
 	r.wantFile(y.ID, false)

@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"mailretr/store"
 	"mailretr/store/mail"
 )
 
-// A commit goes this way: the caller's goroutine encodes the batch (prepare); one committing goroutine takes
-// all that waits, judges each batch against the state that the ones before it leave (plan.go), puts those
-// that pass into one transaction, syncs it once, and answers. So a sync serves everybody who waited for the
-// last one, and read-modify-write needs no locks. What only ends records takes a shorter way: see endings.go.
+// A commit goes this way: the caller's goroutine encodes the batch (prepare) and queues it; whoever holds the
+// committer takes all that waits, judges each batch against the state that the ones before it leave (plan.go),
+// puts those that pass into one transaction, syncs it once, and answers. So a sync serves everybody who waited
+// for the last one, and read-modify-write needs no locks. The holder is the first who comes, so that one alone
+// wakes nobody up; those who come meanwhile are served by a goroutine of their own. What only ends records
+// takes a shorter way: see endings.go.
 
 const (
 	// mergeMost is how many batches become one transaction at most.
@@ -89,6 +92,11 @@ func (e *Engine) Commit(ctx context.Context, b *store.Batch) error {
 		return errors.Join(err, e.unclaim(r, false))
 	}
 	select {
+	case err := <-r.answer: // it was made by this goroutine, or just now
+		return err
+	default:
+	}
+	select {
 	case err := <-r.answer:
 		return err
 	case <-ctx.Done():
@@ -96,8 +104,16 @@ func (e *Engine) Commit(ctx context.Context, b *store.Batch) error {
 	}
 }
 
-// send gives a request to the committer.
+// send gives a request to the committer, and is the committer where nobody else is.
 func (e *Engine) send(ctx context.Context, r *request) error {
+	if err := e.queue(ctx, r); err != nil {
+		return err
+	}
+	e.committer.lead()
+	return nil
+}
+
+func (e *Engine) queue(ctx context.Context, r *request) error {
 	e.gate.RLock()
 	defer e.gate.RUnlock()
 	if e.closed {
@@ -111,11 +127,10 @@ func (e *Engine) send(ctx context.Context, r *request) error {
 	}
 }
 
-// sendLast is send for the remover, which still works while the store is being closed.
+// sendLast is send for who still works while the store is being closed; it waits for the answer.
 func (e *Engine) sendLast(r *request) error {
-	e.gate.RLock()
-	defer e.gate.RUnlock()
 	e.reqs <- r
+	e.committer.lead()
 	return <-r.answer
 }
 
@@ -242,13 +257,15 @@ func (e *Engine) unclaim(r *request, named bool) (err error) {
 	return err
 }
 
-// A committer is what the committing goroutine knows.
+// A committer is what commits know. It belongs to the goroutine that holds it.
 type committer struct {
+	mu       sync.Mutex
 	e        *Engine
 	merge    merge
 	endings  endings
 	timer    *time.Timer   // runs while there are endings that Badger was not told of
 	patience time.Duration // how long there may be
+	closed   bool
 	recent   recent
 	accounts map[[16]byte]*account
 	folders  map[[28]byte]bool // folders whose text is known to be written
@@ -259,37 +276,62 @@ type committer struct {
 func (c *committer) start(e *Engine) {
 	c.e, c.merge.c = e, c
 	c.accounts, c.folders = make(map[[16]byte]*account), make(map[[28]byte]bool)
-	c.timer, c.patience = time.NewTimer(tellAfter), tellAfter
+	c.patience = tellAfter
+	c.timer = time.AfterFunc(tellAfter, c.late)
 	c.timer.Stop()
-	go c.run()
 }
 
-func (c *committer) run() {
-	defer c.e.work.Done()
-	for {
-		select {
-		case r, ok := <-c.e.reqs:
-			if !ok {
-				c.tell()
-				return
-			}
-			c.commit(c.group(r))
-			c.packAll()
-		case <-c.timer.C:
-			c.tell()
+// lead commits what waits, unless somebody else is at it, who will then find it. More than one group is left to a
+// goroutine of its own: the caller has something else to do.
+func (c *committer) lead() {
+	for len(c.e.reqs) > 0 && c.mu.TryLock() {
+		c.commit(c.group())
+		more := !c.closed && len(c.e.reqs)+len(c.fold) > 0
+		if more {
+			c.e.work.Go(c.follow)
+		}
+		c.mu.Unlock()
+		if more {
+			return
 		}
 	}
 }
 
-// group takes what waits behind a request.
-func (c *committer) group(r *request) []*request {
-	group := append(make([]*request, 0, 16), r)
+// follow goes on where a leader has left something.
+func (c *committer) follow() {
+	c.mu.Lock()
+	c.packAll()
+	c.mu.Unlock()
+	c.lead()
+}
+
+// late tells Badger of what it does not know because nothing else was committed.
+func (c *committer) late() {
+	c.mu.Lock()
+	c.tell()
+	c.mu.Unlock()
+	c.lead()
+}
+
+// stop commits what is left. Nobody sends any more, and what waits for the committer finds nothing to do.
+func (c *committer) stop() {
+	c.mu.Lock()
+	for len(c.e.reqs) > 0 {
+		c.commit(c.group())
+	}
+	c.tell()
+	c.timer.Stop()
+	c.closed = true
+	c.mu.Unlock()
+	c.e.work.Wait()
+}
+
+// group takes what waits.
+func (c *committer) group() []*request {
+	group := make([]*request, 0, min(len(c.e.reqs), mergeMost))
 	for len(group) < mergeMost {
 		select {
-		case r, ok := <-c.e.reqs:
-			if !ok {
-				return group
-			}
+		case r := <-c.e.reqs:
 			group = append(group, r)
 		default:
 			return group
@@ -300,7 +342,7 @@ func (c *committer) group(r *request) []*request {
 
 // packAll packs the marks of accounts that have many fresh ones.
 func (c *committer) packAll() {
-	if len(c.fold) > 0 && !c.e.rebuilding.Load() {
+	if len(c.fold) > 0 && !c.closed && !c.e.rebuilding.Load() {
 		c.tell()
 		for _, a := range c.fold {
 			c.pack(a)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,6 +256,85 @@ func TestEndingsFenced(t *testing.T) {
 	r.commit(&store.Batch{Remove: []mail.ID{all[1].ID}, Fence: []store.Lease{l[1].Lease}})
 	openRig(t, r.crash()).wantAll(all[:1])
 	r.wantEntries(1)
+}
+
+// TestEndingsLeased ends a leased record that somebody else has changed meanwhile, in a commit before it or
+// in the same one: what the lease knew of it is not what is taken out of schedule and counts.
+func TestEndingsLeased(t *testing.T) {
+	for _, together := range []bool{false, true} {
+		r := openRig(t, newDir(t))
+		x := r.fill(1)[0]
+		l, _, err := r.LeaseMessages(ctx, store.Filter{Lane: "mta"}, 1, time.Minute)
+		must(t, err)
+		x.Lane, x.Due, x.Size = "other", start.Add(-time.Hour), 10*x.Size
+		var reqs []*request
+		for _, b := range []*store.Batch{
+			{Put: []store.Record{x}},
+			{Remove: []mail.ID{x.ID}, Fence: []store.Lease{l[0].Lease}},
+		} {
+			req, err := r.prepare(b)
+			must(t, err)
+			reqs = append(reqs, req)
+		}
+		if together {
+			r.committer.mu.Lock()
+			r.reqs <- reqs[0]
+			r.reqs <- reqs[1]
+			r.committer.mu.Unlock()
+			r.committer.lead()
+			must(t, <-reqs[0].answer)
+			must(t, <-reqs[1].answer)
+		} else {
+			must(t, r.sendLast(reqs[0]))
+			must(t, r.sendLast(reqs[1]))
+		}
+		tot, err := r.Totals(ctx)
+		if err != nil || tot.Messages != 0 || tot.Octets != 0 {
+			t.Errorf("together %v: %+v, %v", together, tot, err)
+		}
+		must(t, r.settled())
+		must(t, r.Reconcile(ctx))
+		if s := r.saw.alarms(); s != "" {
+			t.Errorf("together %v: %s", together, s)
+		}
+	}
+}
+
+// TestLead commits from many goroutines until the store is closed under them. Each is answered, and what was
+// answered well is there.
+func TestLead(t *testing.T) {
+	r := openRig(t, newDir(t))
+	var made, left atomic.Int64
+	var all sync.WaitGroup
+	for w := range 16 {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				x := r.record("")
+				x.Origin = mail.Origin{}
+				err := r.Commit(ctx, &store.Batch{Put: []store.Record{x}})
+				if errors.Is(err, store.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				left.Add(1)
+				if made.Add(1) == 600 {
+					all.Go(func() { r.Close() })
+				}
+				if i%2 == w%2 && r.Commit(ctx, &store.Batch{Remove: []mail.ID{x.ID}}) == nil {
+					left.Add(-1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	must(t, r.Close())
+	d := openRig(t, r.dir)
+	if tot, err := d.Totals(ctx); err != nil || int64(tot.Messages) != left.Load() {
+		t.Fatalf("%d are there, want %d: %v", tot.Messages, left.Load(), err)
+	}
 }
 
 // TestEndingsDamaged damages the entries of three ends, one after the other. Nothing else is lost, and what

@@ -26,14 +26,14 @@ type Engine struct {
 	staged staged
 	db     *badger.DB
 
-	// gate is held for reading by whoever gives work to the committer, and for writing to close reqs.
+	// gate is held for reading by whoever gives work to the committer, and for writing to end that.
 	gate   sync.RWMutex
 	closed bool
 	reqs   chan *request
 	dead   atomic.Pointer[error] // set when the database failed: nothing works afterwards
-	work   sync.WaitGroup        // committer, remover
+	work   sync.WaitGroup        // goroutines that commit what callers have left
 
-	committer committer // belongs to the committing goroutine
+	committer committer
 	remover   remover
 
 	mu    sync.Mutex // of what follows
@@ -113,10 +113,7 @@ func (e *Engine) Close() error {
 		keep(e.settled())
 	}
 	e.remover.stop() // its last marks go through the committer
-	e.gate.Lock()
-	close(e.reqs)
-	e.gate.Unlock()
-	e.work.Wait()
+	e.committer.stop()
 
 	if e.dead.Load() == nil {
 		e.tending.Lock()

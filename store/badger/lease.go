@@ -55,7 +55,7 @@ func (e *Engine) LeaseMessages(ctx context.Context, f store.Filter, n int, ttl t
 	out := make([]store.Leased, len(s.found))
 	for i := range s.found {
 		r := &s.found[i]
-		out[i] = store.Leased{Record: *r, Lease: e.live.grant(r.ID, s.now.Add(ttl))}
+		out[i] = store.Leased{Record: *r, Lease: e.live.grant(r, s.now.Add(ttl))}
 		if f.IDs == nil {
 			e.live.flight.takeoff(r.ID)
 		}
@@ -64,10 +64,10 @@ func (e *Engine) LeaseMessages(ctx context.Context, f store.Filter, n int, ttl t
 	return out, s.next, nil
 }
 
-func (l *live) grant(id mail.ID, until time.Time) store.Lease {
+func (l *live) grant(r *store.Record, until time.Time) store.Lease {
 	l.epoch++
-	l.leases[id] = &lease{epoch: l.epoch, until: until}
-	return store.Lease{Key: id.String(), Epoch: l.epoch, Until: until}
+	l.leases[r.ID] = &lease{epoch: l.epoch, until: until, stub: stubOf(r)}
+	return store.Lease{Key: r.ID.String(), Epoch: l.epoch, Until: until}
 }
 
 // A search is one LeaseMessages.

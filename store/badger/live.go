@@ -34,7 +34,8 @@ type lane struct {
 type lease struct {
 	epoch    uint64
 	until    time.Time
-	settling int // commits under way that end it: nobody else gets it meanwhile
+	settling int  // commits under way that end it: nobody else gets it meanwhile
+	stub     stub // of its record, as it is now
 }
 
 func (p place) before(q place) bool {
@@ -92,8 +93,12 @@ func (l *live) apply(r *request) (wake bool) {
 		l.come(p)
 	}
 	for i := range r.puts {
-		if id := r.puts[i].id; l.oldest.Compare(id) > 0 {
-			l.oldest = id
+		p := &r.puts[i]
+		if l.oldest.Compare(p.id) > 0 {
+			l.oldest = p.id
+		}
+		if y := l.leases[p.id]; y != nil {
+			y.stub = p.stub
 		}
 	}
 	for _, id := range x.fenced {

@@ -105,8 +105,8 @@ func (x *effect) leave(s stub, id mail.ID, ops []op) []op {
 
 func (m *merge) planPut(r *request, p *put, ops []op) ([]op, error) {
 	x := &r.effect
-	// A record can be leased once its transaction is made, which is before its body ceases to be a staged one. What
-	// its lease puts is no longer fresh.
+	// A record can be leased once its transaction is made, which is before its body ceases to be a staged
+	// one. What its lease puts is no longer fresh.
 	if !p.fresh || slices.Contains(x.fenced, p.id) {
 		old, ok, err := m.stub(p.id)
 		if err != nil {
@@ -130,7 +130,7 @@ func (m *merge) planPut(r *request, p *put, ops []op) ([]op, error) {
 // planRemove ends a record. The removal mark says that its file is finished and not one that lost its record.
 // One that is not there is no error: it has ended already.
 func (m *merge) planRemove(r *request, id mail.ID, ops []op) ([]op, error) {
-	old, ok, err := m.stub(id)
+	old, ok, err := m.ending(r, id)
 	if err != nil || !ok {
 		return ops, err
 	}
@@ -141,6 +141,18 @@ func (m *merge) planRemove(r *request, id mail.ID, ops []op) ([]op, error) {
 	ops = r.effect.leave(old, id, ops)
 	r.effect.ended = append(r.effect.ended, id)
 	return append(ops, op{key: idKey('m', id)}), nil
+}
+
+// ending is stub for a record that is to end. That of a leased one is known, unless something before it in
+// the same transaction may have changed it.
+func (m *merge) ending(r *request, id mail.ID) (s stub, ok bool, err error) {
+	if len(m.members) > 0 || !slices.Contains(r.effect.fenced, id) {
+		return m.stub(id)
+	}
+	e := m.c.e
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.live.leases[id].stub, true, nil
 }
 
 // A markCount counts the fresh marks that a commit added to an account.

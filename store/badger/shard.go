@@ -24,8 +24,14 @@ func shardOf(id mail.ID) byte { return byte(binary.BigEndian.Uint64(id[:8]) >> 3
 
 // refOf names the body of an ID: two hexadecimal digits, a slash, and the ID. A record has no other body.
 func refOf(id mail.ID) store.BodyRef {
-	return store.BodyRef(fmt.Sprintf("%02x/%s", shardOf(id), id))
+	var b [3 + mail.IDLen]byte
+	n := shardOf(id)
+	b[0], b[1], b[2] = hexDigits[n>>4], hexDigits[n&15], '/'
+	copy(b[3:], id.String())
+	return store.BodyRef(b[:])
 }
+
+const hexDigits = "0123456789abcdef"
 
 var errRef = errors.New("store: this is no reference to a body")
 

@@ -89,7 +89,6 @@ func (e *Engine) open(ctx context.Context) (err error) {
 // begin starts the goroutines.
 func (e *Engine) begin() {
 	e.reqs = make(chan *request, waiting)
-	e.work.Add(1)
 	e.committer.start(e)
 	e.remover.start(e)
 }
