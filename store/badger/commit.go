@@ -285,6 +285,7 @@ func (c *committer) start(e *Engine) {
 // goroutine of its own: the caller has something else to do.
 func (c *committer) lead() {
 	for len(c.e.reqs) > 0 && c.mu.TryLock() {
+		c.packAll() // if it came before who follows
 		c.commit(c.group())
 		more := !c.closed && len(c.e.reqs)+len(c.fold) > 0
 		if more {
