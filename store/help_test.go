@@ -163,6 +163,7 @@ func (w *world) use(e *mem) {
 	}
 	if old != nil {
 		w.Queue.Route, w.Queue.Guard, w.Queue.Schedule = old.Route, old.Guard, old.Schedule
+		w.Queue.Fate, w.Queue.Late, w.Queue.Flood, w.Queue.Reporter = old.Fate, old.Late, old.Flood, old.Reporter
 	}
 }
 

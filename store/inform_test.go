@@ -22,14 +22,18 @@ type informer struct {
 	broken   error
 }
 
-func (r *informer) note(m *mail.Message, to mail.Path, subject string) ([]*mail.Message, error) {
+// note makes one message for each recipient.
+func (r *informer) note(m *mail.Message, to mail.Path, what string) (all []*mail.Message, err error) {
 	if r.broken != nil {
 		return nil, r.broken
 	}
-	return []*mail.Message{{
-		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: to}}},
-		Content:  &text{b: fmt.Appendf(nil, "Subject: %s\r\n\r\n%v\r\n", subject, m.ID)},
-	}}, nil
+	for _, x := range m.Envelope.Recipients {
+		all = append(all, &mail.Message{
+			Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: to}}},
+			Content:  &text{b: fmt.Appendf(nil, "Subject: %s %s\r\n\r\n%v\r\n", what, string(x.Forward), m.ID)},
+		})
+	}
+	return all, nil
 }
 
 func (r *informer) Delayed(_ context.Context, m *mail.Message, rep mail.Report, until time.Time) ([]*mail.Message, error) {
@@ -60,7 +64,7 @@ func (r *informer) Redirect(_ context.Context, m *mail.Message, _ mail.Report, t
 	for _, x := range m.Envelope.Recipients {
 		r.redirect = append(r.redirect, string(x.Forward)+" "+string(to))
 	}
-	return r.note(m, to, "redirected")
+	return r.note(m, to, "failed")
 }
 
 // informed is a world in which refusals are believed.
@@ -93,7 +97,7 @@ func TestSuccess(t *testing.T) {
 		t.Errorf("told of %v", r.success)
 	}
 	left := w.records()
-	if w.mem.commits-commits != 3 || len(left) != 1 || left[0].Parent != id || left[0].Whole {
+	if w.mem.commits-commits != 3 || len(left) != 2 || left[0].Parent != id || left[0].Whole {
 		t.Errorf("%d commits, %+v", w.mem.commits-commits, left)
 	}
 }
@@ -149,7 +153,7 @@ func TestWarnOnce(t *testing.T) {
 		t.Errorf("told again after a restart: %d, %v", n, err)
 	}
 	all := w.records()
-	if len(all) != 4 || !all[0].Due.Equal(due) || all[3].Parent != id || all[2].ID != young {
+	if len(all) != 5 || !all[0].Due.Equal(due) || all[3].Parent != id || all[4].Parent != id || all[2].ID != young {
 		t.Errorf("%+v", all)
 	}
 	if want := queued.Add(5 * 24 * time.Hour); !r.until.Equal(want) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type machine struct {
 	served   map[string]int // uid/recipient
 	told     map[string]int
 	unsure   map[string]bool // a settlement was lost: the next attempt may serve twice
+	dropped  map[string]bool // refused in a way for which the admin wants it discarded
 	next     int
 	ask      func() int // 0..99
 }
@@ -32,9 +34,11 @@ type machine struct {
 func newMachine(t *rapid.T, tt *testing.T) *machine {
 	m := &machine{
 		w: newWorld(tt), t: t, upstream: map[mail.UID]*mail.Message{}, all: map[mail.UID]*mail.Message{},
-		served: map[string]int{}, told: map[string]int{}, unsure: map[string]bool{},
+		served: map[string]int{}, told: map[string]int{}, unsure: map[string]bool{}, dropped: map[string]bool{},
 	}
 	m.w.Guard = Guard{Wait: 10 * time.Minute, Alike: 5}
+	m.w.Reporter = &informer{reporter: m.w.report}
+	m.w.Fate, m.w.Late, m.w.Flood = fates, func() time.Duration { return 20 * time.Minute }, func() int { return 2 }
 	m.w.Schedule = func(mail.Lane) Schedule {
 		return Schedule{Retry: []time.Duration{time.Minute},
 			Expire: time.Hour}
@@ -63,7 +67,11 @@ func (m *machine) Arrive(*rapid.T) {
 	m.next++
 	u := mail.UID(fmt.Sprintf("%d", m.next))
 	sender := mail.Path(fmt.Sprintf("s%d@b.example", m.next))
+	if m.next%3 == 0 {
+		sender = "often@b.example"
+	}
 	msg := message(string(u), sender, "x@a.example", "y@a.example", "z@c.example")
+	msg.Envelope.Recipients[0].Notify = []string{"", "SUCCESS,FAILURE", "SUCCESS,FAILURE,DELAY"}[m.next%3]
 	m.upstream[u], m.all[u] = msg, msg
 }
 
@@ -141,7 +149,11 @@ func (m *machine) answer(t *rapid.T, msg *mail.Message) mail.Report {
 	}
 	var r mail.Report
 	for _, x := range msg.Envelope.Recipients {
-		one := rapid.SampledFrom([]mail.Result{yes, yes, no, later, {}}).Draw(t, "answer")
+		one := rapid.SampledFrom([]mail.Result{yes, yes, no, later, {}, refusal("keep"), refusal("postmaster"), refusal("discard"),
+			refusal("nobody")}).Draw(t, "answer")
+		if strings.HasSuffix(one.Reply, "discard") {
+			m.dropped[key(msg, x.Forward)] = true
+		}
 		if one.Outcome == mail.Delivered {
 			m.served[key(msg, x.Forward)]++
 		}
@@ -168,6 +180,9 @@ func (m *machine) Later(t *rapid.T) {
 	m.w.clock.add(time.Duration(rapid.IntRange(1, 30).Draw(t, "minutes")) * time.Minute)
 }
 
+// Warn tells of delays; each is told once, whatever happens.
+func (m *machine) Warn(*rapid.T) { _, _ = m.w.Warn(m.w.Context()) }
+
 func (m *machine) Crash(*rapid.T) {
 	m.w.use(m.w.mem.reopen())
 	m.faults()
@@ -188,6 +203,7 @@ func (m *machine) Verb(t *rapid.T) {
 	case 2:
 		_ = m.w.Retry(ctx, id, nil)
 	case 3:
+		_, _ = m.w.ReleaseAll(ctx, Filter{}, HoldKept)
 		_, _ = m.w.ReleaseAll(ctx, Filter{}, HoldAlike)
 	}
 }
@@ -218,7 +234,7 @@ func (m *machine) Check(t *rapid.T) {
 			if m.served[k] > 1 && !m.unsure[k] {
 				t.Fatalf("%s was served %d times", k, m.served[k])
 			}
-			if waits[k] == 0 && m.served[k] == 0 && !there && !m.reported(k) {
+			if waits[k] == 0 && m.served[k] == 0 && !there && !m.reported(k) && !m.dropped[k] {
 				t.Fatalf("%s is lost: not upstream, not queued, not served, nobody told", k)
 			}
 			if m.reported(k) && m.served[k] > 0 && !m.unsure[k] {
@@ -244,7 +260,9 @@ func (m *machine) settleDown(t *rapid.T) {
 	m.w.mem.fault = nil
 	for range 200 {
 		for _, r := range m.w.records() {
-			if r.Held() {
+			if r.Hold == HoldMute { // as long as nobody may be told, only another attempt ends it
+				_ = m.w.Retry(m.w.Context(), r.ID, nil)
+			} else if r.Held() {
 				_ = m.w.Release(m.w.Context(), r.ID, nil)
 			}
 		}
@@ -273,7 +291,8 @@ func (m *machine) settleDown(t *rapid.T) {
 	}
 	m.Check(t)
 	for k, n := range m.w.mem.disk.reports {
-		if n > 1 {
+		success := strings.Contains(k, " Subject: success ") // one for each time that it was served
+		if n > 1 && !success {
 			t.Fatalf("%d reports on %s", n, k)
 		}
 	}
