@@ -36,6 +36,15 @@ func Languages() []string {
 	return names
 }
 
+// Template returns what is built in for a language, "" is English.
+func Template(language string) (string, error) {
+	if language == "" {
+		language = "en"
+	}
+	b, err := texts.ReadFile("text/" + language + ".tmpl")
+	return string(b), err
+}
+
 // maxTemplate bounds a template, in octets.
 const maxTemplate = 256 << 10
 
@@ -52,11 +61,11 @@ func NewText(language, own string) (*Text, error) {
 	if len(own) > maxTemplate {
 		return nil, fmt.Errorf("the template is longer than %d octets", maxTemplate)
 	}
-	b, err := texts.ReadFile("text/" + language + ".tmpl")
+	built, err := Template(language)
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New("report").Option("missingkey=error").Parse(string(b))
+	t, err := template.New("report").Option("missingkey=error").Parse(built)
 	if err == nil && own != "" {
 		t, err = t.Parse(own)
 	}

@@ -45,6 +45,6 @@ func wired(a *app) *app {
 func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newRoute(a), newSeen(a),
-		newLogin(a), newSendmail(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
+		newLogin(a), newSendmail(a), newPreview(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
 	}
 }

@@ -140,8 +140,9 @@ func without(err error) error {
 }
 
 // fate says what becomes of a recipient that has failed: by the policy of its destination, then by that of all.
-func (h *house) fate(r *store.Record, x mail.Result) store.Fate {
-	c := h.config.Load()
+func (h *house) fate(r *store.Record, x mail.Result) store.Fate { return fateOf(h.config.Load(), r.Lane, x) }
+
+func fateOf(c *conf.Config, lane mail.Lane, x mail.Result) store.Fate {
 	enhanced := x.Enhanced
 	var e interface{ Expired() bool }
 	late := errors.As(x.Err, &e) && e.Expired()
@@ -149,7 +150,7 @@ func (h *house) fate(r *store.Record, x mail.Result) store.Fate {
 		enhanced, x.Reply = "4.4.7", "" // RFC 3463, 3.5: what the policy calls it, whatever was said last
 	}
 	var word string
-	if d, ok := h.destination(r.Lane); ok {
+	if d, ok := c.Destination(string(lane)); ok {
 		word = d.Policy.Fate(enhanced, x.Reply)
 	}
 	if word == "" {
