@@ -140,7 +140,9 @@ func without(err error) error {
 }
 
 // fate says what becomes of a recipient that has failed: by the policy of its destination, then by that of all.
-func (h *house) fate(r *store.Record, x mail.Result) store.Fate { return fateOf(h.config.Load(), r.Lane, x) }
+func (h *house) fate(r *store.Record, x mail.Result) store.Fate {
+	return fateOf(h.config.Load(), r.Lane, x)
+}
 
 func fateOf(c *conf.Config, lane mail.Lane, x mail.Result) store.Fate {
 	enhanced := x.Enhanced
