@@ -15,6 +15,7 @@ type Config struct {
 	Deliver []Destination // the first is the default
 	Routes  []Route       // in the order in which they are asked
 	Listen  []Listener    // where clients bring mail
+	Rewrite Rewrite       // before the routes are asked
 	OAuth   []OAuth       // named by maildrops
 	Bounce  Bounce
 	Queue   Queue

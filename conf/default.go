@@ -27,9 +27,10 @@ func Default() Config {
 			Batch:        128, BatchSize: 8 << 20,
 			MaxMessage: 512 << 20,
 		},
-		Bounce: Bounce{Full: 100 << 10, Hourly: 100},
-		Line:   Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
-		Log:    Log{Level: "info", Format: "auto"},
+		Bounce:  Bounce{Full: 100 << 10, Hourly: 100},
+		Line:    Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
+		Log:     Log{Level: "info", Format: "auto"},
+		Rewrite: Rewrite{Mark: "+"},
 	}
 }
 
@@ -52,6 +53,7 @@ func (c *Config) Complete(p Paths) {
 		c.Socket = p.Socket
 	}
 	c.Bounce.At.inherit(c.At, "bounce")
+	c.Rewrite.At.inherit(c.At, "rewrite")
 	c.Queue.At.inherit(c.At, "queue")
 	c.Limits.At.inherit(c.At, "limits")
 	c.Line.At.inherit(c.At, "line")

@@ -119,7 +119,7 @@ func (v *validator) multidrop(d *Multidrop) {
 				"domains: %q is no domain", x)
 		}
 	}
-	if v.aliases(d); d.MapFile != "" {
+	if v.aliases(d.Map, d.StripPrefix); d.MapFile != "" {
 		v.absolute(d.At, "map", d.MapFile)
 	}
 	if d.Copies.Field != "" && v.clean(d.At, "copies", d.Copies.By) && d.Copies.By != "" && !domainPattern(d.Copies.By) {
@@ -157,10 +157,10 @@ func (v *validator) envelope(d *Multidrop, e Envelope, hint string) {
 	v.number(d.At, "envelope", int64(e.Nth), 0, 100)
 }
 
-// aliases checks the map. Each mistake is told at its own line.
-func (v *validator) aliases(d *Multidrop) {
-	seen := make(map[string]Pos, len(d.Map))
-	for _, a := range d.Map {
+// aliases checks a map. Each mistake is told at its own line.
+func (v *validator) aliases(list []Alias, prefixes []string) {
+	seen := make(map[string]Pos, len(list))
+	for _, a := range list {
 		if i := strings.IndexFunc(a.From, control); i >= 0 {
 			v.fail(a.At, "remove it", "map: has a control character (%U) inside", rune(a.From[i]))
 			continue
@@ -174,7 +174,7 @@ func (v *validator) aliases(d *Multidrop) {
 			v.fail(a.At, "write user@example.org, user@* (in each of domains), or *@example.org",
 				"map: %q is no address", a.From)
 		}
-		for _, x := range d.StripPrefix {
+		for _, x := range prefixes {
 			if n := len(x); n > 0 && len(key) > n && strings.EqualFold(key[:n], x) {
 				v.warn(a.At, "write the address without it", "map: %s is looked for without the prefix %q", a.From, x)
 			}

@@ -20,6 +20,7 @@ func (c *Config) Validate() []Problem {
 	v.routes()
 	v.listeners()
 	v.introductions()
+	v.rewrite()
 	v.oauth()
 	v.sources()
 	for i := range c.Maildrops {

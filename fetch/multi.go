@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -18,7 +19,7 @@ type Multi struct {
 	// Local are the domains that are ours, lower case; "*.example" stands for all below example, and
 	// not for example. Recipients of other domains are somebody else's.
 	Local []string
-	Map   Aliases // asked for the address without its prefix; what it names is ours, whatever Local says
+	Map   relay.Aliases // asked for the address without its prefix; what it names is ours, whatever Local says
 
 	// Copies is the Received field by whose id copies of one mail are known (see [Multi.Identity]). No name:
 	// each message is collected by itself.
@@ -99,7 +100,7 @@ func (f Field) clause(header []byte) ([]string, error) {
 	n := max(f.Nth, 1)
 	for value := range fields(header, f.Name) {
 		r := readReceived(value)
-		if f.By != "" && !within(f.By, r.by) {
+		if f.By != "" && !relay.InDomain(f.By, r.by) {
 			continue
 		}
 		if n--; n > 0 && f.By == "" {
@@ -191,7 +192,7 @@ func (d *Multi) recipient(s string) ([]mail.Recipient, error) {
 	}
 	local, domain := d.strip(p.Local()), p.Domain()
 	ours := d.ours(domain)
-	to, mapped := d.Map.of(local, domain, ours)
+	to, mapped := d.Map.Of(local, domain, ours)
 	if !mapped && !ours {
 		return nil, nil
 	}
@@ -212,7 +213,7 @@ func (d *Multi) recipient(s string) ([]mail.Recipient, error) {
 			return nil, fmt.Errorf("%v, which stands for %v", p, q)
 		}
 		if all[i].Forward = q; q != p {
-			all[i].Original = original(p)
+			all[i].Original = p.ORCPT()
 		}
 	}
 	return all, nil
@@ -230,34 +231,9 @@ func (d *Multi) strip(local string) string {
 
 func (d *Multi) ours(domain string) bool {
 	for _, x := range d.Local {
-		if within(x, domain) {
+		if relay.InDomain(x, domain) {
 			return true
 		}
 	}
 	return false
-}
-
-// within says whether a domain is the one that is meant, or lies below *.domain. Both are in lower case.
-func within(pattern, domain string) bool {
-	if below, ok := strings.CutPrefix(pattern, "*"); ok {
-		return len(domain) > len(below) && strings.HasSuffix(domain, below)
-	}
-	return domain != "" && domain == pattern
-}
-
-// original is the address that the sender wrote, for DSNs (RFC 3461, 4.2): he knows no other one.
-func original(p mail.Path) string {
-	if !p.ASCII() {
-		return "" // utf-8-address has an encoding of its own (RFC 6533, 3); a DSN does without
-	}
-	var b strings.Builder
-	b.WriteString("rfc822;")
-	for i := 0; i < len(p); i++ {
-		if c := p[i]; c <= ' ' || c == '+' || c == '=' || c == 0x7f {
-			fmt.Fprintf(&b, "+%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
 }

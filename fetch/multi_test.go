@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -206,17 +207,17 @@ func TestMultiPrefixes(t *testing.T) {
 
 var mapped = Multi{
 	Fields: []Field{{Name: "X"}}, Local: []string{"x", "*.y"}, Prefixes: []string{"p-"},
-	Map: NewAliases([]Alias{
-		{"info@x", []string{"a@x", "B@elsewhere.example"}},
-		{"Sales@*", []string{"s@x"}},
-		{"a@b.y", []string{"info@x"}}, // once: one alias does not lead to another
-		{"*@old", []string{"*@x"}},
-		{"boss@old", []string{"boss@x", "copy@x"}},
-		{"*@*.wide", []string{"w@x"}},
-		{"*@*.deep.wide", []string{"*@deep", "d@x"}},
-		{"*@one.deep.wide", []string{"one@x"}},
-		{"bad@x", []string{"-oX@x"}},
-		{"pm@x", []string{"postmaster"}},
+	Map: relay.NewAliases([]relay.Alias{
+		{From: "info@x", To: []string{"a@x", "B@elsewhere.example"}},
+		{From: "Sales@*", To: []string{"s@x"}},
+		{From: "a@b.y", To: []string{"info@x"}}, // once: one alias does not lead to another
+		{From: "*@old", To: []string{"*@x"}},
+		{From: "boss@old", To: []string{"boss@x", "copy@x"}},
+		{From: "*@*.wide", To: []string{"w@x"}},
+		{From: "*@*.deep.wide", To: []string{"*@deep", "d@x"}},
+		{From: "*@one.deep.wide", To: []string{"one@x"}},
+		{From: "bad@x", To: []string{"-oX@x"}},
+		{From: "pm@x", To: []string{"postmaster"}},
 	}),
 }
 
@@ -243,13 +244,13 @@ func TestMultiMap(t *testing.T) {
 
 // TestS5_TooManyRecipients: what one header makes of a map is bounded too.
 func TestS5_TooManyRecipients(t *testing.T) {
-	var many Alias
+	var many relay.Alias
 	many.From = "all@x"
 	for i := range 600 {
 		many.To = append(many.To, strings.Repeat("a", 1+i/26)+string(rune('a'+i%26))+"@x")
 	}
-	d := Multi{Fields: []Field{{Name: "X", All: true}}, Local: []string{"x"}, Map: NewAliases([]Alias{many,
-		{"more@x", many.To[:1]}, {"*@z", []string{"z-*@x", "*@x"}}})}
+	d := Multi{Fields: []Field{{Name: "X", All: true}}, Local: []string{"x"}, Map: relay.NewAliases([]relay.Alias{many,
+		{From: "more@x", To: many.To[:1]}, {From: "*@z", To: []string{"z-*@x", "*@x"}}})}
 	if got, err := to(t, d, "X: all@x, more@x\n"); strings.Count(got, "|") != 599 || err != nil {
 		t.Errorf("%d recipients, %v", strings.Count(got, "|")+1, err)
 	}

@@ -98,7 +98,7 @@ func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*en
 	if e.n == 0 {
 		return nil, local(errNoRecipient, "")
 	}
-	if err := q.parts(e, parent); err != nil {
+	if err := q.parts(ctx, e, parent); err != nil {
 		return nil, err
 	}
 	for i := range e.parts {
@@ -134,9 +134,9 @@ func (q *Queue) rule(r *Record) {
 }
 
 // parts makes the records of an entry, without their bodies: recipients by lane, split where they are many.
-func (q *Queue) parts(e *entry, parent *Record) error {
+func (q *Queue) parts(ctx context.Context, e *entry, parent *Record) error {
 	now := q.now()
-	list, err := sound(&e.m.Envelope)
+	list, err := q.sound(ctx, e.m)
 	if err != nil {
 		return err
 	}
@@ -157,33 +157,6 @@ func (q *Queue) parts(e *entry, parent *Record) error {
 		e.parts = append(e.parts, p)
 	}
 	return nil
-}
-
-// sound returns the recipients of an envelope, each once. A path that could leave its place in a command of
-// SMTP is nobody's, and nothing is queued that could only fail.
-func sound(e *mail.Envelope) ([]mail.Recipient, error) {
-	bad := func(p mail.Path, err error) error {
-		return &mail.Trouble{Op: mail.OpQueue, Kind: mail.NoEnvelope, Err: fmt.Errorf("%v: %w", p, err)}
-	}
-	if err := e.Reverse.Check(); err != nil {
-		return nil, bad(e.Reverse, err)
-	}
-	have := make(map[string]bool, len(e.Recipients))
-	list := make([]mail.Recipient, 0, len(e.Recipients))
-	for _, r := range e.Recipients {
-		if err := r.Forward.Check(); err != nil {
-			return nil, bad(r.Forward, err)
-		}
-		if r.Forward.Null() {
-			return nil, bad(r.Forward, errNoRecipient)
-		}
-		k := r.Forward.Local() + "@" + r.Forward.Domain()
-		if !have[k] {
-			have[k] = true
-			list = append(list, r)
-		}
-	}
-	return list, nil
 }
 
 func (q *Queue) record(m *mail.Message, parent *Record, l mail.Lane, now time.Time) Record {

@@ -19,6 +19,9 @@ import (
 type Queue struct {
 	Engine Engine
 
+	// Rewrite says who gets the mail of a recipient instead, before Route is asked, and once. nil: each his own.
+	Rewrite mail.Rewrite
+
 	// Route says the lanes of a recipient. Several: the message is delivered to each. None: the message is
 	// not taken. nil: one lane, "default".
 	Route mail.Route

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mailretr/store/mail"
 )
@@ -51,7 +52,10 @@ func (q *Queue) Refuse(ctx context.Context, m *mail.Message, report mail.Report)
 	if ours, err := q.metBefore(ctx, e); ours || err != nil {
 		return err
 	}
-	r := q.refused(m, report)
+	r, err := q.refused(ctx, m, report)
+	if err != nil {
+		return err
+	}
 	if err := q.doubtRefusal(ctx, m, &r); err != nil {
 		return err
 	}
@@ -143,15 +147,24 @@ func (q *Queue) metBefore(ctx context.Context, e *entry) (ours bool, err error) 
 }
 
 // refused makes the record that the message would have had. It is never queued: it names the parent of the report.
-func (q *Queue) refused(m *mail.Message, report mail.Report) (r Record) {
+func (q *Queue) refused(ctx context.Context, m *mail.Message, report mail.Report) (r Record, err error) {
 	now := q.now()
 	r = q.record(m, nil, "", now)
 	for i, x := range m.Envelope.Recipients {
-		one := Recipient{Recipient: x, State: Owed}
-		one.say(report[i], now, 1000)
-		r.Recipients = append(r.Recipients, one)
+		some, err := q.rewritten(ctx, m.Origin, x)
+		if err != nil {
+			return r, err
+		}
+		for _, y := range some {
+			if slices.ContainsFunc(r.Recipients, func(z Recipient) bool { return z.Forward == y.Forward }) {
+				continue
+			}
+			one := Recipient{Recipient: y, State: Owed}
+			one.say(report[i], now, 1000)
+			r.Recipients = append(r.Recipients, one)
+		}
 	}
-	return r
+	return r, nil
 }
 
 // doubtRefusal counts the refusal among the failures of its lanes; where a lane is suspect nothing is

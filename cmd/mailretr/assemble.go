@@ -45,9 +45,10 @@ type house struct {
 	consents *oauth.Keeper
 
 	config  atomic.Pointer[conf.Config]
-	words   atomic.Pointer[words] // of reports, by that configuration
-	kept    sync.Map              // by name of a maildrop: what happened to its mail when the configuration named it last
-	meters  sync.Map              // by name of a maildrop: *wire.Meter
+	rewrite atomic.Pointer[relay.Rewriter] // of that configuration
+	words   atomic.Pointer[words]          // of reports, by that configuration
+	kept    sync.Map                       // by name of a maildrop: what happened to its mail when the configuration named it last
+	meters  sync.Map                       // by name of a maildrop: *wire.Meter
 	around  surroundings
 	now     func() time.Time
 	started time.Time
@@ -113,6 +114,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 func (h *house) use(c *conf.Config) {
 	w, _ := wordsOf(c)
 	h.words.Store(w)
+	h.rewrite.Store(rewriterOf(c))
 	h.config.Store(c)
 }
 
@@ -152,7 +154,7 @@ func opening(dir string, err error) error {
 
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
-		Engine: h.store, Seals: 64, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
+		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Now:  h.now,
 		Fate: h.fate, Rule: h.rule,
@@ -160,7 +162,7 @@ func (h *house) wire(key [32]byte) {
 		Flood: func() int { return h.config.Load().Bounce.Hourly },
 		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
 	}
-	h.ask = &relay.Ask{Route: h.route, Dial: h.connect}
+	h.ask = &relay.Ask{Rewrite: h.rewritten, Route: h.route, Dial: h.connect}
 	h.runner = &relay.Runner{
 		Queue: h.queue, Observe: h.around.observe,
 		Dial:        h.dial,
@@ -320,7 +322,7 @@ func (h *house) misconfigured(ctx context.Context, r *store.Record, x mail.Resul
 		return false
 	}
 	for _, to := range r.Recipients {
-		if configured(m, to.Forward) && h.refusedForAll(ctx, r, to.Forward, x.Reply[:3]) {
+		if h.ownRecipient(ctx, m, r.Origin, to.Forward) && h.refusedForAll(ctx, r, to.Forward, x.Reply[:3]) {
 			return true
 		}
 	}

@@ -40,6 +40,7 @@ func (a *app) load(ctx context.Context) loaded {
 	case l.err == nil:
 		l.problems = append(l.problems, undeliverable(&l.config)...)
 		l.problems = append(l.problems, mute(&l.config)...)
+		l.problems = append(l.problems, circular(ctx, &l.config)...)
 		if conf.Failed(l.problems) {
 			l.err = yaml.ErrConfig
 		}

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"mailretr/conf"
 	"mailretr/fetch"
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -62,7 +62,7 @@ func multiOf(m *conf.Maildrop) fetch.Multi {
 	x := m.Multidrop
 	d := fetch.Multi{
 		Prefixes: x.StripPrefix, Local: x.Domains, Otherwise: mail.Path(x.Otherwise), Sender: m.Sender,
-		Map: fetch.NewAliases(aliasesOf(x)), Copies: fieldOf(x.Copies),
+		Map: relay.NewAliases(aliasesOf(x.Map)), Copies: fieldOf(x.Copies),
 	}
 	for _, e := range x.Envelope {
 		d.Fields = append(d.Fields, fieldOf(e))
@@ -74,21 +74,33 @@ func fieldOf(e conf.Envelope) fetch.Field {
 	return fetch.Field{Name: e.Field, Nth: e.Nth, All: e.All, By: e.By}
 }
 
-func aliasesOf(x *conf.Multidrop) []fetch.Alias {
-	all := make([]fetch.Alias, len(x.Map))
-	for i, a := range x.Map {
-		all[i] = fetch.Alias{From: a.From, To: a.To}
+func aliasesOf(list []conf.Alias) []relay.Alias {
+	all := make([]relay.Alias, len(list))
+	for i, a := range list {
+		all[i] = relay.Alias{From: a.From, To: a.To}
 	}
 	return all
 }
 
-// configured says whether the configuration itself names this recipient. A refusal of such a one is a mistake
-// of ours, and no sender's.
-func configured(m *conf.Maildrop, p mail.Path) bool {
-	same := func(a string) bool { return strings.EqualFold(a, string(p)) }
+// ownRecipient says whether the configuration itself names this recipient, or one that is rewritten to him. A refusal of
+// such a one is a mistake of ours, and no sender's.
+func (h *house) ownRecipient(ctx context.Context, m *conf.Maildrop, o mail.Origin, p mail.Path) bool {
+	same := func(a string) bool {
+		some, err := h.rewritten(ctx, o, mail.Recipient{Forward: mail.Path(a)})
+		return a != "" && (p.Same(mail.Path(a)) ||
+			err == nil && slices.ContainsFunc(some, func(r mail.Recipient) bool { return p.Same(r.Forward) }))
+	}
 	x := m.Multidrop
 	ofFolder := func(f conf.Folder) bool { return slices.ContainsFunc(f.To, same) }
 	return slices.ContainsFunc(m.To, same) || slices.ContainsFunc(m.Folders, ofFolder) ||
-		x != nil && p != "" && (same(x.Otherwise) ||
-			slices.ContainsFunc(x.Map, func(a conf.Alias) bool { return slices.ContainsFunc(a.To, same) }))
+		x != nil && (same(x.Otherwise) ||
+			slices.ContainsFunc(x.Map, func(a conf.Alias) bool { return slices.ContainsFunc(a.To, same) })) ||
+		h.mapped(p)
+}
+
+// mapped says whether the map of rewrite: names this recipient.
+func (h *house) mapped(p mail.Path) bool {
+	return slices.ContainsFunc(h.config.Load().Rewrite.Map, func(a conf.Alias) bool {
+		return slices.ContainsFunc(a.To, func(to string) bool { return p.Same(mail.Path(to)) })
+	})
 }

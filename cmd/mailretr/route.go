@@ -71,7 +71,7 @@ func (a *app) routes(ctx context.Context, q query, args []string) error {
 		if err := p.Check(); err != nil || p.Null() {
 			return usage(fmt.Sprintf("%s is no address of a recipient", p), "write user@example.org")
 		}
-		if err := a.hops(&l.config, o, mail.Path(q.sender), p); err != nil {
+		if err := a.heirs(ctx, &l.config, o, mail.Path(q.sender), p); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,26 @@ type leg struct {
 	Copy        bool   `json:"copy,omitempty"` // the sender does not hear from here
 }
 
-func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path) error {
+// heirs tells of those who get the mail of an address, and where it goes for each.
+func (a *app) heirs(ctx context.Context, c *conf.Config, o mail.Origin, sender, to mail.Path) error {
+	some, err := rewriterOf(c).Rewrite(ctx, folderOf(c, o), mail.Recipient{Forward: to})
+	if err != nil {
+		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see rewrite: in the configuration"}
+	}
+	for _, r := range some {
+		instead := ""
+		if r.Forward != to {
+			instead = string(to)
+		}
+		if err := a.hops(c, o, sender, r.Forward, instead); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hops tells where the mail of a recipient goes, who gets it instead of another, or of nobody: "".
+func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path, instead string) error {
 	hops := c.Hops(letterOf(c, o, sender, to))
 	told := make([]leg, len(hops))
 	for i, x := range hops {
@@ -121,16 +140,21 @@ func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path) error {
 	if a.json {
 		return a.line(struct {
 			Recipient string `json:"recipient"`
+			Instead   string `json:"instead_of,omitempty"`
 			Hops      []leg  `json:"destinations"`
-		}{string(to), told})
+		}{string(to), instead, told})
+	}
+	who := mail.Printable(string(to), mail.MaxPath)
+	if instead != "" {
+		who = mail.Printable(instead, mail.MaxPath) + " is " + who
 	}
 	for _, x := range told {
 		copied := ""
 		if x.Copy {
 			copied = "a copy "
 		}
-		a.out.Printf("%s: %sto %s (%s), as %s\n", mail.Printable(string(to), mail.MaxPath), copied,
-			mail.Printable(x.Destination, 100), mail.Printable(x.Server, 300), mail.Printable(x.Why, 1000))
+		a.out.Printf("%s: %sto %s (%s), as %s\n", who, copied, mail.Printable(x.Destination, 100),
+			mail.Printable(x.Server, 300), mail.Printable(x.Why, 1000))
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type crossing struct {
 // refuses is an MTA that refuses an address.
 func refuses(t *testing.T, address string) *relaytest.MTA {
 	return relaytest.New(t, relaytest.Script{Answer: func(s relaytest.Step) relaytest.Answer {
-		if s.Verb == "RCPT" && strings.Contains(s.Line, address) {
+		if s.Verb == "RCPT" && strings.Contains(s.Line, "<"+address) {
 			return relaytest.Answer{Reply: "550 5.1.1 no such user"}
 		}
 		return relaytest.Answer{}
@@ -54,6 +54,8 @@ func (c *crossing) poll() {
 	c.Helper()
 	if code, out, talk := call(c.T, "poll", "--config", c.path); code != exOK && code != exTempFail {
 		c.Fatalf("poll ended with %d: %s%s", code, out, talk)
+	} else if code != exOK {
+		c.Logf("poll: %s%s", out, talk)
 	}
 }
 

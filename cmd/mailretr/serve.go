@@ -321,12 +321,14 @@ func (d *serving) reload(ctx context.Context) error {
 
 // fits refuses what a running daemon cannot change.
 func (d *serving) fits(c *conf.Config) error {
-	old := d.house.config.Load()
+	old, circles := d.house.config.Load(), circular(context.Background(), c)
 	switch {
 	case len(unknownKinds(c)) > 0:
 		return errors.New(unknownKinds(c)[0])
 	case len(mute(c)) > 0:
 		return errors.New(mute(c)[0].String())
+	case len(circles) > 0:
+		return errors.New(circles[0].String())
 	case c.State != old.State:
 		return errors.New("state: another directory needs a restart")
 	case c.Socket != old.Socket:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ type whosemail struct {
 }
 
 func (a *app) whose(ctx context.Context, name, file string) error {
-	m, err := a.configuredDrop(ctx, name)
+	c, m, err := a.configuredDrop(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -89,13 +90,30 @@ func (a *app) whose(ctx context.Context, name, file string) error {
 		}
 	}
 	w.From = string(msg.Envelope.Reverse)
-	for _, r := range msg.Envelope.Recipients {
-		w.To = append(w.To, string(r.Forward))
+	if w.To, err = heirs(ctx, c, msg); err != nil {
+		return err
 	}
 	if d.Identity != nil {
 		_, w.Copies = d.Identity(lone(octets).header(), int64(len(octets)))
 	}
 	return a.tellWhose(w, t)
+}
+
+// heirs are who gets a message once its recipients are rewritten, each once.
+func heirs(ctx context.Context, c *conf.Config, m *mail.Message) ([]string, error) {
+	to, rewriter := []string{}, rewriterOf(c)
+	for _, r := range m.Envelope.Recipients {
+		some, err := rewriter.Rewrite(ctx, folderOf(c, m.Origin), r)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range some {
+			if !slices.Contains(to, string(x.Forward)) {
+				to = append(to, string(x.Forward))
+			}
+		}
+	}
+	return to, nil
 }
 
 func (a *app) tellWhose(w whosemail, t *mail.Trouble) error {
@@ -128,17 +146,17 @@ func (a *app) tellWhose(w whosemail, t *mail.Trouble) error {
 	return nil
 }
 
-// configuredDrop returns the entry of a maildrop.
-func (a *app) configuredDrop(ctx context.Context, name string) (*conf.Maildrop, error) {
+// configuredDrop returns the configuration, and the entry of a maildrop.
+func (a *app) configuredDrop(ctx context.Context, name string) (*conf.Config, *conf.Maildrop, error) {
 	l := a.load(ctx)
 	a.problems(l.problems)
 	if l.err != nil {
-		return nil, l.err
+		return nil, nil, l.err
 	}
 	if m := l.config.Maildrop(name); m != nil {
-		return m, nil
+		return &l.config, m, nil
 	}
-	return nil, noMaildrop(name)
+	return nil, nil, noMaildrop(name)
 }
 
 // message reads a message. Files have the line ends of this machine, maildrops have CRLF.

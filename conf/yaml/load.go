@@ -73,6 +73,9 @@ func Files(p conf.Paths, c *conf.Config) []string {
 			list = append(list, s.Path)
 		}
 	}
+	if c.Rewrite.MapFile != "" {
+		list = append(list, c.Rewrite.MapFile)
+	}
 	for i := range c.Maildrops {
 		if x := c.Maildrops[i].Multidrop; x != nil && x.MapFile != "" {
 			list = append(list, x.MapFile)
@@ -116,6 +119,7 @@ func places() map[string]string {
 	add("tls", keys(tls))
 	add("deliver", keys(destination))
 	add("routes", keys(route))
+	add("rewrite", keys(rewrite))
 	add("oauth", keys(oauth))
 	return m
 }

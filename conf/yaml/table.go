@@ -21,6 +21,9 @@ var top = []option[conf.Config]{
 		"mistakes is refused as a whole, and the running configuration goes on.", "true",
 		func(c *conf.Config) *bool { return &c.Watch }).rare(),
 	deliver,
+	sub("rewrite", "Who gets the mail of a recipient instead, whatever its maildrop: done once, when a message comes in and "+
+		"before the routes are asked. The MTA is asked about the new address, and a bounce names the old one too.", rewrite,
+		func(c *conf.Config) *conf.Rewrite { return &c.Rewrite }, func(r *conf.Rewrite) *conf.Where { return &r.At }),
 	routes,
 	listeners,
 	oauths,

@@ -36,6 +36,29 @@ func (p Path) Domain() string {
 	return ""
 }
 
+// Same says whether two paths differ in the case of letters at most. It is for what people write; whether it is the
+// same mailbox only its MTA knows.
+func (p Path) Same(q Path) bool { return strings.EqualFold(string(p), string(q)) }
+
+// ORCPT returns the path as the parameter of RCPT that keeps what the sender wrote when the recipient is rewritten
+// (RFC 3461, 4.2): he knows no other address. "" for one beyond ASCII, which has an encoding of its own (RFC 6533, 3);
+// a DSN does without.
+func (p Path) ORCPT() string {
+	if !p.ASCII() || p == "" {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("rfc822;")
+	for i := 0; i < len(p); i++ {
+		if c := p[i]; c <= ' ' || c == '+' || c == '=' || c == 0x7f {
+			fmt.Fprintf(&b, "+%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
 // ASCII says whether the path can be sent without SMTPUTF8 (RFC 6531).
 func (p Path) ASCII() bool {
 	for i := 0; i < len(p); i++ {

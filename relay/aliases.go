@@ -1,4 +1,4 @@
-package fetch
+package relay
 
 import "strings"
 
@@ -10,7 +10,7 @@ type Alias struct {
 	To   []string
 }
 
-// Aliases are the aliases of a maildrop, as they are looked up: user@domain before user@*, that before
+// Aliases are aliases as they are looked up: user@domain before user@*, that before
 // *@domain, that before *@*.domain, the longest of these first. Letters of either case are the same. One
 // alias does not lead to another. The zero value has none. Not changed after it was made, so safe for
 // concurrent use.
@@ -25,9 +25,9 @@ func NewAliases(all []Alias) Aliases {
 	return a
 }
 
-// of returns who gets the mail of local@domain. domain is in lower case; ours says that it is one of our
-// domains, which is what user@* asks for.
-func (a Aliases) of(local, domain string, ours bool) (to []string, ok bool) {
+// Of returns who gets the mail of local@domain; ok is false where no alias says so. domain is in lower case; ours says
+// that it is one of our domains, which is what user@* asks for.
+func (a Aliases) Of(local, domain string, ours bool) (to []string, ok bool) {
 	if len(a.to) == 0 {
 		return nil, false
 	}
@@ -57,4 +57,12 @@ func (a Aliases) of(local, domain string, ours bool) (to []string, ok bool) {
 		}
 	}
 	return kept, true
+}
+
+// InDomain says whether a domain is the one that is meant, or lies below *.domain. Both are in lower case.
+func InDomain(pattern, domain string) bool {
+	if below, ok := strings.CutPrefix(pattern, "*"); ok {
+		return len(domain) > len(below) && strings.HasSuffix(domain, below)
+	}
+	return domain != "" && domain == pattern
 }
