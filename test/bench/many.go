@@ -16,16 +16,32 @@ const manyDrops = 1000
 const manyConf = "service imap {\n  process_limit = 1300\n}\nservice pop3 {\n  process_limit = 1300\n}\n" +
 	"mailbox_idle_check_interval = 1 secs\n"
 
-// idling: each folder has a connection that waits, by TLS.
+// idling: each of many maildrops has a connection that waits in its folder, by TLS.
 func (b *bench) idling() chart {
 	defer b.end()
-	c := chart{unit: "MB"}
 	g := b.ground(plot{imap: true, tls: true, extra: manyConf})
 	for i := range manyDrops - 1 {
 		g.d.User(fmt.Sprintf("u%d", i))
 	}
 	g.top, g.drop = "limits: {per_server: 20, sessions: 20}", ", idle: true"
-	cmd := b.mailretrWith(g.place, g.more(manyDrops-1))
+	return g.waiting(g.more(manyDrops-1), func(i int, m []byte) { g.d.Put(fmt.Sprintf("u%d", i*97), m) })
+}
+
+// idlingFolders: one account has many folders, and a connection for each.
+func (b *bench) idlingFolders() chart {
+	defer b.end()
+	g := b.ground(plot{imap: true, tls: true, extra: manyConf + "mail_max_userip_connections = 1300\n"})
+	for i := range manyDrops - 1 {
+		g.d.PutIn(g.user, fmt.Sprintf("f%d", i), "", message(i, 500))
+	}
+	g.drop = `, idle: true, first: new, folders: ["*"]`
+	return g.waiting("", func(i int, m []byte) { g.d.PutIn(g.user, fmt.Sprintf("f%d", i*97), "", m) })
+}
+
+// waiting measures a daemon whose connections all wait. put puts the ith of ten messages into one of the folders.
+func (g *ground) waiting(more string, put func(i int, m []byte)) chart {
+	b, c := g.bench, chart{unit: "MB"}
+	cmd := b.mailretrWith(g.place, more)
 	open := within(3*time.Minute, func() bool { return g.line.Open() >= manyDrops })
 	time.Sleep(20 * time.Second) // what was used for the work is given back to the system, or is not
 	rss := float64(status(cmd.Process.Pid, "VmRSS:")) / (1 << 20)
@@ -40,7 +56,7 @@ func (b *bench) idling() chart {
 	var waits []time.Duration
 	for i := range 10 {
 		began, before := time.Now(), g.sink.Sum.Messages.Load()
-		g.d.Put(fmt.Sprintf("u%d", i*97), message(i, 2000))
+		put(i, message(i, 2000))
 		if !within(time.Minute, func() bool { return g.sink.Sum.Messages.Load() > before }) {
 			break
 		}
@@ -79,6 +95,7 @@ func (b *bench) polled() chart {
 }
 
 var manyRows = []section{
-	{"many: IDLE on 1,000 folders, by TLS", (*bench).idling},
+	{"many: IDLE on 1,000 folders of as many accounts, by TLS", (*bench).idling},
+	{"many: IDLE on 1,000 folders of one account, by TLS", (*bench).idlingFolders},
 	{"many: 1,000 maildrops polled over 150 ms, POP3", (*bench).polled},
 }
