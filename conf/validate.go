@@ -38,6 +38,9 @@ func (c *Config) LeaveOut(problems []Problem) {
 			wrong[p.Entry] = append(wrong[p.Entry], p)
 		}
 	}
+	if len(wrong) == 0 {
+		return
+	}
 	var good []Maildrop
 	for _, m := range c.Maildrops {
 		if list, bad := wrong[m.At.Self]; bad {
