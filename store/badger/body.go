@@ -65,8 +65,10 @@ type body struct {
 	shard  *shard
 	size   int64
 	onDisk int64 // octets of the message since the last look at the free space
-	err    error
-	sealed bool
+	// promised is how many octets of the free space are kept for what is still to come.
+	promised int64
+	err      error
+	sealed   bool
 }
 
 var errSealed = errors.New("store: the body is sealed or gone")
@@ -80,10 +82,6 @@ func (e *Engine) Stage(ctx context.Context, r *store.Record) (store.Body, error)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	// Before the first octet: one that is given up in the middle has crossed the line for nothing, each time anew.
-	if err := e.room(max(r.Size, r.Announced, 0)); err != nil {
-		return nil, err
-	}
 	if r.ID.Zero() {
 		r.ID = mail.NewID(e.opt.Now(), e.opt.Random)
 	}
@@ -94,7 +92,12 @@ func (e *Engine) Stage(ctx context.Context, r *store.Record) (store.Body, error)
 			return nil, err
 		}
 	}
-	b := &body{e: e, id: r.ID, ctx: ctx, w: stagers.Get().(*stager)}
+	// Before the first octet: one that is given up in the middle has crossed the line for nothing, each time anew.
+	size, err := e.promise(max(r.Size, r.Announced, 0))
+	if err != nil {
+		return nil, err
+	}
+	b := &body{e: e, id: r.ID, ctx: ctx, w: stagers.Get().(*stager), promised: size}
 	b.w.sum.Reset()
 	b.w.buf = b.w.buf[:0]
 	if err := b.begin(headOf(r)); err != nil {
@@ -166,6 +169,7 @@ func (b *body) flush() {
 		}
 	}
 	_, b.err = b.file.Write(b.w.buf)
+	b.arrived(len(b.w.buf))
 	b.w.buf = b.w.buf[:0]
 }
 
@@ -245,8 +249,9 @@ func (b *body) Leave() error {
 	return err
 }
 
-// release gives the buffer back.
+// release gives the buffer back, and what was promised: nothing more comes.
 func (b *body) release() {
+	b.settle()
 	stagers.Put(b.w)
 	b.w = nil
 }

@@ -24,7 +24,10 @@ type Engine struct {
 	spool  *shards
 	sync   syncer
 	staged staged
-	db     *badger.DB
+
+	promised promises
+
+	db *badger.DB
 
 	// gate is held for reading by whoever gives work to the committer, and for writing to end that.
 	gate   sync.RWMutex

@@ -1,0 +1,54 @@
+package badger
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"mailretr/store"
+	"mailretr/store/mail"
+)
+
+// TestR25_D5_ReserveTogether: bodies that are under way at once have to fit together, whatever servers claim; what has
+// reached the disk, or will not come, is promised to nobody.
+func TestR25_D5_ReserveTogether(t *testing.T) {
+	free := int64(200 << 20)
+	r := openRig(t, newDir(t), func(o *Options) {
+		o.Reserve = 100 << 20
+		o.Free = func() (int64, error) { return free, nil }
+	})
+	stage := func(name string, announced int64) (store.Body, error) {
+		x := r.record(mail.UID(name))
+		x.Size, x.Announced = 0, announced
+		return r.Stage(ctx, &x)
+	}
+	first, err := stage("first", 60<<20)
+	must(t, err)
+	for _, n := range []int64{60 << 20, math.MaxInt64} {
+		if _, err := stage("second", n); !errors.Is(err, store.ErrFull) {
+			t.Fatalf("%d octets more: %v", n, err)
+		}
+	}
+	second, err := stage("second", 39<<20)
+	must(t, err)
+	_, err = first.Write(make([]byte, 30<<20))
+	must(t, err)
+	free -= 30 << 20 // it is on the disk now
+	if _, err := stage("third", 2<<20); !errors.Is(err, store.ErrFull) {
+		t.Fatal("counted twice, or not at all:", err)
+	}
+	third, err := stage("third", 1<<19)
+	must(t, err)
+	must(t, second.Discard())
+	fourth, err := stage("fourth", 39<<20)
+	must(t, err)
+	for _, b := range []store.Body{first, third} {
+		if _, _, err := b.Seal(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, fourth.Discard())
+	if n := r.promised.all; n != 0 {
+		t.Errorf("%d octets are promised to nobody", n)
+	}
+}
