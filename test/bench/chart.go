@@ -54,7 +54,7 @@ func (c *chart) note(format string, args ...any) {
 // reached judges the figures of mailretr, all of which have to hold.
 func (c chart) reached() bool {
 	for _, f := range c.figures {
-		if !strings.HasPrefix(f.who, "mailretr") {
+		if f.apart || !strings.HasPrefix(f.who, "mailretr") {
 			continue
 		}
 		if c.most > 0 && f.much > c.most || f.much < c.least {
