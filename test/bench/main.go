@@ -4,7 +4,8 @@
 //
 // The first rows are rates beside fetchmail, from the start of the program to the last message at the MTA (bench.go). Then
 // come what crosses the line (octets.go) and what round trips cost (trips.go), beside all peers and a client that keeps
-// nothing (bare.go); who waits for whom (fair.go), a line that is cut (cut.go), and 1,000 maildrops (many.go).
+// nothing (bare.go); who waits for whom (fair.go), a line that is cut (cut.go), and 1,000 maildrops (many.go); and what a full
+// queue delivers beside Postfix (relay.go).
 //
 // Times without latency hold as ratios only; octets and memory are exact.
 package main
@@ -22,6 +23,7 @@ func main() {
 	program := flag.String("mailretr", "", "path of the built program")
 	only := flag.String("only", "", "run only the rows whose name contains this, in any case")
 	rounds := flag.Int("rounds", 3, "rounds; the median counts")
+	flag.IntVar(&relayed, "relayed", relayed, "messages of the rows relay")
 	flag.Parse()
 	chosen := func(name string) bool { return strings.Contains(strings.ToLower(name), strings.ToLower(*only)) }
 	b := &bench{program: *program}
@@ -44,7 +46,7 @@ func main() {
 		fmt.Fprintln(w, m.line(r))
 		w.Flush()
 	}
-	for _, s := range slices.Concat(octetRows, tripRows, fairRows, cutRows, manyRows) {
+	for _, s := range slices.Concat(octetRows, tripRows, fairRows, cutRows, manyRows, relayRows) {
 		if chosen(s.name) {
 			fmt.Printf("%s\n%v", s.name, s.run(b))
 		}

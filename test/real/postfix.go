@@ -18,6 +18,7 @@ type Postfix struct {
 	Dir  string
 	Port int
 	t    TB
+	pid  int
 }
 
 const postfixMain = `
@@ -97,6 +98,7 @@ func StartPostfix(t TB, settings string) *Postfix {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v: test/run unpacks Postfix", err)
 	}
+	p.pid = cmd.Process.Pid
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGTERM) // it ends its daemons
 		cmd.Wait()
@@ -135,6 +137,23 @@ func (p *Postfix) command(name string, args ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), "MAIL_CONFIG="+filepath.Join(p.Dir, "conf"), "LD_LIBRARY_PATH="+
 		filepath.Join(PostfixRoot, "usr/lib/postfix")+":"+libraries(PostfixRoot))
 	return cmd
+}
+
+// Manage takes its queue manager away, or gives it back: without, what it takes waits.
+func (p *Postfix) Manage(yes bool) {
+	path := filepath.Join(p.Dir, "conf/master.cf")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		p.t.Fatalf("%v", err)
+	}
+	from, to := "\nqmgr unix", "\n#qmgr unix"
+	if yes {
+		from, to = to, from
+	}
+	write(p.t, path, strings.Replace(string(b), from, to, 1), 0o644)
+	if err := syscall.Kill(p.pid, syscall.SIGHUP); err != nil {
+		p.t.Fatalf("%v", err)
+	}
 }
 
 // libraries is where an unpacked package has what it needs and is not here.
