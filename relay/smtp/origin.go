@@ -106,7 +106,7 @@ var errUntold = errors.New("the server does not offer XCLIENT, so it judges us a
 // follows says it.
 func xclient(who mail.Client, offered []string) string {
 	name, addr := "[UNAVAILABLE]", who.Addr.String()
-	if who.Name != "" {
+	if who.Name != "" && checkHello(who.Name) == nil && !strings.ContainsAny(who.Name, "=+") { // which xtext would encode
 		name = who.Name
 	}
 	if who.Addr.Is6() {

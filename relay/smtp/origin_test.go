@@ -108,6 +108,29 @@ func TestXClient_NotOffered(t *testing.T) {
 	}
 }
 
+// What a header says of a client gets nowhere but into its place.
+func TestS5_ClientStaysInItsPlace(t *testing.T) {
+	for _, odd := range []string{"a\r\nRSET", "a b", "a=b", "a+0d", "\x00", "<a>", "a ADDR=127.0.0.1", "\xff"} {
+		for how := XClient; how <= ProxyV2; how++ {
+			mta := relaytest.New(t, relaytest.Script{XClient: how == XClient, Proxy: how != XClient})
+			c := client(t, func(o *Options) {
+				o.Introduce = how
+				o.Client = func(context.Context, *mail.Message) mail.Client {
+					return mail.Client{Addr: netip.MustParseAddr("192.0.2.7"), Name: odd, Hello: odd + ">"}
+				}
+			}, mta)
+			if r := one(t, c.Deliver(t.Context(), from("a"))); r.Outcome != mail.Delivered {
+				t.Fatalf("%q: %+v", odd, r)
+			}
+			m := mta.Mails()[0]
+			if how == XClient && m.Client != "NAME=[UNAVAILABLE] ADDR=192.0.2.7" || m.Hello != "relay.test" ||
+				how != XClient && !strings.HasPrefix(m.Client, "PROXY TCP4 192.0.2.7 127.0.0.1 1 ") {
+				t.Errorf("%q: %q, %q", odd, m.Client, m.Hello)
+			}
+		}
+	}
+}
+
 // What is said to XCLIENT is about that client: it makes nobody sick, and fails nothing.
 func TestXClient_Refused(t *testing.T) {
 	for name, a := range map[string]relaytest.Answer{
