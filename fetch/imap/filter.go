@@ -42,6 +42,23 @@ func (s *session) Filter(ctx context.Context, uids []mail.UID) (through []mail.U
 	return through, err
 }
 
+// wavers says whether there is a filter that may let through another time what it does not let through now: one that
+// looks at flags. All else that can be searched for stays as it is for as long as the message has its UID (RFC 9051,
+// 2.3.1.1 and 2.3.3), so that what is new is all there is to be filtered.
+func (o *Options) wavers() bool { return o.Search != nil && flagged(o.Search) }
+
+func flagged(c *goimap.SearchCriteria) bool {
+	if len(c.Flag) > 0 || len(c.NotFlag) > 0 || c.ModSeq != nil {
+		return true
+	}
+	for _, x := range c.Or {
+		if flagged(&x[0]) || flagged(&x[1]) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Not, func(x goimap.SearchCriteria) bool { return flagged(&x) })
+}
+
 // searched makes one SEARCH of a set with the filter; in ranges where the server can.
 func (s *session) searched(f *folder, set goimap.UIDSet) ([]goimap.UID, error) {
 	criteria := *s.o.Search

@@ -100,6 +100,53 @@ func TestGlanceOfAFilter(t *testing.T) {
 	}
 }
 
+// TestGlanceOfAFirmFilter: one that looks at nothing that changes needs no CONDSTORE: what was there and was not let through
+// never will be, so only what is new is asked about.
+func TestGlanceOfAFirmFilter(t *testing.T) {
+	from := func(who string) goimap.SearchCriteria {
+		return goimap.SearchCriteria{Header: []goimap.SearchCriteriaHeaderField{{Key: "FROM", Value: who}}}
+	}
+	flag := goimap.SearchCriteria{NotFlag: []goimap.Flag{goimap.FlagSeen}}
+	for _, c := range []struct {
+		search goimap.SearchCriteria
+		firm   bool
+	}{
+		{from("a"), true},
+		{goimap.SearchCriteria{Larger: 5, Not: []goimap.SearchCriteria{from("a")}}, true},
+		{goimap.SearchCriteria{Or: [][2]goimap.SearchCriteria{{from("a"), from("b")}}}, true},
+		{flag, false},
+		{goimap.SearchCriteria{Not: []goimap.SearchCriteria{{Flag: []goimap.Flag{"x"}}}}, false},
+		{goimap.SearchCriteria{Or: [][2]goimap.SearchCriteria{{from("a"), flag}}}, false},
+		{goimap.SearchCriteria{Or: [][2]goimap.SearchCriteria{{flag, from("a")}}}, false},
+	} {
+		s := newServer(t)
+		s.filter = func(_ string, l *letter) bool { return bytes.Contains(l.octets, []byte("news")) }
+		s.put("INBOX", letterOf(1, "dull"), letterOf(2, "news"))
+		r := s.retriever(nil)
+		r.Memory, r.Search = &Memory{}, &c.search
+		glance := glimpse(t, r)
+		if (glance != "") != c.firm {
+			t.Errorf("%+v: glance %q", c.search, glance)
+		}
+		if !c.firm {
+			continue
+		}
+		s.put("INBOX", letterOf(3, "dull"), letterOf(4, "news"))
+		d := open(t, r)
+		uids, ok, err := d.(mail.Glancer).Since(t.Context(), glance)
+		if err != nil || !ok || len(uids) != 2 {
+			t.Fatal(uids, ok, err)
+		}
+		got, err := d.(mail.Filterer).Filter(t.Context(), uids)
+		if err != nil || !slices.Equal(got, []mail.UID{"INBOX/1714/4"}) {
+			t.Errorf("let through: %q, %v", got, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestFilterOfAHostileServer: an answer that was not asked for, is endless, or is a refusal lets nothing
 // through that was not listed.
 func TestFilterOfAHostileServer(t *testing.T) {

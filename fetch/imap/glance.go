@@ -15,8 +15,8 @@ import (
 
 // A glance is the state of each folder, separated by blanks: a digest of its name, UIDVALIDITY and UIDNEXT
 // with colons between them, the numbers to base 36. UIDNEXT grows with each message that is added (RFC 9051,
-// 2.3.1.1). A folder that was left out is not in it. With a filter HIGHESTMODSEQ stands behind them, and
-// Since, which does not know what matches now, cannot tell.
+// 2.3.1.1). A folder that was left out is not in it. With a filter that looks at flags HIGHESTMODSEQ stands behind
+// them, and Since, which does not know what matches now, cannot tell.
 type glance map[string]seen
 
 // seen is a folder in a glance.
@@ -32,14 +32,14 @@ func (s *session) Glance(ctx context.Context) (string, error) {
 		if f.left {
 			continue
 		}
-		if f.next == 0 || s.o.Search != nil && f.modseq == 0 {
+		if f.next == 0 || s.o.wavers() && f.modseq == 0 {
 			return "", nil
 		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
 		b.WriteString(f.digest() + ":" + base36(f.validity) + ":" + base36(f.next))
-		if s.o.Search != nil { // what was there may match now, which changes a flag, and so this (RFC 7162, 3.1)
+		if s.o.wavers() { // what was there may match now, which changes a flag, and so this (RFC 7162, 3.1)
 			b.WriteString(":" + strconv.FormatUint(f.modseq, 36))
 		}
 	}

@@ -83,7 +83,7 @@ func (s *session) outset(m *Memory) (all flight) {
 func (s *session) state(f *folder) *question {
 	q := &question{s: s, f: f, done: s.line.begin(chatter)}
 	q.status = s.c.Status(f.name, &goimap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true,
-		HighestModSeq: s.o.Search != nil && s.can(goimap.CapCondStore)})
+		HighestModSeq: s.o.wavers() && s.can(goimap.CapCondStore)})
 	return q
 }
 
