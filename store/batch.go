@@ -119,6 +119,10 @@ func (q *Queue) stage(ctx context.Context, m *mail.Message, parent *Record) (*en
 		if parent == nil {
 			q.rule(&p.rec)
 		}
+		if err := q.overtake(ctx, &p.rec); err != nil {
+			e.discard()
+			return nil, local(err, "")
+		}
 	}
 	return e, nil
 }

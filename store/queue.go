@@ -82,6 +82,7 @@ type Queue struct {
 	memory memory
 	lanes  lanes
 	flood  flood
+	crowd  crowd
 }
 
 // A Limit bounds what is queued. Reports of ours are exempt. Zero fields: no limit but the disk's reserve.
