@@ -9,6 +9,11 @@ import (
 // trips instead of four, and two wake-ups. go-smtp knows only one command after the other, so it is asked twice: the
 // first time its commands are gathered and it is told that all is well, the second time they are not sent again, and it
 // reads what the server really says. What is judged, and how, is the same as without.
+//
+// The message itself is not sent ahead, by BDAT (RFC 3030): nothing is gained by it. Beside this, over one connection of
+// this machine, 5 KB each: Postfix 3.7 takes 21 a second against 393 (its answers wait 40 ms), Exim 4.96 91 against 89;
+// 100 MB take Postfix 0.81 s against 1.04, Exim 4.5 s either way (test/bench/run -only bdat). A sender that had to take
+// back what it has sent, because nobody was accepted, would have paid for that besides.
 
 // aheadMost bounds what is sent before a reply is read, in octets: it must fit into the buffers on the way, because
 // the server may take no more before its replies are read (RFC 2920, 3.1).

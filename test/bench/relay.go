@@ -116,7 +116,7 @@ func (b *bench) fullQueue(p place, connections int) func() func() run {
 // fullPostfix fills Postfix while it has no queue manager.
 func (b *bench) fullPostfix(p place, connections int) func() func() run {
 	f := real.StartPostfix(b, fmt.Sprintf("virtual_mailbox_domains =\nrelayhost = [127.0.0.1]:%d\n"+
-		"default_destination_concurrency_limit = %d\nsmtp_destination_concurrency_limit = %[2]d\n"+
+		"in_flow_delay = 0\ndefault_destination_concurrency_limit = %d\nsmtp_destination_concurrency_limit = %[2]d\n"+
 		"initial_destination_concurrency = %d\nsmtpd_relay_restrictions = permit_mynetworks,reject\n",
 		p.mta, connections, min(connections, 5)))
 	f.Manage(false)
@@ -170,4 +170,6 @@ var relayRows = []section{
 	{"relay: 5 KB each, from a full queue, 1 connection", func(b *bench) chart { return b.relaying(1) }},
 	{"relay: 5 KB each, from a full queue, 4 connections", func(b *bench) chart { return b.relaying(4) }},
 	{"relay: 5 KB each, from a full queue, 16 connections", func(b *bench) chart { return b.relaying(16) }},
+	{"relay: BDAT beside DATA, one connection, Postfix", func(b *bench) chart { return b.chunking(false) }},
+	{"relay: BDAT beside DATA, one connection, Exim", func(b *bench) chart { return b.chunking(true) }},
 }
