@@ -90,13 +90,13 @@ func (r *Runner) Sick() map[mail.Lane]Sickness {
 	return all
 }
 
-// Retry makes a sick lane tried at once; all lanes for "".
+// Retry makes a sick lane tried at once, and what is known of how many connections a lane takes forgotten; all lanes for "".
 func (r *Runner) Retry(name mail.Lane) {
 	r.init()
 	r.mu.Lock()
 	for _, l := range r.lanes {
 		if name == "" || l.name == name {
-			l.try = time.Time{}
+			l.try, l.window = time.Time{}, window{}
 		}
 	}
 	r.mu.Unlock()

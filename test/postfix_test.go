@@ -214,3 +214,45 @@ func TestPostfixRecipientLimit(t *testing.T) {
 	}
 	real.Wait(t, 20*time.Second, "all of them", func() bool { return len(p.Delivered()) == 35 })
 }
+
+// TestIntoPostfix: the whole program, with a list of servers of which the first is away, collects mail and hands it to Postfix as
+// from whoever handed it to the provider. While Postfix is away too, nothing is lost and no attempt counts.
+func TestIntoPostfix(t *testing.T) {
+	d, p := real.StartDovecot(t), real.StartPostfix(t, "smtpd_authorized_xclient_hosts = 127.0.0.1")
+	t.Cleanup(func() { tell(t, p.Log()) })
+	put := func(from, n int) {
+		for i := range n {
+			d.Put("jaco", []byte(fmt.Sprintf("Received: from a.example (out.a.example [192.0.2.%d])\r\n\tby mx.isp.example (Postfix);"+
+				" Wed, 25 Nov 2026 18:00:00 +0000\r\n", i%3+7)+text(uint64(from+i), fmt.Sprintf("n%d", from+i), 3000)))
+		}
+	}
+	put(0, 20)
+	program := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: ["127.0.0.1:%d", "127.0.0.1:%d"], client: xclient}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+queue: {retry: [1s]}
+maildrops:
+  - {name: jaco, url: "pop3://jaco@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: jaco@kroon.co.za, after: delete,
+     poll: 1s, client: {by: mx.isp.example}}
+`, real.Port(t), p.Port, d.POP3))
+	program.serve()
+	eventually(t, time.Minute, "twenty deliveries", func() bool { return len(p.Delivered()) == 20 })
+	p.Pause(true)
+	put(20, 20)
+	eventually(t, 20*time.Second, "an empty maildrop", func() bool { return d.Count("jaco") == 0 })
+	p.Pause(false)
+	program.run("queue", "retry", "--now", "--all") // else it is tried within 15 seconds
+	eventually(t, time.Minute, "forty deliveries", func() bool { return len(p.Delivered()) == 40 })
+	if err := program.stop(); err != nil {
+		t.Errorf("stopping: %v", err)
+	}
+	clients := 0
+	for _, m := range p.Delivered() {
+		if strings.Contains(m, "Received: from a.example (out.a.example [192.0.2.") {
+			clients++
+		}
+	}
+	if clients != 40 || strings.Contains(program.logged(), "does not offer XCLIENT") {
+		t.Errorf("%d messages came as from their clients", clients)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // PostfixRoot is where test/run unpacks the Debian package. It is not installed: its package cannot stand beside Exim's,
@@ -139,14 +140,27 @@ func (p *Postfix) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Pause takes its door away, or gives it back.
+func (p *Postfix) Pause(yes bool) {
+	p.service(fmt.Sprintf("127.0.0.1:%d inet", p.Port), !yes)
+	if yes {
+		Wait(p.t, 10*time.Second, "a closed door", func() bool { return !greets(p.Port, "") })
+	} else {
+		listening(p.t, p.Port, "220")
+	}
+}
+
 // Manage takes its queue manager away, or gives it back: without, what it takes waits.
-func (p *Postfix) Manage(yes bool) {
+func (p *Postfix) Manage(yes bool) { p.service("qmgr unix", yes) }
+
+// service says whether a line of master.cf holds.
+func (p *Postfix) service(line string, yes bool) {
 	path := filepath.Join(p.Dir, "conf/master.cf")
 	b, err := os.ReadFile(path)
 	if err != nil {
 		p.t.Fatalf("%v", err)
 	}
-	from, to := "\nqmgr unix", "\n#qmgr unix"
+	from, to := "\n"+line, "\n#"+line
 	if yes {
 		from, to = to, from
 	}
