@@ -294,3 +294,19 @@ func FuzzMulti(f *testing.F) {
 		}
 	})
 }
+
+// TestInternationalisedRecipients: a field may have a domain in either form; the address stays as it is written there.
+func TestInternationalisedRecipients(t *testing.T) {
+	for _, local := range []string{"büro.example", "xn--bro-hoa.example"} {
+		d := Multi{Local: []string{local}}
+		for _, address := range []string{"anna@büro.example", "anna@xn--bro-hoa.example"} {
+			got, err := d.recipient(address)
+			if err != nil || len(got) != 1 || string(got[0].Forward) != address {
+				t.Errorf("%s for %s: %v, %v", address, local, got, err)
+			}
+		}
+		if got, err := d.recipient("anna@buro.example"); err != nil || got != nil {
+			t.Errorf("somebody else's: %v, %v", got, err)
+		}
+	}
+}

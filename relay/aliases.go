@@ -1,6 +1,11 @@
 package relay
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
 
 // An Alias says who gets the mail of an address. From is user@domain, user@* (in each domain of ours) or
 // *@domain (each user that has no alias of his own); the domain may be *.domain, which stands for all below
@@ -20,7 +25,11 @@ type Aliases struct{ to map[string][]string }
 func NewAliases(all []Alias) Aliases {
 	a := Aliases{to: make(map[string][]string, len(all))}
 	for _, x := range all {
-		a.to[strings.ToLower(x.From)] = x.To
+		from := strings.ToLower(x.From)
+		if at := strings.LastIndexByte(from, '@'); at >= 0 {
+			from = from[:at+1] + ascii(from[at+1:])
+		}
+		a.to[from] = x.To
 	}
 	return a
 }
@@ -31,7 +40,7 @@ func (a Aliases) Of(local, domain string, ours bool) (to []string, ok bool) {
 	if len(a.to) == 0 {
 		return nil, false
 	}
-	user := strings.ToLower(local)
+	user, domain := strings.ToLower(local), ascii(domain)
 	if to, ok = a.to[user+"@"+domain]; ok {
 		return to, true
 	}
@@ -59,8 +68,28 @@ func (a Aliases) Of(local, domain string, ours bool) (to []string, ok bool) {
 	return kept, true
 }
 
-// InDomain says whether a domain is the one that is meant, or lies below *.domain. Both are in lower case.
+// ascii returns the form of a domain in which all its spellings are the same: that of RFC 5891 where it is
+// internationalised, which is how it stands in a header of before RFC 6532, and in the DNS. "*." in front stays. One that
+// cannot be written in it is compared as it is.
+func ascii(domain string) string {
+	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return domain
+	}
+	name, below := strings.CutPrefix(domain, "*.")
+	a, err := idna.Lookup.ToASCII(name)
+	switch {
+	case err != nil:
+		return domain
+	case below:
+		return "*." + a
+	}
+	return a
+}
+
+// InDomain says whether a domain is the one that is meant, or lies below *.domain. Both are in lower case, and
+// internationalised ones the same in either form.
 func InDomain(pattern, domain string) bool {
+	pattern, domain = ascii(pattern), ascii(domain)
 	if below, ok := strings.CutPrefix(pattern, "*"); ok {
 		return len(domain) > len(below) && strings.HasSuffix(domain, below)
 	}
