@@ -93,10 +93,14 @@ func (d *door) ended(err error) error {
 		d.cut("421 4.4.2 %s has waited long enough", d.gen.Hostname)
 		return io.EOF
 	}
-	if err != nil {
-		d.over = true
+	if err == nil {
+		return nil
 	}
-	return err
+	d.over = true
+	if d.data || d.chunk > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return io.EOF // the library would tell of anything else, and clients go in many ways
 }
 
 // source is what br reads from. It sends the answers before it waits.

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// Certificate writes a self-signed certificate for localhost and 127.0.0.1, valid for a day, and its key.
+func Certificate(t TB, dir string) (cert, key string) { return certificate(t, dir, false) }
+
 // certificate writes a self-signed certificate for localhost and 127.0.0.1, valid for a day, and its key: of an
 // elliptic curve, or of RSA.
 func certificate(t TB, dir string, old bool) (cert, key string) {
