@@ -56,9 +56,10 @@ type FrontLimits struct {
 
 // DefaultListener returns a listener in which nothing was written yet.
 func DefaultListener() Listener {
-	return Listener{Mode: 0o660, Limits: FrontLimits{Connections: 200, PerClient: 20, Recipients: 1000, Size: 64 << 20,
-		Line: 1 << 20, Header: 256 << 10, Hops: 50, Errors: 20, Command: 5 * time.Minute, Data: time.Hour,
-		Stop: 20 * time.Second}}
+	return Listener{Mode: 0o660, Limits: FrontLimits{
+		Connections: 200, PerClient: 20, Recipients: 1000, Size: 64 << 20, Line: 1 << 20, Header: 256 << 10, Hops: 50,
+		Errors: 20, Command: 5 * time.Minute, Data: time.Hour, Stop: 20 * time.Second,
+	}}
 }
 
 // Name is the listener in logs and status: as its address was written.
@@ -193,7 +194,8 @@ func (v *validator) serverTLS(l *Listener) {
 		v.fail(t.At.Of("mode"), "write tls: {cert: /etc/ssl/mail.pem, key: /etc/ssl/mail.key}",
 			"tls: a listener needs a certificate")
 	case t.Mode == ModeNone && t.Cert != "":
-		v.fail(t.At.Of("mode"), "write mode: starttls, or take out cert: and key:", "tls: none has no use for a certificate")
+		v.fail(t.At.Of("mode"), "write mode: starttls, or take out cert: and key:",
+			"tls: none has no use for a certificate")
 	}
 	for _, x := range []struct{ key, value string }{{"cert", t.Cert}, {"key", t.Key}} {
 		if x.value != "" {

@@ -38,7 +38,9 @@ var rows = []struct{ id, what string }{
 	{"R23", "lock-out, and the reasons for a refused login told apart"},
 	{"R24", "deletions that did not happen, and foreign mail"},
 	{"R25", "the disk or a limit in the middle of a body"},
+	{"S1", "smuggling, on the way in"},
 	{"S2", "smuggling, on the way out"},
+	{"S3", "commands in front of the handshake"},
 	{"S4", "long lines, 8-bit, sizes"},
 	{"S5", "recipients from a header"},
 	{"S6", "an MTA that talks nonsense"},
@@ -56,6 +58,7 @@ var rows = []struct{ id, what string }{
 	{"H4", "OAuth: pages that echo, tokens lost between use and disk, redirects, http"},
 	{"H7", "a server's name that leads inside"},
 	{"H10", "YAML"},
+	{"H11", "a listener: an open relay, clients without end"},
 }
 
 // A test, or a subtest, whose name begins so.

@@ -50,6 +50,9 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	if l.err != nil && !errors.Is(l.err, yaml.ErrConfig) {
 		return l.err
 	}
+	if l.err == nil {
+		l.problems = append(l.problems, frontProblems(&l.config)...)
+	}
 	for _, p := range l.problems {
 		if err := a.showProblem(p); err != nil {
 			return err

@@ -37,7 +37,7 @@ type front struct {
 // frontOf says in the words of smtpd what a listener takes.
 func (h *house) frontOf(l *conf.Listener) (o smtpd.Options, err error) {
 	o = smtpd.Options{
-		Name: l.Name(), Hostname: h.config.Load().Hostname, LMTP: l.Kind == "lmtp", Networks: l.Prefixes(), Complete: l.Complete,
+		Name: l.Name(), LMTP: l.Kind == "lmtp", Networks: l.Prefixes(), Complete: l.Complete,
 		Limits: frontLimits(&l.Limits), Queue: h.queue, Observe: h.around.observe, Now: h.now,
 		Full: func(err error) bool { return errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrLimit) },
 		Routed: func(e mail.Envelope, r mail.Recipient) bool {
@@ -47,7 +47,8 @@ func (h *house) frontOf(l *conf.Listener) (o smtpd.Options, err error) {
 	for _, d := range l.Domains {
 		o.Domains = append(o.Domains, strings.ToLower(d))
 	}
-	o.Security = map[conf.Mode]smtpd.Security{conf.ModeStartTLS: smtpd.StartTLS, conf.ModeImplicit: smtpd.Implicit}[l.TLS.Mode]
+	secured := map[conf.Mode]smtpd.Security{conf.ModeStartTLS: smtpd.StartTLS, conf.ModeImplicit: smtpd.Implicit}
+	o.Security = secured[l.TLS.Mode]
 	if o.Security != smtpd.Plain {
 		c, err := smtpd.NewCertificate(l.TLS.Cert, l.TLS.Key)
 		if err != nil {
@@ -69,6 +70,28 @@ func unfit(l *conf.Listener, err error) error {
 		Hint: "mend the file, or take the entry out"}
 }
 
+// frontProblems looks whether the files of listeners can be used. The daemon may be another user: what it finds are
+// warnings.
+func frontProblems(c *conf.Config) (list []conf.Problem) {
+	for i := range c.Listen {
+		l := &c.Listen[i]
+		if l.Users != "" {
+			if _, err := smtpd.NewUsers(l.Users); err != nil {
+				list = append(list, conf.Problem{Pos: l.At.Of("users"), Severity: conf.Warning,
+					Text: fmt.Sprintf("users: %v", err), Hint: "the daemon does not start with it"})
+			}
+		}
+		if l.TLS.Mode != conf.ModeNone {
+			if _, err := smtpd.NewCertificate(l.TLS.Cert, l.TLS.Key); err != nil {
+				list = append(list, conf.Problem{Pos: l.TLS.At.Of("cert"), Severity: conf.Warning,
+					Text: fmt.Sprintf("tls: the certificate cannot be used: %v", err),
+					Hint: "the daemon does not start without it"})
+			}
+		}
+	}
+	return list
+}
+
 // frontLimits are those of smtpd, in which 0 means the default and -1 none.
 func frontLimits(l *conf.FrontLimits) smtpd.Limits {
 	none := func(n int) int {
@@ -88,8 +111,8 @@ func frontLimits(l *conf.FrontLimits) smtpd.Limits {
 	return x
 }
 
-// openFronts returns a front for each listener of a configuration: those of old that can go on, and new ones. After an
-// error nothing has changed.
+// openFronts returns a front for each listener of a configuration: those of old that can go on, and new ones.
+// After an error nothing has changed.
 func (h *house) openFronts(ctx context.Context, c *conf.Config, old []*front) (all []*front, err error) {
 	var made []*front
 	defer func() {
@@ -136,12 +159,13 @@ func listenAt(ctx context.Context, l *conf.Listener) (net.Listener, error) {
 	s, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Address)
 	if err != nil {
 		return nil, &exit{exCantCreat, &control.Error{Code: control.Internal, Text: fmt.Sprintf("listen: %v", err),
-			Hint: "stop what listens there, or choose another address; a port below 1024 needs root or CAP_NET_BIND_SERVICE"}}
+			Hint: "stop what listens there, or choose another address; a port below 1024 needs root or " +
+				"CAP_NET_BIND_SERVICE"}}
 	}
 	return s, nil
 }
 
-// options are those of each front, by its entry in this configuration.
+// frontOptions are those of each front, by its entry in this configuration.
 func (h *house) frontOptions(c *conf.Config) (all []smtpd.Options, err error) {
 	for i := range c.Listen {
 		o, err := h.frontOf(&c.Listen[i])
@@ -154,8 +178,8 @@ func (h *house) frontOptions(c *conf.Config) (all []smtpd.Options, err error) {
 	return all, nil
 }
 
-// front opens and sets the listeners of a configuration; what is not in it any more ends in good order. After an
-// error everything is as before. The fronts serve until ctx ends.
+// front opens and sets the listeners of a configuration; what is not in it any more ends in good order. After
+// an error everything is as before. The fronts serve until ctx ends.
 func (d *serving) front(ctx context.Context, c *conf.Config) error {
 	d.fronts.mu.Lock()
 	defer d.fronts.mu.Unlock()
@@ -194,7 +218,8 @@ func (d *serving) serveFront(ctx context.Context, f *front, o smtpd.Options) (er
 	ctx, f.stop = context.WithCancel(ctx)
 	d.fronts.work.Go(func() {
 		if err := f.server.Serve(ctx, f.socket); err != nil {
-			d.observe(mail.Event{Op: mail.OpFront, Err: err, Alarm: true, Text: "the listener " + o.Name + " has ended"})
+			d.observe(mail.Event{Op: mail.OpFront, Err: err, Alarm: true,
+				Text: "the listener " + o.Name + " has ended"})
 		}
 	})
 	d.observe(mail.Event{Op: mail.OpFront, Text: "clients may bring mail to " + o.Name})
@@ -206,7 +231,8 @@ func (d *serving) counts() (list []control.Front) {
 	d.fronts.mu.Lock()
 	defer d.fronts.mu.Unlock()
 	for _, f := range d.fronts.all {
-		list = append(list, control.Front{Listener: f.at.Name(), Protocol: f.at.Kind, Stats: f.server.Stats()})
+		list = append(list, control.Front{Listener: f.at.Name(), Protocol: f.at.Kind,
+			Stats: f.server.Stats()})
 	}
 	return list
 }

@@ -21,9 +21,9 @@ import (
 	"mailretr/store/mail"
 )
 
-// What sendmail(8) of others does for programs that have mail: the message comes on standard input, and the exit code
-// says what became of it. It is brought to a listener of the daemon; where no daemon runs, and the state may be
-// opened, it is put into the queue itself.
+// What sendmail(8) of others does for programs that have mail: the message comes on standard input, and the
+// exit code says what became of it. It is brought to a listener of the daemon; where no daemon runs, and the
+// state may be opened, it is put into the queue itself.
 
 // submission is one call of sendmail.
 type submission struct {
@@ -43,22 +43,25 @@ type submission struct {
 // maxSubmission bounds a message in octets: it is held in memory.
 const maxSubmission = 256 << 20
 
-const sendmailUse = `sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N NOTIFY] [-R RET] [-V ENVID] [-bs] [--via ADDRESS] [RECIPIENT…]`
+const sendmailUse = "sendmail [-t] [-i] [-f SENDER] [-F NAME] [-N NOTIFY] [-R RET] [-V ENVID] [-bs] " +
+	"[--via ADDRESS] [RECIPIENT…]"
 
 func newSendmail(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   sendmailUse,
 		Short: "Take a message on standard input, as sendmail(8) does",
-		Long: "Takes a message on standard input and brings it to a listener of the daemon (listen: in the configuration),\n" +
-			"or into the queue where no daemon runs. Called by the name sendmail, the program is this verb.\n\n" +
+		Long: "Takes a message on standard input and brings it to a listener of the daemon (listen: in the\n" +
+			"configuration), or into the queue where no daemon runs. Called by the name sendmail, the program is\n" +
+			"this verb.\n\n" +
 			"  -t   recipients are those of To, Cc and Bcc; Bcc is taken out\n" +
 			"  -i   a line with a dot alone does not end the message (also -oi)\n" +
 			"  -f   the sender of the envelope (also -r); -F: the name beside him\n" +
 			"  -N, -R, -V   NOTIFY, RET and ENVID of DSN\n" +
 			"  -bs  SMTP on standard input and output\n" +
 			"  --via ADDRESS   the listener: unix:/path or host:port\n\n" +
-			"Other options of sendmail that change nothing here (-bm, -oem, -odb, -B, -v …) are accepted. Exit codes: 0 durable,\n" +
-			"64 wrong usage, 65 no recipient or no address, 67 a recipient is refused, 69 refused, 75 try again later.",
+			"Other options of sendmail that change nothing here (-bm, -oem, -odb, -B, -v …) are accepted. Exit codes:\n" +
+			"0 durable, 64 wrong usage, 65 no recipient or no address, 67 a recipient is refused, 69 refused, 75 try\n" +
+			"again later.",
 		DisableFlagParsing: true,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
@@ -83,7 +86,8 @@ func called(args []string) []string {
 
 // parse reads options as sendmail has them: a letter, with its value behind it or in the next argument.
 func (s *submission) parse(args []string) error {
-	values := map[byte]*string{'f': &s.from, 'r': &s.from, 'F': &s.name, 'N': &s.notify, 'R': &s.ret, 'V': &s.envid}
+	values := map[byte]*string{'f': &s.from, 'r': &s.from, 'F': &s.name, 'N': &s.notify, 'R': &s.ret,
+		'V': &s.envid}
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -138,9 +142,10 @@ func (s *submission) flag(arg string, args []string) ([]string, error) {
 		if len(args) > 0 {
 			args = args[1:]
 		}
-	case strings.HasPrefix(arg, "-o") || strings.HasPrefix(arg, "-B") || strings.HasPrefix(arg, "-O") || strings.HasPrefix(arg, "-h"):
+	case strings.ContainsRune("oBOh", rune(arg[1])): // with its value behind it
 	default:
-		return nil, usage("sendmail: there is no "+arg+" here", "see: mailretr sendmail --help, and mailretr queue for -bp and -q")
+		return nil, usage("sendmail: there is no "+arg+" here",
+			"see: mailretr sendmail --help, and mailretr queue for -bp and -q")
 	}
 	return args, nil
 }
@@ -178,7 +183,7 @@ func hostOf(l *loaded) string {
 }
 
 // usualFront is where the daemon listens where the configuration does not say, or may not be read.
-const usualFront = "unix:/run/mailretr/smtp"
+const usualFront = "unix:/run/mailretr-smtp/socket"
 
 // errNoFront says that the configuration has no listener for us.
 var errNoFront = errors.New("the configuration has no listener that sendmail can use")
@@ -221,15 +226,16 @@ func (s *submission) dial(ctx context.Context, l *loaded) (net.Conn, error) {
 
 // away is the error of a daemon that cannot be reached.
 func away(err error) error {
-	e := &control.Error{Code: control.Tempfail, Text: fmt.Sprintf("the daemon takes no mail: %v", err), Hint: "start mailretr serve"}
+	e := &control.Error{Code: control.Tempfail, Text: fmt.Sprintf("the daemon takes no mail: %v", err),
+		Hint: "start mailretr serve"}
 	if errors.Is(err, errNoFront) {
 		e.Hint = "add to the configuration: listen: [{smtp: " + usualFront + "}]"
 	}
 	return e
 }
 
-// direct puts the message into the queue in this process. The state has one owner, so that this is as safe as through
-// the daemon; where it cannot be opened, why the daemon could not be reached is the better reason.
+// direct puts the message into the queue in this process. The state has one owner, so that this is as safe as
+// through the daemon; where it cannot be opened, why the daemon could not be reached is the better reason.
 func (s *submission) direct(ctx context.Context, l *loaded, m *mail.Message, why error) error {
 	if l.err != nil || s.open == nil || s.via != "" {
 		return away(why)
@@ -301,7 +307,8 @@ func (s *submission) bring(conn net.Conn, m *mail.Message, host string) error {
 			return err
 		}
 		e := &m.Envelope
-		o := &smtp.MailOptions{Size: m.Content.Size(), UTF8: !ascii(e), Return: smtp.DSNReturn(e.Ret), EnvelopeID: e.EnvID}
+		o := &smtp.MailOptions{Size: m.Content.Size(), UTF8: !ascii(e), Return: smtp.DSNReturn(e.Ret),
+			EnvelopeID: e.EnvID}
 		if err := c.Mail(string(e.Reverse), o); err != nil {
 			return err
 		}

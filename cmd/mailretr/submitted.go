@@ -60,7 +60,8 @@ type headerField struct {
 	text []byte
 }
 
-// fieldsOf takes a header section apart. What is no field ends it: the rest is the body, and gets an empty line.
+// fieldsOf takes a header section apart. What is no field ends it: the rest is the body, and gets an empty
+// line.
 func fieldsOf(text []byte) (all []headerField, body []byte) {
 	for len(text) > 0 {
 		line, rest, _ := bytes.Cut(text, []byte("\r\n"))
@@ -76,7 +77,9 @@ func fieldsOf(text []byte) (all []headerField, body []byte) {
 		case !ok || folded || bytes.ContainsAny(name, " \t") || len(name) == 0:
 			return all, text
 		default:
-			all = append(all, headerField{strings.ToLower(string(name)), append(append([]byte(nil), line...), "\r\n"...)})
+			f := headerField{name: strings.ToLower(string(name))}
+			f.text = append(append(f.text, line...), "\r\n"...)
+			all = append(all, f)
 		}
 		text = rest
 	}
@@ -101,7 +104,8 @@ func (s *submission) message(text []byte, host string) (*mail.Message, error) {
 		to = append(to, more...)
 	}
 	m := &mail.Message{}
-	m.Envelope.Reverse, m.Envelope.Ret, m.Envelope.EnvID = mail.Path(strings.Trim(s.from, "<>")), strings.ToUpper(s.ret), s.envid
+	m.Envelope.Reverse = mail.Path(strings.Trim(s.from, "<>"))
+	m.Envelope.Ret, m.Envelope.EnvID = strings.ToUpper(s.ret), s.envid
 	if !s.given {
 		m.Envelope.Reverse = mail.Path(self(host))
 	} else if p := m.Envelope.Reverse; p != "" && p.Domain() == "" {
@@ -118,7 +122,8 @@ func (s *submission) message(text []byte, host string) (*mail.Message, error) {
 		if err := p.Check(); err != nil {
 			return nil, fmt.Errorf("the recipient %s: %w", p, err)
 		}
-		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: p, Notify: strings.ToUpper(s.notify)})
+		r := mail.Recipient{Forward: p, Notify: strings.ToUpper(s.notify)}
+		m.Envelope.Recipients = append(m.Envelope.Recipients, r)
 	}
 	if len(m.Envelope.Recipients) == 0 {
 		return nil, errors.New("no recipient was named; -t takes them from the header")

@@ -81,8 +81,8 @@ func parseArgon(s string) (Hash, error) {
 	a := &argon{}
 	var n, extra int
 	n, err := fmt.Sscanf(parts[3]+" 1", "m=%d,t=%d,p=%d %d", &a.memory, &a.time, &a.threads, &extra)
-	if err != nil || n != 4 || a.memory < 8 || a.memory > maxArgonMemory || a.time < 1 || a.time > maxArgonTime ||
-		a.threads < 1 {
+	if err != nil || n != 4 || a.memory < 8 || a.memory > maxArgonMemory || a.time < 1 ||
+		a.time > maxArgonTime || a.threads < 1 {
 		return nil, bad
 	}
 	var e1, e2 error

@@ -37,7 +37,8 @@ func (in *incoming) Open(context.Context) (io.ReadCloser, error) {
 func (in *incoming) octets() int64 { return in.checked.n }
 
 // incoming reads the header section and judges it.
-func (s *session) incoming(r io.Reader, m *mail.Message, size int64, tag string) (*incoming, *smtp.SMTPError) {
+func (s *session) incoming(r io.Reader, m *mail.Message, size int64, tag string) (*incoming,
+	*smtp.SMTPError) {
 	l := &s.gen.limits
 	c := &checked{r: r, most: l.Size}
 	br := bufio.NewReader(c)

@@ -28,7 +28,8 @@ type session struct {
 
 // answer is what a client is told.
 func answer(code int, a, b, c int, format string, args ...any) *smtp.SMTPError {
-	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{a, b, c}, Message: fmt.Sprintf(format, args...)}
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{a, b, c},
+		Message: fmt.Sprintf(format, args...)}
 }
 
 // session is called by the library at the first HELO, EHLO or LHLO.
@@ -65,7 +66,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	case o.Size > g.limits.Size:
 		return s.refuses(answer(552, 5, 3, 4, "the message is larger than %d octets", g.limits.Size), path, "")
 	case !s.anybody() && !s.srv.maySend(s.addr, g.limits.Rate, g.now()):
-		return s.refuses(answer(450, 4, 7, 1, "more than %d messages in a minute, come again", g.limits.Rate), path, "")
+		return s.refuses(answer(450, 4, 7, 1, "more than %d messages in a minute", g.limits.Rate), path, "")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,7 +5,7 @@
 // The first rows are rates beside fetchmail, from the start of the program to the last message at the MTA (bench.go). Then
 // come what crosses the line (octets.go) and what round trips cost (trips.go), beside all peers and a client that keeps
 // nothing (bare.go); who waits for whom (fair.go), a line that is cut (cut.go), and 1,000 maildrops (many.go); and what a full
-// queue delivers beside Postfix (relay.go).
+// queue delivers (relay.go) and a listener takes (front.go) beside Postfix.
 //
 // Times without latency hold as ratios only; octets and memory are exact.
 package main
@@ -46,7 +46,7 @@ func main() {
 		fmt.Fprintln(w, m.line(r))
 		w.Flush()
 	}
-	for _, s := range slices.Concat(octetRows, tripRows, fairRows, cutRows, manyRows, relayRows) {
+	for _, s := range slices.Concat(octetRows, tripRows, fairRows, cutRows, manyRows, relayRows, frontRows) {
 		if chosen(s.name) {
 			fmt.Printf("%s\n%v", s.name, s.run(b))
 		}

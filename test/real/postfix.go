@@ -134,9 +134,16 @@ func (p *Postfix) directories() {
 }
 
 func (p *Postfix) command(name string, args ...string) *exec.Cmd {
+	cmd := PostfixTool(name, args...)
+	cmd.Env = append(cmd.Env, "MAIL_CONFIG="+filepath.Join(p.Dir, "conf"))
+	return cmd
+}
+
+// PostfixTool is one of its programs, named from usr on, e.g. sbin/smtp-source.
+func PostfixTool(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(PostfixRoot, "usr", name), args...)
-	cmd.Env = append(os.Environ(), "MAIL_CONFIG="+filepath.Join(p.Dir, "conf"), "LD_LIBRARY_PATH="+
-		filepath.Join(PostfixRoot, "usr/lib/postfix")+":"+libraries(PostfixRoot))
+	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(PostfixRoot, "usr/lib/postfix")+":"+
+		libraries(PostfixRoot))
 	return cmd
 }
 
