@@ -57,7 +57,7 @@ type FrontLimits struct {
 // DefaultListener returns a listener in which nothing was written yet.
 func DefaultListener() Listener {
 	return Listener{Mode: 0o660, Limits: FrontLimits{
-		Connections: 200, PerClient: 20, Recipients: 1000, Size: 64 << 20, Line: 1 << 20, Header: 256 << 10, Hops: 50,
+		Connections: 200, PerClient: 20, Recipients: 1000, Size: 64 << 20, Line: 1 << 20, Header: 256 << 10, Hops: 100,
 		Errors: 20, Command: 5 * time.Minute, Data: time.Hour, Stop: 20 * time.Second,
 	}}
 }

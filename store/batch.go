@@ -202,7 +202,7 @@ func (q *Queue) pump(ctx context.Context, e *entry, judged bool) error {
 				e.former = contentKey(&q.Secret, header, size)
 			}
 		}
-		if judged {
+		if judged && e.m.Chosen.Zero() { // a listener has judged it before it took it
 			loop = q.Loop.looped(header, e.m)
 		}
 	}}

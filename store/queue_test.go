@@ -123,10 +123,16 @@ func TestChosenID(t *testing.T) {
 		m.Envelope.Recipients = append(m.Envelope.Recipients, mail.Recipient{Forward: mail.Path(fmt.Sprintf("u%d@a.example", i))})
 	}
 	m.Chosen = mail.NewID(w.clock.now(), nil)
+	m.Content.(*text).b = append([]byte(strings.Repeat("Received: x\r\n", 60)), m.Content.(*text).b...)
 	w.put(m)
 	records := w.records()
 	if len(records) != 2 || m.ID != m.Chosen || records[0].ID != m.Chosen && records[1].ID != m.Chosen {
 		t.Errorf("%d records, id %v, chosen %v", len(records), m.ID, m.Chosen)
+	}
+	for _, r := range records {
+		if r.Recipients[0].State != Waiting {
+			t.Errorf("a listener has counted the hands it went through, and the queue finds %v", r.Recipients[0].Last)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ var frontLimits = []option[conf.FrontLimits]{
 		func(l *conf.FrontLimits) *int64 { return &l.Line }).rare(),
 	size("header", "Octets of a header section; larger ones are refused with 552.", "256K",
 		func(l *conf.FrontLimits) *int64 { return &l.Header }).rare(),
-	number("hops", "Received fields of a message; one with more goes in a circle, and is refused with 554.", "50",
+	number("hops", "Received fields of a message; one with more goes in a circle, and is refused with 554.", "100",
 		func(l *conf.FrontLimits) *int { return &l.Hops }).rare(),
 	number("errors", "Refusals before a client is sent away with 421.", "20",
 		func(l *conf.FrontLimits) *int { return &l.Errors }).rare(),

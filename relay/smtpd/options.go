@@ -62,7 +62,7 @@ type Limits struct {
 	Size        int64
 	Line        int // octets of a line of a message without its end, 1 MiB
 	Header      int // octets of the header section, 256 KiB
-	Hops        int // Received fields, 50
+	Hops        int // Received fields, 100 (RFC 5321, 6.3)
 	Errors      int // refusals in a session before it is ended, 20
 
 	Command  time.Duration // for a client's next command, or the next octets of a message, 5 min
@@ -82,7 +82,7 @@ func (l Limits) filled() Limits {
 		def int
 	}{
 		{&l.Connections, 200}, {&l.PerClient, 20}, {&l.Rate, none}, {&l.Recipients, 1000},
-		{&l.Line, 1 << 20}, {&l.Header, 256 << 10}, {&l.Hops, 50}, {&l.Errors, 20},
+		{&l.Line, 1 << 20}, {&l.Header, 256 << 10}, {&l.Hops, 100}, {&l.Errors, 20},
 	} {
 		if *x.at = cmp.Or(*x.at, x.def); *x.at < 0 {
 			*x.at = none

@@ -122,8 +122,8 @@ type Message struct {
 	Attempts int       // made before this one
 	Content  Content
 
-	// Chosen is the id that the queue is asked to give it, by who has told of it already (in a Received field);
-	// zero: the queue chooses.
+	// Chosen is the id that the queue is asked to give it, by a listener that has told of it already in its
+	// Received field, and has counted those of others; zero: the queue chooses, and looks for loops itself.
 	Chosen ID
 	// To is whom mail of its folder is for, where the configuration says so; nil: who fills the envelope knows.
 	To []Path
