@@ -38,6 +38,52 @@ func BenchmarkThrough(b *testing.B) {
 	}
 }
 
+// BenchmarkEnd ends messages one after the other, each with a commit of its own, as one connection does it.
+func BenchmarkEnd(b *testing.B) {
+	dir := b.TempDir()
+	if d := os.Getenv("BENCH_DIR"); d != "" { // a file system to be measured
+		var err error
+		if dir, err = os.MkdirTemp(d, ""); err != nil {
+			b.Fatal(err)
+		}
+		defer os.RemoveAll(dir)
+	}
+	e, err := Open(b.Context(), Options{Dir: dir + "/state"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for left := b.N; left > 0; left -= 128 {
+		all := make([]store.Record, min(left, 128))
+		for i := range all {
+			all[i] = store.Record{ID: mail.NewID(time.Now(), nil), Lane: "mta", Queued: time.Now(), Due: time.Now(),
+				Recipients: []store.Recipient{{Recipient: mail.Recipient{Forward: "jaco@kroon.co.za"}}}}
+		}
+		if err := e.Commit(b.Context(), &store.Batch{Put: all}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before := cpu()
+	b.ResetTimer()
+	for left := b.N; left > 0; {
+		l, _, err := e.LeaseMessages(b.Context(), store.Filter{Lane: "mta"}, 4, time.Minute)
+		if err != nil || len(l) == 0 {
+			b.Fatal(len(l), err)
+		}
+		left -= len(l)
+		for _, x := range l {
+			end := &store.Batch{Remove: []mail.ID{x.Record.ID}, Fence: []store.Lease{x.Lease}}
+			if err := e.Commit(b.Context(), end); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-us/msg")
+	if err := e.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func benchPut(b *testing.B, writers, batch int, through bool) {
 	ctx := context.Background()
 	dir := b.TempDir()
