@@ -58,6 +58,7 @@ func (v *validator) destination(d *Destination) {
 	if d.Expire != 0 {
 		v.span(d.At, "expire", d.Expire, time.Minute, 365*24*time.Hour)
 	}
+	v.fallback(d)
 }
 
 func (v *validator) login(d *Destination) {

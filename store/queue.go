@@ -26,6 +26,9 @@ type Queue struct {
 	// not taken. nil: one lane, "default".
 	Route mail.Route
 
+	// Fallback says where mail goes that has waited in a lane too long; see [Queue.FallBack]. nil: nowhere.
+	Fallback func(mail.Lane) Fallback
+
 	// Schedule says when a lane's messages are tried again. nil: the default of [Schedule].
 	Schedule func(mail.Lane) Schedule
 

@@ -47,6 +47,11 @@ type Record struct {
 	// Announced is the size that the maildrop gave: what the mark has to agree with when a file is adopted. It
 	// differs from Size where the line ends were mended. 0 or less: none was given.
 	Announced int64 `cbor:"24,keyasint,omitempty"`
+
+	// Home is the lane that its route has named, where it waits in another one since Moved because that was away too
+	// long. "": it is in the lane of its route.
+	Home  mail.Lane `cbor:"30,keyasint,omitempty"`
+	Moved time.Time `cbor:"31,keyasint,omitzero"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.

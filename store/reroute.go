@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"io"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -70,6 +71,9 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 	for i, g := range all {
 		part := *r
 		part.Lane, part.Due, part.Recipients = g.lane, q.now(), g.to
+		if g.lane != r.Lane {
+			part.Home, part.Moved = "", time.Time{}
+		}
 		if i > 0 {
 			part.ID = q.newID()
 			body, err := q.copy(ctx, r, &part)
@@ -89,7 +93,7 @@ func (q *Queue) part(r *Record) []*group {
 	var sorted groups
 	var lost []Recipient
 	for _, x := range r.Recipients {
-		to := x.anew(r.Lane, q.route(r.Origin, mail.Envelope{Reverse: r.Reverse}, x.Recipient))
+		to := x.anew(r.Lane, q.stays(r, q.route(r.Origin, mail.Envelope{Reverse: r.Reverse}, x.Recipient)))
 		if x.State == Owed && len(to) > 1 {
 			to = to[:1] // it is only reported
 		}

@@ -154,7 +154,7 @@ func opening(dir string, err error) error {
 
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
-		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Schedule: h.schedule, Reporter: h.reporter(),
+		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Fallback: h.fallback, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Now:  h.now,
 		Fate: h.fate, Rule: h.rule,

@@ -117,6 +117,7 @@ func (v *pollView) line(p control.Polled) error {
 
 // deliver makes one pass over the queue.
 func (v *pollView) deliver(ctx context.Context, h *house) error {
+	h.fallBack(ctx)
 	if err := h.runner.Pass(ctx); err != nil {
 		return err
 	}

@@ -142,6 +142,10 @@ func (a *app) details(t *term.Table, m *control.Message) {
 	if from := origin(m); from != "" {
 		t.Below("%s", from)
 	}
+	if m.Home != "" {
+		t.Below("fallen back from %s to %s at %s", mail.Printable(m.Home, 100), mail.Printable(m.Lane, 100),
+			term.Clock(m.Moved, a.now()))
+	}
 	if m.State == control.Held {
 		t.Below("held (%s): %s", m.Hold, m.Why)
 	}

@@ -224,6 +224,7 @@ func (d *serving) tend(ctx context.Context) {
 				d.recover(ctx)
 			}
 			last = now
+			d.fallBack(ctx)
 			if t, err := d.engine.Totals(ctx); err == nil {
 				tell(fmt.Sprintf("%s\nSTATUS=%d messages in the queue, %d held", daemon.SdNotifyWatchdog, t.Messages, t.Held))
 			}

@@ -130,6 +130,9 @@ var destination = slices.Concat([]option[conf.Destination]{
 		func(d *conf.Destination) *[]time.Duration { return &d.Retry }).rare(),
 	span("expire", "Age at which a message is given up, if not that of queue.", "5d",
 		func(d *conf.Destination) *time.Duration { return &d.Expire }).rare(),
+	optional("fallback", "Another destination, for what has waited here too long.", fallback,
+		func(d *conf.Destination) **conf.Fallback { return &d.Fallback },
+		func(f *conf.Fallback) *conf.Where { return &f.At }).rare(),
 	policy(func(d *conf.Destination) *conf.Policy { return &d.Policy }),
 }, smtp)
 

@@ -52,6 +52,7 @@ const (
 	OpWatch  // waiting for the server to say that mail has come
 
 	OpFront // a client of ours brought mail by SMTP or LMTP, or was refused
+	OpMove  // gone to another destination, since its own was away too long
 )
 
 var ops = [...]struct{ word, doing string }{
@@ -92,6 +93,7 @@ var ops = [...]struct{ word, doing string }{
 	OpRemark:   {"remark", "looking at the maildrop"},
 	OpWatch:    {"watch", "waiting for news"},
 	OpFront:    {"front", "taking mail from a client"},
+	OpMove:     {"move", "moving to another destination"},
 }
 
 // String returns the short word, as logs have it.

@@ -26,6 +26,8 @@ type Message struct {
 	Expires  time.Time `json:"expires,omitzero"`
 	Attempts int       `json:"attempts"`
 	Lane     string    `json:"lane"`
+	Home     string    `json:"fallen_back_from,omitempty"` // the lane of its route, where it has waited too long
+	Moved    time.Time `json:"fallen_back,omitzero"`
 
 	Maildrop string `json:"maildrop,omitempty"`
 	UID      string `json:"uid,omitempty"`
@@ -121,6 +123,9 @@ func messageOf(l *store.Listed, expire time.Duration) Message {
 	}
 	if r.Origin.UID != "" && r.Tries > 0 {
 		m.Saved = int64(r.Tries) * r.Size
+	}
+	if r.Home != "" {
+		m.Home, m.Moved = string(r.Home), r.Moved
 	}
 	if !r.Parent.Zero() {
 		m.Parent = r.Parent.String()

@@ -42,6 +42,7 @@ var sentences = map[mail.Op]pair{
 	mail.OpDSN:    {"a report was queued", "a report was not queued"},
 	mail.OpExpire: {"given up: its time is over", "given up: its time is over"},
 	mail.OpHold:   {"held", "held"},
+	mail.OpMove:   {"moved to another destination", "not moved to another destination"},
 
 	mail.OpFront: {"a client brought mail", "a client was refused"},
 
