@@ -67,6 +67,8 @@
 //	                                 second and when the line is cut, so that it is gone on with
 //	missing    account   day/part    marks that complete listings have not named since that day
 //	lane       lane      "spells"    when the next hop was sick
+//	importing  id        ""          a message that is being imported: the records it becomes
+//	imported   id        ""          one that was, so that it is not taken twice; for 90 days
 //	queue      ""        "confirm"   the last Confirm; the value means nothing
 //
 // # Octets

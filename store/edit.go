@@ -96,7 +96,8 @@ func (e *Edit) On(r *Record, now time.Time) error {
 			r.Recipients = slices.Delete(r.Recipients, i, i+1) // who is named twice gets it once
 			continue
 		}
-		r.Recipients[i] = Recipient{Recipient: mail.Recipient{Forward: x.New, Notify: r.Recipients[i].Notify}}
+		old := r.Recipients[i]
+		r.Recipients[i] = Recipient{Recipient: mail.Recipient{Forward: x.New, Notify: old.Notify}, Sharing: old.Sharing}
 	}
 	for _, p := range e.Add {
 		if at(p) < 0 {

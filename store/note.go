@@ -12,6 +12,9 @@ const (
 	spaceLane     = "lane"     // owner: lane
 	spaceAccount  = "account"  // owner: account
 	spaceMaildrop = "maildrop" // owner: name in the configuration
+
+	spaceImporting = "importing" // owner: id as text
+	spaceImported  = "imported"  // owner: id as text
 )
 
 var (

@@ -102,6 +102,9 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	}
 	_, err = h.queue.Recover(ctx)
 	if err == nil {
+		err = h.queue.FinishImports(ctx)
+	}
+	if err == nil {
 		_, err = h.reroute(ctx)
 	}
 	if err != nil {

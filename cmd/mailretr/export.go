@@ -20,8 +20,9 @@ func newExport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export DIR [ID…]",
 		Short: "Copy messages into a directory, with what is known of them",
-		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, what is known of it. The\n" +
-			"queue is not changed. What is there already is not written again, so it can be repeated.",
+		Long: "Writes two files for each message: ID.eml, its octets, and ID.json, its envelope, its state and where\n" +
+			"it came from. The queue is not changed; queue import takes them back. What is there already is not\n" +
+			"written again, so it can be repeated.",
 		Args: wants(1, "the directory", 0),
 		RunE: func(c *cobra.Command, args []string) error {
 			sel, err := s.of(args[1:])
@@ -58,7 +59,7 @@ func (a *app) exported(
 	ctx context.Context, d *control.Client, dir string, s control.Select, p *term.Progress,
 ) (n int, err error) {
 	step := term.Step{}
-	for m, err := range d.List(ctx, control.ListRequest{Select: s}) {
+	for m, err := range d.Export(ctx, control.ExportRequest{Select: s}) {
 		if err != nil {
 			return n, err
 		}
@@ -83,7 +84,7 @@ func (a *app) exported(
 }
 
 // exportOne writes the octets first, so that a file of what is known stands beside whole ones only.
-func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *control.Message) error {
+func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *control.Sidecar) error {
 	known := filepath.Join(dir, m.ID+".json")
 	if _, err := os.Lstat(known); err == nil {
 		return nil
@@ -98,9 +99,11 @@ func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *c
 		return err
 	}
 	return put(known, func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(m)
+		b, err := json.MarshalIndent(m, "", "  ")
+		if err == nil {
+			_, err = w.Write(append(visible(b), '\n'))
+		}
+		return err
 	})
 }
 
@@ -112,7 +115,7 @@ func put(path string, write func(io.Writer) error) error {
 		return &exit{exCantCreat, err}
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(write(f), f.Close())
+	err = errors.Join(write(f), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}

@@ -141,6 +141,33 @@ func queueAs(t *testing.T, reply string, seed uint64) {
 	}
 }
 
+// queueMany queues n messages of different sizes, from a0@example.org on.
+func queueMany(t *testing.T, n int) {
+	t.Helper()
+	ctx := t.Context()
+	l := newApp(nil, nil, nil).load(ctx)
+	h, err := assemble(ctx, &l.config, needs{log: slog.New(slog.DiscardHandler), fatal: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.queue.Batch()
+	for i := range n {
+		m := &mail.Message{Content: file(fmt.Sprintf("Subject: %d\n\n%s\n", i, strings.Repeat("x", i*3000)))}
+		m.Envelope = mail.Envelope{Reverse: mail.Path(fmt.Sprintf("a%d@example.org", i)), Recipients: []mail.Recipient{{Forward: "jaco@kroon.co.za"}}}
+		if err := b.Add(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range b.Commit(ctx) {
+		if !r.Done(1) {
+			t.Fatal(r)
+		}
+	}
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // What a server said reaches no terminal as it is, and never makes a second line.
 func TestR17_RepliesAreShownEscaped(t *testing.T) {
 	place(t)

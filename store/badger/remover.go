@@ -1,6 +1,8 @@
 package badger
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -124,6 +126,15 @@ func (r *remover) clear(ids []mail.ID) {
 	if err := r.e.sendLast(&request{clear: ok, answer: make(chan error, 1)}); err != nil {
 		r.e.tidy(err)
 	}
+}
+
+// Ending says whether the file of a record that has ended is still to be removed.
+func (e *Engine) Ending(ctx context.Context, id mail.ID) (bool, error) {
+	if err := e.usable(); err != nil {
+		return false, err
+	}
+	there, err := e.there(idKey('x', id))
+	return there, errors.Join(err, ctx.Err())
 }
 
 func (e *Engine) syncShard(n byte) error {

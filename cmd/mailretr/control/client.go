@@ -64,6 +64,11 @@ func (c *Client) ask(ctx context.Context, path string, body any) (io.ReadCloser,
 	if err != nil {
 		return nil, ErrorOf(err)
 	}
+	return c.send(ctx, r)
+}
+
+// send sends a request that is whole. The caller closes the answer.
+func (c *Client) send(ctx context.Context, r *http.Request) (io.ReadCloser, error) {
 	resp, err := c.http.Do(r)
 	if err != nil {
 		return nil, unreachable(ctx, err)

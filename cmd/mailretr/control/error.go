@@ -75,6 +75,8 @@ func ErrorOf(err error) *Error {
 		return newError(NotFound, "there is no such message", "see what there is with: mailretr queue")
 	case errors.Is(err, store.ErrEdit):
 		return newError(Usage, err.Error(), "see it with: mailretr queue show ID")
+	case errors.Is(err, store.ErrImport):
+		return newError(Usage, err.Error(), "it has to be as queue export has written it")
 	case errors.Is(err, store.ErrFull):
 		return newError(Full, err.Error(), "free some space on the disk of the state directory")
 	case errors.Is(err, store.ErrFenced):

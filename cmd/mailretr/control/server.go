@@ -138,6 +138,7 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/queue/top":    top,
 		"POST /v1/queue/flush":  flush,
 		"POST /v1/queue/edit":   edit,
+		"POST /v1/queue/export": export,
 		"POST /v1/queue/{verb}": change,
 
 		"POST /v1/seen/list":              seenList,
@@ -159,6 +160,7 @@ func (s *Server) Handler() http.Handler {
 		})
 	}
 	m.HandleFunc("GET /v1/queue/{id}/octets", s.cat)
+	m.HandleFunc("PUT /v1/queue/import", s.imports)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, newError(NotFound, "the daemon does not know this request", otherVersion))
 	})
