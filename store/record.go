@@ -92,16 +92,17 @@ type Said struct {
 type Hold uint8
 
 const (
-	NotHeld   Hold = iota
-	HoldAdmin      // somebody said so
-	HoldLost       // S6: its file is missing or damaged
-	HoldCrash      // in flight at several ends of the process in the same boot
-	HoldAlike      // ten messages failed alike: the next hop is suspect
-	HoldMute       // failed, and nobody may be told
-	HoldRcpt       // the configured recipient of its maildrop is refused
-	HoldKept       // failed in a way for which the admin wants it kept
-	HoldFlood      // failed, and its sender has had too many reports
-	HoldRule       // held when it was queued, by a rule of the admin
+	NotHeld      Hold = iota
+	HoldAdmin         // somebody said so
+	HoldLost          // S6: its file is missing or damaged
+	HoldCrash         // in flight at several ends of the process in the same boot
+	HoldAlike         // ten messages failed alike: the next hop is suspect
+	HoldMute          // failed, and nobody may be told
+	HoldRcpt          // the configured recipient of its maildrop is refused
+	HoldRestored      // it comes from a backup: it may have been delivered since
+	HoldKept          // failed in a way for which the admin wants it kept
+	HoldFlood         // failed, and its sender has had too many reports
+	HoldRule          // held when it was queued, by a rule of the admin
 )
 
 // Held says whether the record is not attempted.

@@ -417,7 +417,7 @@ func (h *house) mark(ctx context.Context, m *conf.Maildrop) string {
 // contentKey reads the key of the content keys, or makes it. It lives beside the database, because marks in a snapshot
 // outlive one.
 func contentKey(state string) (key [32]byte, err error) {
-	path := filepath.Join(state, "content.key")
+	path := filepath.Join(state, contentKeyFile)
 	b, err := os.ReadFile(path)
 	switch {
 	case err == nil && len(b) == len(key):
@@ -452,6 +452,9 @@ func writeNew(path string, octets []byte) error {
 func (h *house) controlled() control.House {
 	return control.House{
 		Queue: h.queue, Engine: h.engine, Poller: h.poller, Status: h.status, Events: h.hub, Budget: h.book,
+		Backup: func(ctx context.Context, w io.Writer) (badger.Manifest, error) {
+			return h.engine.Backup(ctx, w, backedUp, nil)
+		},
 		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent, Signed: h.signed,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

@@ -81,3 +81,32 @@ func TestImportIsKilled(t *testing.T) {
 		t.Errorf("%d %s", code, talk)
 	}
 }
+
+// A restore that is killed at any instant leaves no state, and the next one goes on from nothing.
+func TestRestoreIsKilled(t *testing.T) {
+	dir, _ := place(t)
+	queueMany(t, 40)
+	want := listOf(t)
+	file := filepath.Join(dir, "backup.tar")
+	if code, _, talk := call(t, "backup", file); code != 0 {
+		t.Fatal(talk)
+	}
+	if err := os.Rename(filepath.Join(dir, "state"), filepath.Join(dir, "before")); err != nil {
+		t.Fatal(err)
+	}
+	kills := 0
+	for d := 10 * time.Millisecond; !killed(t, d, "restore", file, "--release"); d += 15 * time.Millisecond {
+		if kills++; kills > 200 {
+			t.Fatal("it never ends")
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "state", "restoring")); err == nil && kills%3 == 0 {
+			if code, out, talk := call(t, "queue"); code == 0 {
+				t.Fatalf("half a state was opened: %s%s", out, talk)
+			}
+		}
+	}
+	t.Logf("%d kills", kills)
+	if got := listOf(t); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

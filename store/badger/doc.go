@@ -23,6 +23,7 @@
 //	opening        how often in a row the process died while the database was opened
 //	ballast        space given back when the disk is full, so that Badger can be opened
 //	seen.snapshot  the marks, for a rebuild
+//	restoring      there as long as a backup is being restored here
 //
 // # The keys
 //

@@ -18,6 +18,7 @@ type remover struct {
 
 	mu    sync.Mutex
 	todo  []mail.ID
+	held  int         // backups that still read the files
 	timer *time.Timer // runs while there is something to do
 	full  chan struct{}
 	quit  chan struct{}
@@ -58,9 +59,27 @@ func (r *remover) add(ids []mail.ID) {
 	}
 }
 
+// hold keeps all files until release is called: those of records that end meanwhile, too.
+func (r *remover) hold() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held++
+}
+
+func (r *remover) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.held--; r.held == 0 && len(r.todo) > 0 {
+		r.timer.Reset(clearAfter)
+	}
+}
+
 func (r *remover) take() (ids []mail.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.held > 0 {
+		return nil // a process that ends now leaves the removal marks
+	}
 	ids, r.todo = r.todo, nil
 	r.timer.Stop()
 	return ids
@@ -132,6 +151,12 @@ func (r *remover) clear(ids []mail.ID) {
 func (e *Engine) Ending(ctx context.Context, id mail.ID) (bool, error) {
 	if err := e.usable(); err != nil {
 		return false, err
+	}
+	e.mu.Lock()
+	hidden := e.live.hidden(id)
+	e.mu.Unlock()
+	if hidden {
+		return true, ctx.Err() // the mark comes when the database is told
 	}
 	there, err := e.there(idKey('x', id))
 	return there, errors.Join(err, ctx.Err())

@@ -2,6 +2,7 @@ package badger
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -68,7 +69,13 @@ func (e *Engine) snapshot(ctx context.Context) error {
 	return nil
 }
 
+// dump writes the pairs of a table: 1, the length of the key, the key, the length of the value, the value.
 func dump(ctx context.Context, w *bufio.Writer, txn *badger.Txn, table string) error {
+	return dumpBut(ctx, w, txn, table, nil)
+}
+
+// dumpBut leaves out keys that begin with skip; nil: none.
+func dumpBut(ctx context.Context, w *bufio.Writer, txn *badger.Txn, table string, skip []byte) error {
 	it := txn.NewIterator(keysOnly([]byte(table)))
 	defer it.Close()
 	var b []byte
@@ -78,6 +85,9 @@ func dump(ctx context.Context, w *bufio.Writer, txn *badger.Txn, table string) e
 			return ctx.Err()
 		}
 		item := it.Item()
+		if skip != nil && bytes.HasPrefix(item.Key(), skip) {
+			continue
+		}
 		err := item.Value(func(v []byte) error {
 			b = binary.AppendUvarint(append(b[:0], 1), uint64(len(item.Key())))
 			b = binary.AppendUvarint(append(b, item.Key()...), uint64(len(v)))
@@ -224,8 +234,25 @@ func (e *Engine) there(key []byte) (ok bool, err error) {
 	return ok, err
 }
 
-// readPair reads one key and value; io.EOF is the end mark.
+// readPair reads one key and value of a mark; io.EOF is the end mark.
 func readPair(r *sumReader) (o op, err error) {
+	if o, err = readOp(r, maxRecord); err != nil {
+		return o, err
+	}
+	switch table := string(o.key[:2]); table {
+	case "c/", "f/", "u/", "v/":
+		return o, nil
+	}
+	return o, errDamaged
+}
+
+var errDamaged = errors.New("it is damaged")
+
+// readOp reads what dump has written of one pair, of at most so many octets each; io.EOF is the end mark.
+func readOp(r interface {
+	io.Reader
+	io.ByteReader
+}, most uint64) (o op, err error) {
 	kind, err := r.ReadByte()
 	if err != nil {
 		return o, io.ErrUnexpectedEOF
@@ -235,8 +262,8 @@ func readPair(r *sumReader) (o op, err error) {
 	}
 	for _, p := range []*[]byte{&o.key, &o.value} {
 		n, err := binary.ReadUvarint(r)
-		if err != nil || n > maxRecord {
-			return o, errors.New("it is damaged")
+		if err != nil || n > most {
+			return o, errDamaged
 		}
 		*p = make([]byte, n)
 		if _, err := io.ReadFull(r, *p); err != nil {
@@ -244,11 +271,7 @@ func readPair(r *sumReader) (o op, err error) {
 		}
 	}
 	if len(o.key) < 2 || kind != 1 {
-		return o, errors.New("it is damaged")
+		return o, errDamaged
 	}
-	switch table := string(o.key[:2]); table {
-	case "c/", "f/", "u/", "v/":
-		return o, nil
-	}
-	return o, errors.New("it is damaged")
+	return o, nil
 }

@@ -105,6 +105,9 @@ func (e *Engine) openDir() (err error) {
 	if e.lock, err = lockState(dir); err != nil {
 		return err
 	}
+	if _, err := os.Lstat(filepath.Join(dir, restoringName)); err == nil {
+		return fmt.Errorf("a restore into %s was interrupted, so half of it is missing: restore it again", dir)
+	}
 	e.state, err = os.OpenRoot(dir)
 	return err
 }

@@ -28,9 +28,18 @@ func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Body = http.NoBody
 	}
 	go func() {
+		// A handler that gives up, as http.ErrAbortHandler says, leaves an answer that does not look whole.
+		defer func() {
+			err := io.EOF
+			if p := recover(); p == http.ErrAbortHandler {
+				err = io.ErrUnexpectedEOF
+			} else if p != nil {
+				panic(p)
+			}
+			a.WriteHeader(http.StatusOK)
+			pw.CloseWithError(err)
+		}()
 		i.h.ServeHTTP(a, r)
-		a.WriteHeader(http.StatusOK)
-		pw.Close()
 	}()
 	<-a.ready
 	return a.response, nil

@@ -102,9 +102,11 @@ var holds = map[store.Hold]string{
 	store.HoldAlike: "suspect",
 	store.HoldMute:  "mute",
 	store.HoldRcpt:  "misconfigured",
-	store.HoldKept:  "kept",
-	store.HoldFlood: "flood",
-	store.HoldRule:  "rule",
+
+	store.HoldRestored: "restored",
+	store.HoldKept:     "kept",
+	store.HoldFlood:    "flood",
+	store.HoldRule:     "rule",
 }
 
 // messageOf makes a Message of a record. expire is how long its lane tries.

@@ -37,6 +37,7 @@ type House struct {
 	Consent func(maildrop string) *oauth.Account // nil, or a nil account: the maildrop has a password
 	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
 	Fronts  func() []Front                       // the listeners; nil: there is no daemon
+	Backup  Backuper                             // nil: it cannot be had
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now
@@ -161,6 +162,7 @@ func (s *Server) Handler() http.Handler {
 	}
 	m.HandleFunc("GET /v1/queue/{id}/octets", s.cat)
 	m.HandleFunc("PUT /v1/queue/import", s.imports)
+	m.HandleFunc("GET /v1/backup", s.backup)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, newError(NotFound, "the daemon does not know this request", otherVersion))
 	})
