@@ -455,6 +455,7 @@ func (h *house) controlled() control.House {
 		Backup: func(ctx context.Context, w io.Writer) (badger.Manifest, error) {
 			return h.engine.Backup(ctx, w, backedUp, nil)
 		},
+		Verify: h.engine.Verify,
 		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent, Signed: h.signed,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

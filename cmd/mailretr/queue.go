@@ -16,7 +16,7 @@ import (
 func newQueue(a *app) *cobra.Command {
 	c := listCommand(a, "queue", "List the queue, or do something to what is in it")
 	c.AddCommand(listCommand(a, "list", "List the queue"), newShow(a), newCat(a), newTop(a), newFlush(a), newEdit(a),
-		newExport(a), newImport(a))
+		newExport(a), newImport(a), newVerify(a))
 	for _, v := range changes {
 		c.AddCommand(newChange(a, v))
 	}

@@ -38,6 +38,7 @@ type House struct {
 	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
 	Fronts  func() []Front                       // the listeners; nil: there is no daemon
 	Backup  Backuper                             // nil: it cannot be had
+	Verify  Verifier                             // nil: it cannot be done
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now
@@ -140,6 +141,7 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/queue/flush":  flush,
 		"POST /v1/queue/edit":   edit,
 		"POST /v1/queue/export": export,
+		"POST /v1/queue/verify": verify,
 		"POST /v1/queue/{verb}": change,
 
 		"POST /v1/seen/list":              seenList,
