@@ -44,18 +44,23 @@ func listCommand(a *app, name, short string) *cobra.Command {
 }
 
 func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbose bool) error {
+	if a.json {
+		for m, err := range d.ListJSON(c.Context(), control.ListRequest{Select: s}) {
+			if err == nil {
+				_, err = a.out.Write(append(visible(m), '\n'))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	var sum summary
 	t := a.out.Table("ID", "SIZE", "AGE", "TRIES", "NEXT", "FROM → TO")
-	for m, err := range d.List(c.Context(), control.ListRequest{Select: s, Shorten: !a.json}) {
+	for m, err := range d.List(c.Context(), control.ListRequest{Select: s, Shorten: true, Brief: !verbose}) {
 		if err != nil {
 			t.Flush()
 			return err
-		}
-		if a.json {
-			if err := a.line(m); err != nil {
-				return err
-			}
-			continue
 		}
 		sum.add(&m)
 		t.Row(colourOf(m.State), m.Short, term.Size(m.Size), term.Age(m.Queued, a.now()), fmt.Sprint(m.Attempts),
@@ -64,7 +69,7 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 			a.details(t, &m)
 		}
 	}
-	if err := t.Flush(); err != nil || a.json || !a.out.TTY {
+	if err := t.Flush(); err != nil || !a.out.TTY {
 		return err
 	}
 	lanes, err := a.lanes(c.Context(), d)
@@ -123,7 +128,7 @@ func route(m *control.Message) string {
 	to := "nobody"
 	if n := len(m.Recipients); n > 0 {
 		to = m.Recipients[0].Address
-		if n > 1 {
+		if n += m.More; n > 1 {
 			to += fmt.Sprintf(" and %d more", n-1)
 		}
 	}

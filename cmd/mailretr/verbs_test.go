@@ -29,7 +29,7 @@ const canary = "canary-8f2e!K"
 
 // place makes a directory with a configuration, whose passwords are the canary: written plainly, in a file,
 // in the environment, and by a command.
-func place(t *testing.T) (dir, config string) {
+func place(t testing.TB) (dir, config string) {
 	t.Helper()
 	dir = t.TempDir()
 	config = filepath.Join(dir, "mailretr.yaml")
@@ -51,7 +51,7 @@ maildrops:
 	return dir, config
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

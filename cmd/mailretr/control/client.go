@@ -145,6 +145,11 @@ func (c *Client) List(ctx context.Context, q ListRequest) iter.Seq2[Message, err
 	return many[Message](ctx, c, "/v1/queue/list", q)
 }
 
+// ListJSON is List for who passes the messages on as they are.
+func (c *Client) ListJSON(ctx context.Context, q ListRequest) iter.Seq2[json.RawMessage, error] {
+	return many[json.RawMessage](ctx, c, "/v1/queue/list", q)
+}
+
 // Show returns one message, by its id, or a unique beginning or ending of it.
 func (c *Client) Show(ctx context.Context, id string) (Message, error) {
 	return one[Message](ctx, c, "/v1/queue/"+url.PathEscape(id), nil)

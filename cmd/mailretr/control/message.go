@@ -37,6 +37,16 @@ type Message struct {
 	SHA256   string `json:"sha256,omitempty"`
 
 	Recipients []Recipient `json:"recipients"`
+	More       int         `json:"more_recipients,omitempty"` // that a brief list leaves out
+}
+
+// brief leaves out what a line about the message does not need: who lists a hundred thousand waits for each octet.
+func (m *Message) brief() {
+	m.Hold, m.Why, m.Last, m.Expires, m.SHA256 = "", "", time.Time{}, time.Time{}, ""
+	m.Maildrop, m.UID, m.Line, m.Saved, m.Parent = "", "", 0, 0, ""
+	if n := len(m.Recipients); n > 0 {
+		m.Recipients, m.More = []Recipient{{Address: m.Recipients[0].Address, State: m.Recipients[0].State}}, n-1
+	}
 }
 
 // A Recipient of a Message.

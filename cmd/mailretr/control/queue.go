@@ -19,6 +19,7 @@ import (
 type ListRequest struct {
 	Select
 	Shorten bool `json:"shorten,omitempty"` // fill in Message.Short, at the price of looking at all ids
+	Brief   bool `json:"brief,omitempty"`   // only what a line about the message needs; see Message.More
 }
 
 func list(h *House, out *stream, r *http.Request) error {
@@ -39,6 +40,9 @@ func list(h *House, out *stream, r *http.Request) error {
 		m := messageOf(&l, h.expire(l.Record.Lane))
 		if q.Shorten {
 			m.Short = short.of(l.Record.ID)
+		}
+		if q.Brief {
+			m.brief()
 		}
 		if err := out.item(m, false); err != nil {
 			return err

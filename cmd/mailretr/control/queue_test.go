@@ -26,6 +26,11 @@ func TestListAndShow(t *testing.T) {
 			m.Expires.Sub(m.Queued) != 5*24*time.Hour {
 			t.Errorf("%+v", m)
 		}
+		short := all(t, c.List(t.Context(), ListRequest{Brief: true}))[0]
+		if short.ID != m.ID || short.More != 1 || len(short.Recipients) != 1 || short.Recipients[0].Address != "jaco@kroon.co.za" ||
+			short.Due != m.Due || short.SHA256 != "" || short.State != Queued {
+			t.Errorf("%+v", short)
+		}
 		for name, x := range map[string]struct {
 			s Select
 			n int
