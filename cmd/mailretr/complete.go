@@ -57,7 +57,7 @@ func (a *app) completeIDs(c *cobra.Command, _ []string, _ string) ([]string, cob
 	d := control.Dial(l.socket())
 	defer d.Close()
 	var ids []string
-	for m, err := range d.List(ctx, control.ListRequest{Shorten: true}) {
+	for m, err := range d.List(ctx, control.ListRequest{Shorten: true, Brief: true}) {
 		if err != nil || len(ids) == completeMost {
 			break
 		}

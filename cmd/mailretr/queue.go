@@ -56,7 +56,7 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 		return nil
 	}
 	var sum summary
-	t := a.out.Table("ID", "SIZE", "AGE", "TRIES", "NEXT", "FROM → TO")
+	t := a.out.Table("ID", "SIZE", "AGE", "TRIES", "NEXT", "FROM → TO").Right("SIZE", "AGE", "TRIES")
 	for m, err := range d.List(c.Context(), control.ListRequest{Select: s, Shorten: true, Brief: !verbose}) {
 		if err != nil {
 			t.Flush()

@@ -110,3 +110,25 @@ func TestRestoreIsKilled(t *testing.T) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
+
+// An edit that is killed was made, or was not.
+func TestEditIsKilled(t *testing.T) {
+	place(t)
+	queueOne(t, "451 no")
+	names := []string{"jaco@kroon.co.za", "anna@kroon.co.za"}
+	kills := 0
+	for d := 10 * time.Millisecond; kills < 15; d += 7 * time.Millisecond {
+		if killed(t, d, "queue", "edit", "TKMYPQN8", "--replace", names[0]+","+names[1]) {
+			break
+		}
+		kills++
+		code, out, talk := call(t, "queue", "-v", "--json")
+		before, after := strings.Contains(out, names[0]), strings.Contains(out, names[1])
+		if code != 0 || before == after || strings.Count(out, "\n") != 1 {
+			t.Fatalf("%d %s%s", code, out, talk)
+		}
+		if after {
+			names[0], names[1] = names[1], names[0]
+		}
+	}
+}

@@ -31,7 +31,7 @@ func newTop(a *app) *cobra.Command {
 }
 
 func (a *app) top(c *cobra.Command, d *control.Client, s control.Select) error {
-	t := a.out.Table("COUNT", "SIZE", "OLDEST", "NEXT", "ID", "DESTINATION", "REASON")
+	t := a.out.Table("COUNT", "SIZE", "OLDEST", "NEXT", "ID", "DESTINATION", "REASON").Right("COUNT", "SIZE", "OLDEST")
 	for g, err := range d.Top(c.Context(), control.TopRequest{Select: s}) {
 		if err != nil {
 			t.Flush()

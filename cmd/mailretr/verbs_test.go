@@ -275,10 +275,10 @@ func TestQueueOnATerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "")
 	for _, x := range []struct{ noColour, want string }{
 		{"1", "ID        SIZE  AGE  TRIES  NEXT    FROM → TO\n" +
-			"TKMYPQN8  24    0s   1      in 12m  a@example.org → jaco@kroon.co.za\n" +
+			"TKMYPQN8    24   0s      1  in 12m  a@example.org → jaco@kroon.co.za\n" +
 			"1 message, 24, oldest 0s\n"},
 		{"", "\x1b[1mID        SIZE  AGE  TRIES  NEXT    FROM → TO\x1b[0m\n" +
-			"TKMYPQN8  24    0s   1      in 12m  a@example.org → jaco@kroon.co.za\n" +
+			"TKMYPQN8    24   0s      1  in 12m  a@example.org → jaco@kroon.co.za\n" +
 			"1 message, 24, oldest 0s\n"},
 	} {
 		tty, shown := screen(t)

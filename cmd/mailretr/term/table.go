@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"mailretr/store/mail"
 )
@@ -20,11 +22,12 @@ const screenful = 500
 // A Table writes rows: aligned on a terminal, with single tabs elsewhere, where the head is left out so
 // that cut and awk see nothing but rows. Flush ends it.
 type Table struct {
-	o    *Out
-	head []string
-	rows []row
-	err  error
-	done bool // the head was written
+	o     *Out
+	head  []string
+	right []bool // by column: numbers stand under each other
+	rows  []row
+	err   error
+	done  bool // the head was written
 }
 
 type row struct {
@@ -34,7 +37,17 @@ type row struct {
 }
 
 // Table begins a table.
-func (o *Out) Table(head ...string) *Table { return &Table{o: o, head: head} }
+func (o *Out) Table(head ...string) *Table {
+	return &Table{o: o, head: head, right: make([]bool, len(head))}
+}
+
+// Right aligns the columns with these heads to the right, and returns the table.
+func (t *Table) Right(heads ...string) *Table {
+	for i, h := range t.head {
+		t.right[i] = t.right[i] || slices.Contains(heads, h)
+	}
+	return t
+}
 
 // Row adds a row in a colour. Cells are escaped and cut.
 func (t *Table) Row(c Colour, cells ...string) {
@@ -79,12 +92,30 @@ func (t *Table) flush() {
 	}
 	if !t.done {
 		t.done = true
-		rows = append([]row{{cells: t.head, colour: Bold}}, rows...)
+		rows = append([]row{{cells: slices.Clone(t.head), colour: Bold}}, rows...)
 	}
+	t.pad(rows)
 	lines := align(rows)
 	for i, r := range rows {
 		t.print(t.o.Paint(r.colour, lines[i]))
 		t.print(r.below...)
+	}
+}
+
+// pad makes the cells of columns that are aligned to the right equally long.
+func (t *Table) pad(rows []row) {
+	for i, right := range t.right {
+		most := 0
+		for _, r := range rows {
+			if right && i < len(r.cells) {
+				most = max(most, utf8.RuneCountInString(r.cells[i]))
+			}
+		}
+		for _, r := range rows {
+			if right && i < len(r.cells) {
+				r.cells[i] = strings.Repeat(" ", most-utf8.RuneCountInString(r.cells[i])) + r.cells[i]
+			}
+		}
 	}
 }
 

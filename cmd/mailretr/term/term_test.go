@@ -140,3 +140,16 @@ func TestProgressWhenQuiet(t *testing.T) {
 		t.Errorf("%q", b.String())
 	}
 }
+
+// Numbers stand under each other, and the order of their digits is seen.
+func TestTableAlignsNumbers(t *testing.T) {
+	var b bytes.Buffer
+	o := &Out{Writer: &b, TTY: true}
+	table := o.Table("ID", "SIZE", "TO").Right("SIZE")
+	table.Row("", "a", "712", "x")
+	table.Row("", "bbb", "4.0M", "y")
+	table.Row("", "c", "1")
+	if err := table.Flush(); err != nil || b.String() != "ID   SIZE  TO\na     712  x\nbbb  4.0M  y\nc       1\n" {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
