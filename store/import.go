@@ -117,12 +117,8 @@ func (q *Queue) importable(r *Record) error {
 	if r.ID.Zero() || r.Size < 0 {
 		return fmt.Errorf("%w: it has no id, or no size", ErrImport)
 	}
-	list, err := sound(&mail.Envelope{Reverse: r.Reverse, Recipients: bare(r.Recipients)})
-	switch {
-	case err != nil:
+	if err := soundImport(r); err != nil {
 		return fmt.Errorf("%w: %w", ErrImport, err)
-	case len(list) != len(r.Recipients) || len(list) == 0 || len(list) > maxRecipients:
-		return fmt.Errorf("%w: a recipient is named twice, or there are none, or more than %d", ErrImport, maxRecipients)
 	}
 	for i := range r.Recipients {
 		x := &r.Recipients[i]
@@ -141,11 +137,24 @@ func (q *Queue) importable(r *Record) error {
 	return nil
 }
 
-func bare(list []Recipient) (all []mail.Recipient) {
-	for _, x := range list {
-		all = append(all, x.Recipient)
+// soundImport says why an envelope cannot be one. Its recipients were rewritten when the message came in, if at all.
+func soundImport(r *Record) error {
+	if err := checked(r.Reverse); err != nil {
+		return err
 	}
-	return all
+	if n := len(r.Recipients); n == 0 || n > maxRecipients {
+		return fmt.Errorf("it has %d recipients, and may have 1 to %d", n, maxRecipients)
+	}
+	for i := range r.Recipients {
+		p := r.Recipients[i].Forward
+		if err := aRecipient(p); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(r.Recipients[:i], func(x Recipient) bool { return same(x.Forward, p) }) {
+			return fmt.Errorf("it has the recipient %v twice", p)
+		}
+	}
+	return nil
 }
 
 // importedBefore says whether an import has nothing to do.

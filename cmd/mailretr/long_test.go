@@ -64,8 +64,8 @@ func longRecord(i int, now time.Time) store.Record {
 	return r
 }
 
-// asked runs a verb with its answer thrown away, and counts the lines.
-func asked(tb testing.TB, args ...string) (lines int) {
+// linesOf runs a verb with its answer thrown away, and counts the lines.
+func linesOf(tb testing.TB, args ...string) (lines int) {
 	tb.Helper()
 	r, w := io.Pipe()
 	counted := make(chan int)
@@ -100,7 +100,7 @@ func BenchmarkQueueOf100000(b *testing.B) {
 		b.Run(x.name, func(b *testing.B) {
 			before := burnt()
 			for b.Loop() {
-				if got := asked(b, x.args...); got != x.lines {
+				if got := linesOf(b, x.args...); got != x.lines {
 					b.Fatalf("%d lines", got)
 				}
 			}
