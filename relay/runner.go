@@ -68,6 +68,8 @@ type lane struct {
 
 	window window
 	ending int // of active, those that were told to end
+
+	refused int // of active, those that the next hop refused and that have not left yet
 }
 
 type idle struct {
@@ -209,10 +211,20 @@ func (r *Runner) take(l *lane) (idle, error) {
 // leave gives the connection back, or closes it, and judges the lane.
 func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error, spare bool) {
 	sick := sickness(err)
+	// It counts as active until the lane was judged: else another one would try a sick lane at once.
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if l.active--; spare {
+			l.ending--
+		}
+		if sick != nil {
+			l.refused--
+		}
+	}()
 	r.mu.Lock()
-	l.active--
-	if spare {
-		l.ending--
+	if sick != nil {
+		l.refused++
 	}
 	keep := c.to != nil && !spare && sick == nil && ctx.Err() == nil && c.made == r.made
 	if keep {
@@ -226,7 +238,7 @@ func (r *Runner) leave(ctx context.Context, l *lane, c idle, err error, spare bo
 	switch {
 	case errors.Is(err, ErrMoved):
 		r.mu.Lock()
-		if l.active == 0 && r.lanes[l.name] == l {
+		if l.active == 1 && r.lanes[l.name] == l {
 			delete(r.lanes, l.name)
 		}
 		r.mu.Unlock()

@@ -100,7 +100,7 @@ func (r *Runner) answered(l *lane, report mail.Report) {
 // crowd notes that a lane refused a connection while others of it work; false: none does, and it is the lane itself.
 func (r *Runner) crowd(l *lane, why mail.Result) bool {
 	r.mu.Lock()
-	n, now := l.active, r.now()
+	n, now := l.active-l.refused, r.now()
 	if n == 0 || l.sick {
 		r.mu.Unlock()
 		return false

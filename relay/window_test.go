@@ -267,7 +267,7 @@ func TestRunnerFindsOutHowManyAreTaken(t *testing.T) {
 			if n := len(hop.took); n < 3*3600*95/100 {
 				t.Errorf("%d messages in an hour, at most %d could", n, 3*3600)
 			}
-			if hop.refused > 12 {
+			if hop.refused > 24 { // eleven pauses fit into an hour, and two may ask at the end of one
 				t.Errorf("%d connections were refused", hop.refused)
 			}
 			hop.mu.Lock()
