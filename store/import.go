@@ -186,6 +186,7 @@ func (q *Queue) importParts(r *Record) (parts []part) {
 	for i, g := range q.part(r) {
 		x := *r
 		x.Lane, x.Recipients, x.Body = g.lane, g.to, ""
+		x.Home, x.Moved = "", time.Time{} // it is where its route leads now
 		if i > 0 {
 			sum := sha256.Sum256(fmt.Appendf(r.ID[:], "%d/%s", i, g.lane))
 			x.ID = r.ID

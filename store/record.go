@@ -99,10 +99,10 @@ const (
 	HoldAlike         // ten messages failed alike: the next hop is suspect
 	HoldMute          // failed, and nobody may be told
 	HoldRcpt          // the configured recipient of its maildrop is refused
-	HoldRestored      // it comes from a backup: it may have been delivered since
 	HoldKept          // failed in a way for which the admin wants it kept
 	HoldFlood         // failed, and its sender has had too many reports
 	HoldRule          // held when it was queued, by a rule of the admin
+	HoldRestored      // it comes from a backup: it may have been delivered since
 )
 
 // Held says whether the record is not attempted.

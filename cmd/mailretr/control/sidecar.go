@@ -70,6 +70,7 @@ type SidecarRecipient struct {
 	GivenUp  bool        `json:"given_up,omitempty"`
 	Beside   []octetText `json:"beside,omitempty"` // other destinations, which have messages of their own
 	Copy     bool        `json:"copy,omitempty"`
+	Warned   bool        `json:"warned,omitempty"` // the sender was told that it takes long
 }
 
 // sidecarVersion is the newest form that is understood, and the one that is written.
@@ -132,7 +133,7 @@ func sidecarOf(r *store.Record) Sidecar {
 			Failed: x.State == store.Owed, Since: x.Since, Times: x.Times, At: x.Last.At,
 			Status: octetText(x.Last.Enhanced), Reply: octetText(x.Last.Reply), Relay: octetText(x.Last.RemoteMTA),
 			Cause: octetText(x.Last.Err), Expired: x.Last.Expired, GivenUp: x.Last.GivenUp,
-			Beside: texts[octetText](x.Beside), Copy: x.Copy,
+			Beside: texts[octetText](x.Beside), Copy: x.Copy, Warned: x.Warned,
 		})
 	}
 	return s
@@ -188,7 +189,7 @@ func (s *Sidecar) record() (r store.Record, err error) {
 func (x *SidecarRecipient) recipient() (y store.Recipient) {
 	y.Forward, y.Original, y.Notify = mail.Path(x.Address), string(x.Original), string(x.Notify)
 	y.Since, y.Times = x.Since, max(x.Times, 0)
-	y.Beside, y.Copy = texts[mail.Lane](x.Beside), x.Copy
+	y.Beside, y.Copy, y.Warned = texts[mail.Lane](x.Beside), x.Copy, x.Warned
 	y.Last = store.Said{At: x.At, Enhanced: string(x.Status), Reply: string(x.Reply), RemoteMTA: string(x.Relay),
 		Err: string(x.Cause), Expired: x.Expired, GivenUp: x.GivenUp}
 	if x.Failed {
