@@ -257,3 +257,17 @@ func probe(x *trial) {
 	x.arrived()
 	x.stillWorks()
 }
+
+// malformed: a thousand messages that fit no rule arrive as they are.
+func malformed(x *trial) {
+	var want [][]byte
+	for i, raw := range Malformed(1000) {
+		text := Normal(raw)
+		if r := x.deliver(x.Context(), x.message(Of(text), "one")); !r.Done(1) {
+			x.Errorf("%d: %.60q: %v", i, text, r)
+			continue
+		}
+		want = append(want, text)
+	}
+	x.arrived(want...)
+}

@@ -24,6 +24,7 @@ func Run(t *testing.T, fresh func(*testing.T) Harness) {
 		need func(*Harness) bool
 	}{
 		{"Exact", exact, nil},
+		{"Malformed", malformed, nil},
 		{"Big", bigMessage, nil},
 		{"OneOctet", oneOctet, nil},
 		{"Many", many, func(h *Harness) bool { return h.Can.Many }},

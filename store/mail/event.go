@@ -51,8 +51,9 @@ const (
 	OpRemark // something about a maildrop that stands until it is said otherwise: Topic, Text
 	OpWatch  // waiting for the server to say that mail has come
 
-	OpFront // a client of ours brought mail by SMTP or LMTP, or was refused
-	OpMove  // gone to another destination, since its own was away too long
+	OpFront   // a client of ours brought mail by SMTP or LMTP, or was refused
+	OpMove    // gone to another destination, since its own was away too long
+	OpDiscard // a message ended because a filter, or a rule of the admin's, said that nobody shall have it
 )
 
 var ops = [...]struct{ word, doing string }{
@@ -94,6 +95,7 @@ var ops = [...]struct{ word, doing string }{
 	OpWatch:    {"watch", "waiting for news"},
 	OpFront:    {"front", "taking mail from a client"},
 	OpMove:     {"move", "moving to another destination"},
+	OpDiscard:  {"discard", "discarding"},
 }
 
 // String returns the short word, as logs have it.
