@@ -61,6 +61,15 @@ func TestR20_Controls(t *testing.T) {
 				c.Maildrops[0].Client = &Border{By: []string{"mx.isp.example"}}
 				return reflect.ValueOf(c.Maildrops[0].Client).Elem()
 			},
+			func(c *Config) reflect.Value {
+				c.Deliver[0] = Destination{Name: "local", Kind: "maildir", Address: "/mail/{local}", Connections: 1, Local: &Local{}}
+				*c.Deliver[0].Local = DefaultLocal()
+				return reflect.ValueOf(c.Deliver[0].Local).Elem()
+			},
+			func(c *Config) reflect.Value {
+				c.Deliver[0].Filter = &Filter{Command: []string{"/bin/true"}, Timeout: time.Minute}
+				return reflect.ValueOf(c.Deliver[0].Filter).Elem()
+			},
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Bounce).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Log).Elem() },
 			func(c *Config) reflect.Value {

@@ -41,6 +41,8 @@ type Destination struct {
 	Address string   // host:port; or a path or URL, by kind
 	SMTP    SMTP     // of smtp and lmtp
 	Command []string // argv, of command
+	Local   *Local   // of maildir, mbox and command; else nil
+	Filter  *Filter  // nil: none
 
 	TLS      TLS
 	User     string

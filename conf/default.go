@@ -75,6 +75,7 @@ func (c *Config) Complete(p Paths) {
 
 func (d *Destination) complete(hostname string) {
 	d.TLS.At.inherit(d.At, "tls")
+	d.completeLocal()
 	if d.Hello == "" {
 		d.Hello = hostname
 	}

@@ -68,7 +68,7 @@ func TestEndpoints_Mistakes(t *testing.T) {
 			d.User, d.Password = "u", SecretEnv("X")
 			d.SMTP.Others = []Endpoint{{Network: "tcp", Address: "mx.example.org:25", Mode: ModeNone}}
 		}, "in clear text"},
-		{func(d *Destination) { d.Kind = "maildir"; d.At.Set("recipients", Pos{"f", 3, 4}) }, "is for smtp and lmtp"},
+		{func(d *Destination) { d.Kind, d.Address = "maildir", "/m"; d.At.Set("recipients", Pos{"f", 3, 4}) }, "is for smtp and lmtp"},
 	} {
 		c := good(t)
 		x.change(&c.Deliver[0])

@@ -31,13 +31,10 @@ func (v *validator) destination(d *Destination) {
 		v.fail(d.At.Self, `write e.g. smtp: "localhost:25"`, "destination %q does not say where", d.Name)
 	case "smtp", "lmtp":
 		v.endpoints(d)
+	case "maildir", "mbox":
+		v.place(d)
 	case "command":
-		if len(d.Command) == 0 {
-			v.fail(d.At.Of("command"), "write command: [program, argument]", "command: the list is empty")
-		}
-		for _, a := range d.Command {
-			v.clean(d.At, "command", a)
-		}
+		v.command(d.At, "command", d.Command, d.Local != nil && d.Local.Preset != "")
 	default:
 		if v.clean(d.At, "deliver", d.Kind) {
 			v.need(d.At, d.Kind, d.Address, "write where")
@@ -46,6 +43,8 @@ func (v *validator) destination(d *Destination) {
 	if d.Kind != "smtp" && d.Kind != "lmtp" {
 		v.onlySMTP(d)
 	}
+	v.local(d)
+	v.filter(d)
 	v.tls(&d.TLS)
 	v.login(d)
 	if d.Hello != "" && v.clean(d.At, "hello", d.Hello) && d.Hello != v.c.Hostname {
@@ -64,6 +63,8 @@ func (v *validator) destination(d *Destination) {
 func (v *validator) login(d *Destination) {
 	v.clean(d.At, "user", d.User)
 	switch {
+	case d.User != "" && d.Local != nil:
+		v.fail(d.At.Of("user"), "write it into the section: "+d.Kind+": {…, user: …}", "user: %s has no login", d.Kind)
 	case d.User != "" && !d.Password.Given():
 		v.fail(d.At.Of("user"), "add password: or remove user:", "user without a password")
 	case d.User == "" && d.Password.Given():

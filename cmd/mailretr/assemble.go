@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,7 +77,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.use(c)
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
-	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), hops: &hops{}}
+	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), hops: &hops{}, state: c.State, folder: h.folder}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -256,7 +257,11 @@ func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: d.Kind == "lmtp", Protocol: h.protocol}
+	to, err := filtered(h.around, &d, l, c)
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	t := &relay.Trace{To: to, Host: h.config.Load().Hostname, Final: final(&d), Protocol: h.protocol}
 	return t, c.Close, nil
 }
 
@@ -265,6 +270,16 @@ func (h *house) protocol(maildrop string) string {
 		return protocolOf(m)
 	}
 	return ""
+}
+
+// folder is the IMAP folder in which a message was collected: a UID begins with it.
+func (h *house) folder(o mail.Origin) string {
+	m := h.maildrop(o.Maildrop)
+	if m == nil || m.Protocol != "imap" {
+		return ""
+	}
+	parts := strings.Split(string(o.UID), "/")
+	return strings.Join(parts[:max(len(parts)-2, 0)], "/")
 }
 
 func (h *house) maildrop(name string) *conf.Maildrop { return h.config.Load().Maildrop(name) }

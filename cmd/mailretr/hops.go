@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -65,6 +66,9 @@ func (h *house) client(ctx context.Context, m *mail.Message) mail.Client {
 
 // placesOf says to people where a destination is.
 func placesOf(d *conf.Destination) string {
+	if d.Kind == "command" {
+		return cmp.Or(d.Local.Preset, strings.Join(d.Command, " "))
+	}
 	if d.Kind != "smtp" && d.Kind != "lmtp" {
 		return d.Address
 	}

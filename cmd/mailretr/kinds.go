@@ -30,6 +30,8 @@ type surroundings struct {
 
 	// client says who handed a message to the provider; nil: nobody knows.
 	client func(context.Context, *mail.Message) mail.Client
+	state  string                   // the directory, for what a kind has to put aside
+	folder func(mail.Origin) string // in which folder of an IMAP maildrop a message was; nil: nobody knows
 
 	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
 	consent func(*conf.Maildrop, wire.Options) *oauth.Account
@@ -53,6 +55,9 @@ var deliverers = map[string]delivering{
 	"lmtp": func(s surroundings, d *conf.Destination, l mail.Lane) (relay.Connection, error) {
 		return newSMTP(s, d, l, true)
 	},
+	"maildir": newMaildir,
+	"mbox":    newMbox,
+	"command": newCommand,
 }
 
 // unknownKinds names what the configuration asks for and this program does not have.
@@ -67,9 +72,10 @@ func unknownKinds(c *conf.Config) (list []string) {
 func undeliverable(c *conf.Config) (list []conf.Problem) {
 	for _, d := range c.Deliver {
 		if deliverers[d.Kind] == nil {
-			list = append(list, conf.Problem{Pos: d.At.Of(d.Kind), Severity: conf.Error, Hint: "write smtp: or lmtp:",
+			list = append(list, conf.Problem{Pos: d.At.Of(d.Kind), Severity: conf.Error, Hint: "write smtp:, lmtp:, maildir:, mbox: or command:",
 				Text: fmt.Sprintf("destination %q: this version cannot deliver by %s", d.Name, d.Kind)})
 		}
+		list = append(list, unusable(&d)...)
 	}
 	return list
 }

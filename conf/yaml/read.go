@@ -68,12 +68,7 @@ func endpoint(kind, example, doc string) option[conf.Destination] {
 			if s == "" || !setKind(d, n, v, kind) {
 				return
 			}
-			switch kind {
-			case "maildir", "mbox":
-				v.Address = d.absolute(s)
-			case "imap":
-				v.Address = s
-			}
+			v.Address = s
 		},
 		show: func(_ shower, v *conf.Destination) *yaml.Node {
 			if v.Kind != kind {
@@ -93,14 +88,6 @@ func setKind(d *decoder, n *yaml.Node, v *conf.Destination, kind string) bool {
 	v.Kind = kind
 	return true
 }
-
-func readCommand(d *decoder, n *yaml.Node, v *conf.Destination) {
-	if setKind(d, n, v, "command") {
-		v.Command = d.texts(n, "command")
-	}
-}
-
-func showCommand(_ shower, v *conf.Destination) *yaml.Node { return sequence(v.Command) }
 
 // deliver is one destination, or several with names.
 var deliver = option[conf.Config]{
@@ -145,7 +132,8 @@ func named(n *yaml.Node) bool {
 		if v.Kind == yaml.AliasNode {
 			v = v.Alias
 		}
-		if v.Kind != yaml.MappingNode || n.Content[i].Value == "password" || n.Content[i].Value == "tls" {
+		key := n.Content[i].Value
+		if v.Kind != yaml.MappingNode || key == "password" || key == "tls" || sectional(key) && !choosesKind(v) {
 			return false
 		}
 	}
