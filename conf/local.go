@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Local says more of a destination on this machine: a maildir, an mbox or a command. What its templates may hold is
-// checked by who wires the kinds.
+// A Local says more of a destination on this machine: a maildir, an mbox or a command. What its templates
+// may hold is checked by who wires the kinds.
 type Local struct {
 	At Where `json:"-"`
 

@@ -11,7 +11,8 @@ import (
 	"mailretr/conf"
 )
 
-// This file has the destinations on this machine. Each may be written short, as a path or an argv, or as a section.
+// This file has the destinations on this machine. Each may be written short, as a path or an argv, or as a
+// section.
 
 // templates is what the descriptions say of words in braces.
 const templates = "Words: {local} {extension} (jaco+lists: jaco, lists; in small letters) {domain} {user} {maildrop}; {word|text} " +

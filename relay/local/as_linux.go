@@ -11,11 +11,12 @@ import (
 
 // do runs f with the rights of the user, as far as files go, and with none of root's.
 //
-// Linux keeps rights by thread. f runs on a thread of its own, which has taken the user's file system identity and
-// groups, and has laid down every capability, so that quotas and reserved blocks count too. The thread ends with f and
-// never runs anything else: the Go runtime ends one whose goroutine ends locked to it, and makes no new threads from
-// it. The real and effective user stay root's, so that the user can send us no signals meanwhile (setfsuid(2)). f must
-// not start programs, nor read what only root may open: see [pumped].
+// Linux keeps rights by thread. f runs on a thread of its own, which has taken the user's file system
+// identity and groups, and has laid down every capability, so that quotas and reserved blocks count too.
+// The thread ends with f and never runs anything else: the Go runtime ends one whose goroutine ends locked
+// to it, and makes no new threads from it. The real and effective user stay root's, so that the user can
+// send us no signals meanwhile (setfsuid(2)). f must not start programs, nor read what only root may open:
+// see [pumped].
 func (w *who) do(f func() error) error {
 	if w.self {
 		return f()

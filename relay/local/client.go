@@ -13,19 +13,22 @@ import (
 
 // Options are what all kinds have in common.
 type Options struct {
-	// User is whose rights a delivery has: a name, or a template such as "{local}" that makes one of the recipient. Only
-	// root can have those of others. "": our own; where we are root, those of the owner of the mailbox.
+	// User is whose rights a delivery has: a name, or a template such as "{local}" that makes one of the
+	// recipient. Only root can have those of others. "": our own; where we are root, those of the owner of
+	// the mailbox.
 	User string
-	// Group is one more group that the delivery belongs to, e.g. "mail" for lock files in /var/mail; "": none.
+	// Group is one more group that the delivery belongs to, e.g. "mail" for lock files in /var/mail; "":
+	// none.
 	Group string
-	// Folder says in which folder of its maildrop a message was, in the maildrop's own words; "" where nobody knows, and
-	// for an inbox. nil: nobody ever does.
+	// Folder says in which folder of its maildrop a message was, in the maildrop's own words; "" where
+	// nobody knows, and for an inbox. nil: nobody ever does.
 	Folder func(mail.Origin) string
 	// Host is our name in file names. "": that of the machine.
 	Host string
 	// Dir is where what has to be read twice is kept meanwhile. "": os.TempDir.
 	Dir string
-	// Since is when this program began: what was queued before may have been delivered by an earlier one. Zero: always.
+	// Since is when this program began: what was queued before may have been delivered by an earlier one.
+	// Zero: always.
 	Since time.Time
 	// Trace says whether a Delivered-To field goes in front.
 	Trace bool
@@ -193,7 +196,8 @@ func (c *Client) target(m *mail.Message, r mail.Recipient) (*target, error) {
 	if err := r.Forward.Check(); err != nil || r.Forward.Null() {
 		return nil, failed("5.1.3", "553 5.1.3 this is no address that could have a mailbox", err)
 	}
-	t := &target{m: m, to: r.Forward, id: m.ID, again: m.Attempts > 0 || m.ID.Time().Before(c.o.Since) || c.o.Since.IsZero()}
+	t := &target{m: m, to: r.Forward, id: m.ID}
+	t.again = m.Attempts > 0 || m.ID.Time().Before(c.o.Since) || c.o.Since.IsZero()
 	if t.id.Zero() {
 		t.id, t.again = mail.NewID(c.now(), nil), false
 	}
@@ -242,8 +246,8 @@ func deferred(enhanced, reply string, cause error) error {
 	return &refusal{mail.Result{Enhanced: enhanced, Reply: reply, Err: cause}}
 }
 
-// lane is a deferral that speaks of the destination, not of the message: a mistake in the configuration or of the
-// machine.
+// lane is a deferral that speaks of the destination, not of the message: a mistake in the configuration or
+// of the machine.
 func lane(reply string, cause error) error {
 	return &refusal{mail.Result{Scope: mail.OfLane, Enhanced: "4.3.5", Reply: "451 4.3.5 " + reply, Err: cause}}
 }

@@ -72,7 +72,7 @@ func (b *command) find(t *target) (err error) {
 // unnamed is the user of a program for whom nobody is written.
 func unnamed(group string) (*who, error) {
 	if root() {
-		return nil, lane("a program is not run as root unless that is written", errors.New("write user:"))
+		return nil, lane("a program is not run as root unless that is written", errors.New("no user is written for it"))
 	}
 	return ourselves(group)
 }

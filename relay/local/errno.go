@@ -9,8 +9,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// troubles says what an error of the system means. Everything that another hour, or an admin, can change is deferred: a
-// full disk bounces nobody's mail. Of the lane are only those that meet every mailbox alike.
+// troubles says what an error of the system means. Everything that another hour, or an admin, can change is
+// deferred: a full disk bounces nobody's mail. Of the lane are only those that meet every mailbox alike.
 var troubles = []struct {
 	is       syscall.Errno
 	outcome  mail.Outcome
@@ -37,8 +37,8 @@ var troubles = []struct {
 	{syscall.EAGAIN, mail.Deferred, mail.OfLane, "4.3.2", "451 4.3.2 too much is going on here"},
 }
 
-// resultOf says what an error means for a recipient. The texts may come into a bounce, so they name no paths; the error
-// itself stays with us.
+// resultOf says what an error means for a recipient. The texts may come into a bounce, so they name no
+// paths; the error itself stays with us.
 func resultOf(err error) mail.Result {
 	var r *refusal
 	var s *source

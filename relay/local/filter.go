@@ -11,10 +11,11 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Filter decorates a deliverer with a program that sees each message first. The message, with LF for CRLF, is its
-// standard input. It decides by its exit code: 0 passes the message on, as it was or, where it writes anything to its
-// standard output, as that; 99 drops it; 100 refuses it, with what it writes to its standard error as the reason; all
-// else defers. What waits in the queue is the original in any case, and each attempt begins with it.
+// A Filter decorates a deliverer with a program that sees each message first. The message, with LF for
+// CRLF, is its standard input. It decides by its exit code: 0 passes the message on, as it was or, where it
+// writes anything to its standard output, as that; 99 drops it; 100 refuses it, with what it writes to its
+// standard error as the reason; all else defers. What waits in the queue is the original in any case, and
+// each attempt begins with it.
 type Filter struct {
 	To   mail.Deliverer
 	argv []template
@@ -23,7 +24,8 @@ type Filter struct {
 
 // FilterOptions say what NewFilter makes.
 type FilterOptions struct {
-	// Argv is a program with its arguments, each a template of words of the message, not of a recipient: "{sender}".
+	// Argv is a program with its arguments, each a template of words of the message, not of a recipient:
+	// "{sender}".
 	Argv []string
 	// User is whose rights it has. "": ours, which must not be root's.
 	User string
@@ -132,7 +134,8 @@ func (f *Filter) ask(ctx context.Context, m *mail.Message, before *spool) (e end
 	defer in.Close()
 	j.stdin = &reader{ctx, in}
 	from, to := io.Pipe()
-	// Rewriting costs something: a report of a spam check, a coding for 7 bits. A program that writes without end does not.
+	// Rewriting costs something: a report of a spam check, a coding for 7 bits. A program that writes
+	// without end does not.
 	j.stdout = &bounded{to: to, left: 2*before.size + 1<<20}
 	type written struct {
 		s   *spool

@@ -43,7 +43,8 @@ func (u *lf) end() error {
 	return err
 }
 
-// crlf reads text with any line ends in the normal form of the queue: CRLF, no other CR or LF, a whole last line.
+// crlf reads text with any line ends in the normal form of the queue: CRLF, no other CR or LF, a whole last
+// line.
 type crlf struct {
 	br   *bufio.Reader
 	last byte

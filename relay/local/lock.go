@@ -16,8 +16,9 @@ const stale = 5 * time.Minute
 // errLocked says that somebody else has the mailbox now.
 var errLocked = errors.New("the mailbox is locked")
 
-// locked opens the file with both locks of Debian Policy, 11.6: that of fcntl first, then the file beside it; where
-// the second is taken the first is given back, so that nobody waits in a circle. unlock closes the file.
+// locked opens the file with both locks of Debian Policy, 11.6: that of fcntl first, then the file beside
+// it; where the second is taken the first is given back, so that nobody waits in a circle. unlock closes
+// the file.
 func (b *mbox) locked(ctx context.Context, t *target) (f *os.File, unlock func() error, err error) {
 	limit := time.NewTimer(b.wait)
 	defer limit.Stop()
@@ -69,7 +70,8 @@ func (b *mbox) try(t *target) (*os.File, func() error, error) {
 	return nil, nil, fmt.Errorf("%w: the file was replaced", errLocked)
 }
 
-// dotLock makes the lock file, which is empty but for our process id. A stale one is removed and taken at the next try.
+// dotLock makes the lock file, which is empty but for our process id. A stale one is removed and taken at
+// the next try.
 func dotLock(path string, now time.Time) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {

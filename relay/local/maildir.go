@@ -56,8 +56,8 @@ func (b *maildir) look(t *target) error {
 	})
 }
 
-// put writes into tmp, syncs, links into new under the name that the queue id gives, and syncs new. The link fails
-// where the name is there, and readers see nothing before it.
+// put writes into tmp, syncs, links into new under the name that the queue id gives, and syncs new. The
+// link fails where the name is there, and readers see nothing before it.
 func (b *maildir) put(_ context.Context, t *target, r io.Reader) error {
 	r, stop := t.who.pumped(r)
 	defer stop()
@@ -78,8 +78,8 @@ func (b *maildir) put(_ context.Context, t *target, r io.Reader) error {
 	})
 }
 
-// open opens the Maildir of a target, and makes what is missing. Everything below is reached through it and never
-// leaves it, whatever is exchanged for a link meanwhile.
+// open opens the Maildir of a target, and makes what is missing. Everything below is reached through it and
+// never leaves it, whatever is exchanged for a link meanwhile.
 func (b *maildir) open(t *target) (*os.Root, error) {
 	if err := standing(t.base); err != nil {
 		return nil, err
@@ -239,8 +239,8 @@ func fill(f *os.File, r io.Reader) (sizes string, err error) {
 	return sizesOf(u.n, n), err
 }
 
-// link gives the file its name. Where the file system has no links it is renamed, which is as good as long as nobody
-// else makes names out of our ids.
+// link gives the file its name. Where the file system has no links it is renamed, which is as good as long
+// as nobody else makes names out of our ids.
 func link(dir *os.Root, from, to string) error {
 	err := dir.Link(from, to)
 	if err == nil || errors.Is(err, fs.ErrExist) {
@@ -258,8 +258,8 @@ func link(dir *os.Root, from, to string) error {
 // oldest is how long an unfinished delivery may lie in tmp, by the convention of Maildir.
 const oldest = 36 * time.Hour
 
-// sweep removes what deliveries have left in tmp that never came to their end. A Maildir that cannot be swept can be
-// delivered into all the same, and one that cannot be delivered into says so itself.
+// sweep removes what deliveries have left in tmp that never came to their end. A Maildir that cannot be
+// swept can be delivered into all the same, and one that cannot be delivered into says so itself.
 func sweep(dir *os.Root, now time.Time) {
 	f, err := dir.Open("tmp")
 	if err != nil {

@@ -70,7 +70,8 @@ func (b *mbox) look(t *target) error {
 	})
 }
 
-// proper refuses what only looks like somebody's mailbox: a link, a device, a file with a second name or another owner.
+// proper refuses what only looks like somebody's mailbox: a link, a device, a file with a second name or
+// another owner.
 func proper(fi fs.FileInfo, t *target) error {
 	switch s, ok := fi.Sys().(*syscall.Stat_t); {
 	case fi.Mode()&fs.ModeSymlink != 0:
@@ -104,7 +105,8 @@ func (b *mbox) put(ctx context.Context, t *target, r io.Reader) error {
 			return err
 		}
 		err = appendTo(f, fromLine(t.m.Envelope.Reverse, b.now()), r)
-		// A lock file that stays is stale soon; a message that is on the disk is not delivered again because of it.
+		// A lock file that stays is stale soon; a message that is on the disk is not delivered again
+		// because of it.
 		_ = unlock()
 		return err
 	})
@@ -180,8 +182,8 @@ func write(f *os.File, before int64, from string, r io.Reader) error {
 	return f.Sync()
 }
 
-// gapOf is what is missing between what is there and a line that begins a message: an empty line. A message whose end
-// was lost in a crash has none.
+// gapOf is what is missing between what is there and a line that begins a message: an empty line. A message
+// whose end was lost in a crash has none.
 func gapOf(f *os.File, size int64) (string, error) {
 	if size == 0 {
 		return "", nil
@@ -210,8 +212,9 @@ func fromLine(reverse mail.Path, now time.Time) string {
 	return "From " + sender + " " + now.UTC().Format(time.ANSIC) + "\n"
 }
 
-// mboxrd is a writer that puts one more > before each line that is From with any number of > before it. Lines end with
-// LF. It holds nothing back but the beginning of that word: where in a run of > the new one stands makes no difference.
+// mboxrd is a writer that puts one more > before each line that is From with any number of > before it.
+// Lines end with LF. It holds nothing back but the beginning of that word: where in a run of > the new one
+// stands makes no difference.
 type mboxrd struct {
 	to    io.Writer
 	start bool // only > have come on this line

@@ -14,8 +14,9 @@ import (
 	"unicode/utf16"
 )
 
-// nameOf is how a message is called in a Maildir, but for its sizes: the second it was queued, the queue id and the
-// recipient, our host. The same message has the same name whenever it is delivered, which no process id would allow.
+// nameOf is how a message is called in a Maildir, but for its sizes: the second it was queued, the queue id
+// and the recipient, our host. The same message has the same name whenever it is delivered, which no
+// process id would allow.
 func nameOf(t *target, host string) string {
 	sum := sha256.Sum256([]byte(t.to))
 	return fmt.Sprintf("%d.Q%sR%s.%s", t.id.Time().Unix(), t.id, hex.EncodeToString(sum[:4]), hostName(host))
@@ -45,8 +46,9 @@ func hostName(host string) string {
 	return b.String()
 }
 
-// delivered says whether a message is in new or cur, with whatever sizes and flags. A reader may move it while we look,
-// and only from new to cur. What is found may have been seen by a reader and not have been synced by whoever died.
+// delivered says whether a message is in new or cur, with whatever sizes and flags. A reader may move it
+// while we look, and only from new to cur. What is found may have been seen by a reader and not have been
+// synced by whoever died.
 func delivered(dir *os.Root, name string) (bool, error) {
 	for _, in := range []string{"new", "cur"} {
 		there, err := within(dir, in, name)
@@ -88,8 +90,9 @@ func linkless(err error) bool {
 		errors.Is(err, syscall.EMLINK)
 }
 
-// folderName is how a folder is called in a Maildir++: a dot before each level, modified UTF-7 (RFC 3501, 5.1.3), and
-// nothing that could lead elsewhere. "" is the inbox, also for a name that is too long for a file.
+// folderName is how a folder is called in a Maildir++: a dot before each level, modified UTF-7 (RFC 3501,
+// 5.1.3), and nothing that could lead elsewhere. "" is the inbox, also for a name that is too long for a
+// file.
 func folderName(folder string) string {
 	var b strings.Builder
 	for i, level := range strings.FieldsFunc(folder, func(r rune) bool { return r == '/' || r == '.' }) {

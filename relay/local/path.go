@@ -11,7 +11,8 @@ import (
 	"mailretr/store/mail"
 )
 
-// A place is the template of a path: what comes before the directory of its first word has to be there, the rest is made.
+// A place is the template of a path: what comes before the directory of its first word has to be there, the
+// rest is made.
 type place struct {
 	template
 	home bool // it begins with ~/
@@ -61,8 +62,8 @@ func (p place) hollow(path string) bool {
 	return len(p.used) > 0 && (strings.Contains(path, "//") || strings.HasSuffix(path, "/"))
 }
 
-// standing says whether the admin's part of a path is there. Where it is not, a disk is not mounted, or the configuration
-// has a mistake: nothing is made then.
+// standing says whether the admin's part of a path is there. Where it is not, a disk is not mounted, or the
+// configuration has a mistake: nothing is made then.
 func standing(base string) error {
 	fi, err := os.Stat(base)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
@@ -71,8 +72,8 @@ func standing(base string) error {
 	return err
 }
 
-// owner returns the owner of a path, or of the nearest directory above it that is there. A link that is not root's leads
-// nowhere: whoever made it would choose whose rights we take.
+// owner returns the owner of a path, or of the nearest directory above it that is there. A link that is not
+// root's leads nowhere: whoever made it would choose whose rights we take.
 func owner(path string) (uid int, err error) {
 	names := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
 	at := "/"
@@ -130,7 +131,7 @@ func (c *Client) settle(t *target, p place) error {
 		return err
 	}
 	if uid == 0 {
-		return lane("mail is not delivered with the rights of root", fmt.Errorf("%s belongs to root: write user:", t.path))
+		return lane("mail is not delivered with the rights of root", fmt.Errorf("%s belongs to root: no user is written for it", t.path))
 	}
 	t.who, err = byNumber(uid, c.o.Group)
 	return err

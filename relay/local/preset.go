@@ -3,8 +3,8 @@ package local
 // A Preset is how a program that many have is called.
 type Preset struct {
 	Argv []string // template
-	// Final says that the program puts mail into a mailbox: Return-Path and Delivered-To belong in front. A program that
-	// sends it on adds its own.
+	// Final says that the program puts mail into a mailbox: Return-Path and Delivered-To belong in front. A
+	// program that sends it on adds its own.
 	Final bool
 }
 

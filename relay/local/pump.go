@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// pumped reads r in a goroutine that has our own rights, for somebody who has laid them down. stop ends it, and returns
-// when r is not read any more.
+// pumped reads r in a goroutine that has our own rights, for somebody who has laid them down. stop ends it,
+// and returns when r is not read any more.
 func (w *who) pumped(r io.Reader) (_ io.Reader, stop func()) {
 	if w.self {
 		return r, func() {}

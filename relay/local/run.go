@@ -37,8 +37,8 @@ const mostSaid = 4 << 10
 // gentle is how long a program may go on after SIGTERM, and its output after its end.
 const gentle = 3 * time.Second
 
-// run runs the program in a process group of its own. An error means that it was not started, or that its input or output
-// failed; then nothing can be said of it, but it has ended.
+// run runs the program in a process group of its own. An error means that it was not started, or that its
+// input or output failed; then nothing can be said of it, but it has ended.
 func (j *job) run(ctx context.Context) (ended, error) {
 	limit := j.limit
 	if limit <= 0 {
@@ -93,8 +93,8 @@ func (j *job) judge(ctx context.Context, c *exec.Cmd, err error, said *head) (en
 	return e, nil
 }
 
-// feed writes the message to the program's standard input. A program need not read all of it; but it never sees an end
-// that is not the message's: before that it is killed.
+// feed writes the message to the program's standard input. A program need not read all of it; but it never
+// sees an end that is not the message's: before that it is killed.
 func feed(in io.WriteCloser, r io.Reader, pid int) error {
 	u := &lf{to: in}
 	from := &failing{r: r}
@@ -125,8 +125,8 @@ func (f *failing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// killed asks a process group to end, and makes it end a little later. stop is for when it has: the rest of the group goes
-// at once.
+// killed asks a process group to end, and makes it end a little later. stop is for when it has: the rest of
+// the group goes at once.
 func killed(pid int) (stop func()) {
 	syscall.Kill(-pid, syscall.SIGTERM)
 	later := time.AfterFunc(gentle-time.Second, func() { syscall.Kill(-pid, syscall.SIGKILL) })
@@ -137,8 +137,8 @@ func killed(pid int) (stop func()) {
 	}
 }
 
-// environ is all that the program sees of the outside. Values are one line each. Some shells once took a value that
-// begins with () for a function and ran what follows.
+// environ is all that the program sees of the outside. Values are one line each. Some shells once took a
+// value that begins with () for a function and ran what follows.
 func (j *job) environ() []string {
 	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin", "SHELL=/bin/sh", "LANG=C",
 		"HOME=" + j.who.home, "USER=" + j.who.name, "LOGNAME=" + j.who.name}

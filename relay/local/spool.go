@@ -5,7 +5,8 @@ import (
 	"os"
 )
 
-// A spool is a file that holds a message meanwhile: one that is read several times, or has to be known to be whole.
+// A spool is a file that holds a message meanwhile: one that is read several times, or has to be known to
+// be whole.
 type spool struct {
 	path string
 	size int64
@@ -31,5 +32,6 @@ func newSpool(dir string, r io.Reader) (*spool, error) {
 
 func (s *spool) open() (*os.File, error) { return os.Open(s.path) }
 
-// remove gives the disk back. What cannot be removed is a temporary file, and no message of anybody's is in danger.
+// remove gives the disk back. What cannot be removed is a temporary file, and no message of anybody's is in
+// danger.
 func (s *spool) remove() { _ = os.Remove(s.path) }

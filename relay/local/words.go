@@ -15,7 +15,8 @@ import (
 // words are what templates are filled with, by name.
 type words map[string]string
 
-// Which words there are. Those of a recipient are missing where a program sees a message with all its recipients.
+// Which words there are. Those of a recipient are missing where a program sees a message with all its
+// recipients.
 var (
 	messageWords   = []string{"sender", "maildrop", "folder", "id"}
 	recipientWords = []string{"recipient", "local", "extension", "domain", "maildrop"}
@@ -74,8 +75,8 @@ type template struct {
 // A piece of a template is a word with its stand-in, or text.
 type piece struct{ word, text string }
 
-// Check says whether a template can be used for a purpose: "user", "path", "argument", or "filter", which is the argument
-// of a filter.
+// Check says whether a template can be used for a purpose: "user", "path", "argument", or "filter", which
+// is the argument of a filter.
 func Check(purpose, text string) error {
 	allowed := map[string][]string{"user": recipientWords, "path": pathWords, "argument": argumentWords,
 		"filter": messageWords}[purpose]
@@ -140,7 +141,8 @@ func (t template) expand(w words, safe func(word, value string) (string, error))
 // longestName bounds what an address may put into one file name, in octets: most file systems have 255.
 const longestName = 200
 
-// nameSafe lets only values through that are a file name by themselves and that no reader takes for something else.
+// nameSafe lets only values through that are a file name by themselves and that no reader takes for
+// something else.
 func nameSafe(word, value string) (string, error) {
 	switch {
 	case len(value) > longestName:
@@ -155,8 +157,8 @@ func nameSafe(word, value string) (string, error) {
 	return value, nil
 }
 
-// argumentSafe: an argument may hold anything but controls, which no address has. What a folder or a maildrop is called is
-// nobody's fault, so these are changed instead.
+// argumentSafe: an argument may hold anything but controls, which no address has. What a folder or a
+// maildrop is called is nobody's fault, so these are changed instead.
 func argumentSafe(word, value string) (string, error) {
 	if word == "folder" || word == "maildrop" {
 		return tame(value), nil
