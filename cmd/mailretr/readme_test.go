@@ -16,7 +16,7 @@ func TestReadmeConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(found) < 10 {
+	if len(found) < 9 {
 		t.Fatalf("%d examples", len(found))
 	}
 	// The third is a section of the second.

@@ -62,6 +62,7 @@ func restored(text []byte) []byte {
 }
 
 func TestContractMaildir(t *testing.T) {
+	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		dir := t.TempDir()
 		above := filepath.Join(dir, "mail")
@@ -114,6 +115,7 @@ func arrival(t testing.TB, text []byte) relaytest.Arrival {
 }
 
 func TestContractMbox(t *testing.T) {
+	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		above := filepath.Join(t.TempDir(), "mail")
 		must(t, os.Mkdir(above, 0o700))
@@ -225,6 +227,7 @@ func itself(t testing.TB, dir string) string {
 }
 
 func TestContractCommand(t *testing.T) {
+	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		dir := t.TempDir()
 		script := itself(t, dir)
@@ -256,6 +259,7 @@ func TestContractCommand(t *testing.T) {
 
 // A filter that passes everything on keeps the contract of what is behind it.
 func TestContractFilter(t *testing.T) {
+	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		above := filepath.Join(t.TempDir(), "mail")
 		must(t, os.Mkdir(above, 0o700))

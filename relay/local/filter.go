@@ -136,7 +136,8 @@ func (f *Filter) ask(ctx context.Context, m *mail.Message, before *spool) (e end
 	from, to := io.Pipe()
 	// Rewriting costs something: a report of a spam check, a coding for 7 bits. A program that writes
 	// without end does not.
-	j.stdout = &bounded{to: to, left: 2*before.size + 1<<20}
+	limit := &bounded{to: to, left: 2*before.size + 1<<20}
+	j.stdout = limit
 	type written struct {
 		s   *spool
 		err error
@@ -153,8 +154,8 @@ func (f *Filter) ask(ctx context.Context, m *mail.Message, before *spool) (e end
 	var s *source
 	switch {
 	case errors.As(err, &s):
-	case errors.Is(err, errEndless):
-		err = deferred("4.3.0", "451 4.3.0 a filter wrote too much", err)
+	case limit.left < 0: // which the program may have died of
+		err = deferred("4.3.0", "451 4.3.0 a filter wrote too much", errEndless)
 	case err != nil:
 		err = lane("a filter cannot be run", err)
 	case out.err != nil:

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -45,14 +46,20 @@ func (b *maildir) look(t *target) error {
 		if err := standing(t.base); err != nil {
 			return err
 		}
-		_, err := os.Stat(filepath.Join(t.path, "new"))
-		if errors.Is(err, fs.ErrNotExist) {
-			if b.create {
-				return nil
-			}
-			return missing()
+		fi, err := os.Stat(t.path)
+		if err == nil && !fi.IsDir() {
+			err = &fs.PathError{Op: "stat", Path: t.path, Err: syscall.ENOTDIR}
 		}
-		return err
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if link, e := os.Lstat(t.path); e == nil && link.Mode()&fs.ModeSymlink != 0 {
+			return err // a link to what is not there now, perhaps on a disk that is not mounted: nobody is unknown
+		}
+		if b.create {
+			return nil
+		}
+		return missing()
 	})
 }
 
@@ -90,9 +97,6 @@ func (b *maildir) open(t *target) (*os.Root, error) {
 		}
 	}
 	dir, err := os.OpenRoot(t.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, missing()
-	}
 	if err != nil {
 		return nil, err
 	}
