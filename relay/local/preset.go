@@ -11,8 +11,8 @@ type Preset struct {
 // Presets are the known programs, by name.
 var Presets = map[string]Preset{
 	"sendmail": {Argv: []string{"/usr/sbin/sendmail", "-i", "-f", "{sender|<>}", "--", "{recipient}"}},
-	// -t: what procmail cannot do now is tried again and not bounced.
-	"procmail": {Argv: []string{"/usr/bin/procmail", "-t", "-f", "{sender|MAILER-DAEMON}", "-a", "{extension}", "-d", "{local}"},
+	// -t: what procmail cannot do now is tried again and not bounced. -Y: it leaves Content-Length alone.
+	"procmail": {Argv: []string{"/usr/bin/procmail", "-t", "-Y", "-f", "{sender|MAILER-DAEMON}", "-a", "{extension}", "-d", "{local}"},
 		Final: true},
 	"maildrop": {Argv: []string{"/usr/bin/maildrop", "-f", "{sender|<>}", "-d", "{local}"}, Final: true},
 	"dovecot-lda": {Argv: []string{"/usr/lib/dovecot/dovecot-lda", "-f", "{sender|<>}", "-a", "{recipient}", "-d", "{recipient}"},
