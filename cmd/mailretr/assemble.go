@@ -257,12 +257,12 @@ func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	to, err := filtered(h.around, &d, l, c)
+	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: final(&d), Protocol: h.protocol}
+	to, err := filtered(h.around, &d, l, t) // above the trace: what it drops is no delivery
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
-	t := &relay.Trace{To: to, Host: h.config.Load().Hostname, Final: final(&d), Protocol: h.protocol}
-	return t, c.Close, nil
+	return to, c.Close, nil
 }
 
 func (h *house) protocol(maildrop string) string {

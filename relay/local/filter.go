@@ -87,7 +87,8 @@ func (f *Filter) Deliver(ctx context.Context, m *mail.Message) mail.Report {
 	case exitDrop:
 		f.dropped(m, e)
 		return mail.Same(n, mail.Result{Outcome: mail.Delivered, Scope: mail.OfMessage, Enhanced: "2.0.0",
-			Reply: "250 2.0.0 discarded by the filter", At: f.now()})
+			Custody: mail.Reports, // nobody is told that it was delivered
+			Reply:   "250 2.0.0 discarded by the filter", At: f.now()})
 	case exitRefuse:
 		return answer(failed(e.code5("5.7.1"), "550 "+e.code5("5.7.1")+" "+e.text("refused by a filter"), nil))
 	}

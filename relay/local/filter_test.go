@@ -70,7 +70,8 @@ func TestFilter(t *testing.T) {
 			if len(r) != 2 || r[1] != r[0] {
 				t.Fatalf("%+v", r)
 			}
-			if got := r[0]; got.Outcome != x.want.Outcome || got.Enhanced != x.want.Enhanced || got.Reply != x.want.Reply {
+			if got := r[0]; got.Outcome != x.want.Outcome || got.Enhanced != x.want.Enhanced || got.Reply != x.want.Reply ||
+				(got.Custody == mail.Reports) != (x.name == "drops") {
 				t.Errorf("%+v", got)
 			}
 			if to.text != x.passed || (to.n == 1) != (x.passed != "") || to.size != int64(len(x.passed)) || !strings.HasPrefix(to.text, to.header) {
