@@ -398,3 +398,31 @@ maildrops:
 	}
 	compare(t, all, got)
 }
+
+// TestUsersOfThisMachine: root collects by IMAP from two folders, and delivers into the home directory of whom the mail
+// is for, with that user's rights, into the folders that it was in. Whoever is not known here gets a bounce sent.
+func TestUsersOfThisMachine(t *testing.T) {
+	home := person(t, "mrt-anna")
+	d := real.StartDovecot(t)
+	d.User("anna")
+	d.Put("anna", []byte(text(1, "n1", 2000)))
+	d.PutIn("anna", "Lists.go", "", []byte(text(2, "n2", 2000)))
+	p := newProgram(t, fmt.Sprintf(`
+deliver: {maildir: {path: "~/Maildir", user: "{local}", folder: keep}}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: mrt-anna@kroon.co.za}
+queue: {retry: [1s]}
+maildrops:
+  - {name: anna, url: "imap://anna@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: mrt-anna+x@kroon.co.za, folders: ["*"], after: delete}
+`, d.IMAP))
+	if out, talk, code := p.run("poll"); code != 0 {
+		t.Fatalf("poll ended with %d: %s%s", code, out, talk)
+	}
+	for dir, subject := range map[string]string{"Maildir": "n1", "Maildir/.Lists.go": "n2"} {
+		all := files(t, filepath.Join(home, dir))
+		if len(all) != 1 || !bytes.Contains(all[0], []byte("Subject: "+subject+"\r\n")) ||
+			!bytes.HasPrefix(all[0], []byte("Delivered-To: mrt-anna+x@kroon.co.za\r\nReturn-Path: <sender@example.org>\r\n")) {
+			t.Errorf("%s: %q", dir, all)
+		}
+	}
+	as(t, "mrt-anna", "test -z \"$(find Maildir ! -user mrt-anna -o -perm /077)\"")
+}

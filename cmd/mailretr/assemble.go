@@ -23,6 +23,7 @@ import (
 	"mailretr/fetch/budget"
 	"mailretr/fetch/oauth"
 	"mailretr/relay"
+	"mailretr/relay/local"
 	"mailretr/relay/wire"
 	"mailretr/store"
 	"mailretr/store/badger"
@@ -86,6 +87,9 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, opening(c.State, err)
 	}
 	h.engine, h.store = engine, engine
+	if err := local.Sweep(c.State); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
 	if n.engine != nil {
 		h.store = n.engine(engine)
 	}

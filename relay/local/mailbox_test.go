@@ -101,6 +101,17 @@ func TestMaildirSweepsTmp(t *testing.T) {
 	}
 }
 
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	s, err := newSpool(dir, strings.NewReader(letter))
+	must(t, err)
+	must(t, os.WriteFile(dir+"/content.key", nil, 0o600))
+	must(t, Sweep(dir))
+	if list, _ := os.ReadDir(dir); len(list) != 1 || list[0].Name() != "content.key" {
+		t.Errorf("%s and %v", s.path, list)
+	}
+}
+
 func TestFolderNames(t *testing.T) {
 	for folder, want := range map[string]string{
 		"": "", "INBOX": "", "inbox/": "", "INBOX/Sent": ".Sent", "INBOX.Sent": ".Sent", "Lists/go": ".Lists.go", "Lists.go": ".Lists.go",

@@ -184,6 +184,31 @@ func TestH1_LinksOfUsers(t *testing.T) {
 	}
 }
 
+// TestH1_LinksToOthers: whoever lays a link to somebody else's directory makes us nobody else.
+func TestH1_LinksToOthers(t *testing.T) {
+	_, uid, gid := other(t)
+	victim := house(t, 1, 1)
+	dir := house(t, uid, gid)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Symlink(victim, dir+"/box"))
+	must(t, os.Lchown(dir+"/box", uid, gid))
+	o := options(t)
+	o.User = ""
+	c := open(t)(NewMaildir(Maildir{Options: o, Path: dir + "/box/{local}", Create: true}))
+	if r := c.Deliver(t.Context(), message(letter, "one@x.example")); !r.All(mail.Deferred) {
+		t.Errorf("%+v", r)
+	}
+	if list, _ := os.ReadDir(victim); len(list) > 0 {
+		t.Errorf("the victim got %v", list)
+	}
+	// One that root has laid is the admin's will.
+	must(t, os.Lchown(dir+"/box", 0, 0))
+	if r := c.Deliver(t.Context(), message(letter, "one@x.example")); !r.Done(1) {
+		t.Errorf("%+v", r)
+	}
+	belongs(t, victim, 1)
+}
+
 // Nothing is delivered with the rights of root unless that was written, and nobody becomes root by a name.
 func TestNeverRootByAccident(t *testing.T) {
 	other(t)
