@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bufio"
 	"bytes"
 	"io"
 )
@@ -43,53 +42,55 @@ func (u *lf) end() error {
 	return err
 }
 
-// crlf reads text with any line ends in the normal form of the queue: CRLF, no other CR or LF, a whole last
-// line.
+// crlf reads text with any line ends in the normal form of the queue: CRLF, no other CR or LF, a whole last line.
 type crlf struct {
-	br   *bufio.Reader
-	last byte
-	lf   bool // a CR was handed out, its LF is due
+	r    io.Reader
+	in   []byte
+	out  []byte // made, and not yet handed out
+	cr   bool   // the last octet was a CR, and what it means is not known yet
+	open bool   // the last line has no end yet
+	err  error
 }
 
-func newCRLF(r io.Reader) *crlf { return &crlf{br: bufio.NewReaderSize(r, 32<<10), last: '\n'} }
+func newCRLF(r io.Reader) *crlf { return &crlf{r: r, in: make([]byte, 32<<10)} }
 
-// Read fills p.
+// Read hands out what is made.
 func (c *crlf) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		b, err := c.next()
-		if err != nil {
-			if n > 0 && err == io.EOF {
-				return n, nil
-			}
-			return n, err
-		}
-		p[n], n = b, n+1
+	for len(c.out) == 0 && c.err == nil {
+		c.more()
 	}
+	if len(c.out) == 0 {
+		return 0, c.err
+	}
+	n = copy(p, c.out)
+	c.out = c.out[n:]
 	return n, nil
 }
 
-func (c *crlf) next() (byte, error) {
-	if c.lf {
-		c.lf, c.last = false, '\n'
-		return '\n', nil
-	}
-	b, err := c.br.ReadByte()
-	switch {
-	case err == io.EOF && c.last != '\n', err == nil && b == '\n':
-		c.lf = true
-		return '\r', nil
-	case err != nil:
-		return 0, err
-	case b == '\r':
-		if more, err := c.br.Peek(1); err == nil && more[0] == '\n' {
-			c.br.Discard(1)
-			c.lf = true
-			return '\r', nil
+// more reads once.
+func (c *crlf) more() {
+	n, err := c.r.Read(c.in)
+	out := make([]byte, 0, n+n/8+4)
+	for _, b := range c.in[:n] {
+		if c.cr && b != '\n' {
+			out = append(out, ' ')
 		}
-		b = ' '
+		c.cr = b == '\r'
+		switch {
+		case b == '\n':
+			out = append(out, "\r\n"...)
+		case !c.cr:
+			out = append(out, b)
+		}
+		c.open = b != '\n'
 	}
-	c.last = b
-	return b, nil
+	if err == io.EOF && c.cr {
+		out = append(out, ' ')
+	}
+	if err == io.EOF && c.open {
+		out = append(out, "\r\n"...)
+	}
+	c.out, c.err = out, err
 }
 
 // headerLen is the length of the header section with its empty line; of all where there is none.
