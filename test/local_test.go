@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"mailretr/relay/local"
+	mailbox "mailretr/relay/local"
 	"mailretr/relay/relaytest"
 	"mailretr/store/mail"
 	"mailretr/test/real"
@@ -36,7 +36,7 @@ func odd(n int) [][]byte {
 }
 
 // deliver gives each to a client.
-func deliver(t *testing.T, c *local.Client, all [][]byte, to mail.Path) {
+func deliver(t *testing.T, c *mailbox.Client, all [][]byte, to mail.Path) {
 	t.Helper()
 	for i, text := range all {
 		m := &mail.Message{Content: relaytest.Of(text), Queued: time.Now(), ID: mail.NewID(time.Now(), nil)}
@@ -116,12 +116,12 @@ func throughIMAP(all [][]byte) (out [][]byte) {
 }
 
 // ours are the options for mailboxes of the user to whom Dovecot's mail belongs.
-func ours() local.Options {
-	return local.Options{User: "nobody", Host: "mx.kroon.co.za", Trace: true, Since: time.Now()}
+func ours() mailbox.Options {
+	return mailbox.Options{User: "nobody", Host: "mx.kroon.co.za", Trace: true, Since: time.Now()}
 }
 
-func client(t *testing.T) func(*local.Client, error) *local.Client {
-	return func(c *local.Client, err error) *local.Client {
+func client(t *testing.T) func(*mailbox.Client, error) *mailbox.Client {
+	return func(c *mailbox.Client, err error) *mailbox.Client {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -138,8 +138,8 @@ func TestDovecotReadsOurMaildir(t *testing.T) {
 	o.Folder = func(mail.Origin) string { return "Lists/Entwürfe & mehr" }
 	path := filepath.Join(d.Dir, "mail", "{local}")
 	all := odd(1000)
-	deliver(t, client(t)(local.NewMaildir(local.Maildir{Options: o, Path: path})), all[:800], "jaco@kroon.co.za")
-	deliver(t, client(t)(local.NewMaildir(local.Maildir{Options: o, Path: path, Keep: true})), all[800:], "jaco@kroon.co.za")
+	deliver(t, client(t)(mailbox.NewMaildir(mailbox.Maildir{Options: o, Path: path})), all[:800], "jaco@kroon.co.za")
+	deliver(t, client(t)(mailbox.NewMaildir(mailbox.Maildir{Options: o, Path: path, Keep: true})), all[800:], "jaco@kroon.co.za")
 	compare(t, throughIMAP(all[:800]), fetched(t, d.IMAP, "jaco", "INBOX"))
 	compare(t, throughIMAP(all[800:]), fetched(t, d.IMAP, "jaco", "Lists.Entw&APw-rfe &- mehr"))
 	if log := d.Log(); strings.Contains(log, "Error") || strings.Contains(log, "Warning") {
@@ -158,8 +158,8 @@ func TestDovecotReadsOurMbox(t *testing.T) {
 			all = append(all, text)
 		}
 	}
-	box := local.Mbox{Options: ours(), Path: filepath.Join(d.Dir, "mail", "{local}", "inbox"), Create: true}
-	deliver(t, client(t)(local.NewMbox(box)), all, "jaco@kroon.co.za")
+	box := mailbox.Mbox{Options: ours(), Path: filepath.Join(d.Dir, "mail", "{local}", "inbox"), Create: true}
+	deliver(t, client(t)(mailbox.NewMbox(box)), all, "jaco@kroon.co.za")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("Dovecot's log:\n%s", d.Log())
@@ -212,8 +212,8 @@ func as(t *testing.T, name, script string) {
 	}
 }
 
-// files reads the messages of a Maildir, with CRLF.
-func files(t *testing.T, dir string) (all [][]byte) {
+// lying are the messages in a Maildir, with CRLF.
+func lying(t *testing.T, dir string) (all [][]byte) {
 	t.Helper()
 	list, err := os.ReadDir(filepath.Join(dir, "new"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -230,15 +230,15 @@ func files(t *testing.T, dir string) (all [][]byte) {
 }
 
 // preset makes a client of one of the presets, run by root, which the programs expect.
-func preset(t *testing.T, name string, argv ...string) *local.Client {
+func preset(t *testing.T, name string, argv ...string) *mailbox.Client {
 	t.Helper()
-	p := local.Presets[name]
+	p := mailbox.Presets[name]
 	if len(argv) > 0 {
 		p.Argv = argv
 	}
 	o := ours()
 	o.User, o.Trace = "root", p.Final
-	return client(t)(local.NewCommand(local.Command{Options: o, Argv: p.Argv}))
+	return client(t)(mailbox.NewCommand(mailbox.Command{Options: o, Argv: p.Argv}))
 }
 
 // TestProcmailAndMaildrop: each sorts messages into a Maildir of a user of this machine, octet for octet; a user whom
@@ -257,7 +257,7 @@ func TestProcmailAndMaildrop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := preset(t, name)
 			deliver(t, c, all, "mrt-jaco+lists@kroon.co.za")
-			compare(t, all, files(t, filepath.Join(home, dir)))
+			compare(t, all, lying(t, filepath.Join(home, dir)))
 			m := &mail.Message{Content: relaytest.Of(all[0]), Queued: time.Now(), ID: mail.NewID(time.Now(), nil)}
 			m.Envelope.Recipients = []mail.Recipient{{Forward: "mrt-nobody@kroon.co.za"}}
 			if x := c.Deliver(t.Context(), m).Of(0); x.Outcome == mail.Delivered {
@@ -274,8 +274,8 @@ func TestDovecotLDA(t *testing.T) {
 	d := real.StartDovecotAs(t, real.Setup{Extra: "service auth {\n  unix_listener auth-userdb {\n    mode = 0666\n  }\n}\n" +
 		"postmaster_address = postmaster@kroon.co.za\n"})
 	d.User("jaco")
-	argv := append([]string{local.Presets["dovecot-lda"].Argv[0], "-c", filepath.Join(d.Dir, "dovecot.conf")},
-		local.Presets["dovecot-lda"].Argv[1:]...)
+	argv := append([]string{mailbox.Presets["dovecot-lda"].Argv[0], "-c", filepath.Join(d.Dir, "dovecot.conf")},
+		mailbox.Presets["dovecot-lda"].Argv[1:]...)
 	argv[len(argv)-1] = "{local}"
 	all := odd(40)
 	deliver(t, preset(t, "dovecot-lda", argv...), all, "jaco@kroon.co.za")
@@ -285,7 +285,7 @@ func TestDovecotLDA(t *testing.T) {
 // TestSendmailByCommand: Exim's sendmail takes messages, and its queue has them before it ends.
 func TestSendmailByCommand(t *testing.T) {
 	e := real.StartExim(t, real.Rules{})
-	argv := slices.Clone(local.Presets["sendmail"].Argv)
+	argv := slices.Clone(mailbox.Presets["sendmail"].Argv)
 	argv = append([]string{"/usr/sbin/exim4", "-C", filepath.Join(e.Dir, "exim.conf")}, argv[1:]...)
 	c := preset(t, "sendmail", argv...)
 	for i, from := range []mail.Path{"sender@example.org", "", `"-oX"@example.org`} {
@@ -317,9 +317,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { exec.Command("umount", dir).Run() })
 	small, large := []byte("X-Number: 1\r\n\r\nsmall\r\n"), append([]byte("X-Number: 2\r\n\r\n"), bytes.Repeat([]byte("large\r\n"), 100_000)...)
-	for kind, c := range map[string]*local.Client{
-		"maildir": client(t)(local.NewMaildir(local.Maildir{Options: ours(), Path: dir + "/maildir", Create: true})),
-		"mbox":    client(t)(local.NewMbox(local.Mbox{Options: ours(), Path: dir + "/mbox", Create: true})),
+	for kind, c := range map[string]*mailbox.Client{
+		"maildir": client(t)(mailbox.NewMaildir(mailbox.Maildir{Options: ours(), Path: dir + "/maildir", Create: true})),
+		"mbox":    client(t)(mailbox.NewMbox(mailbox.Mbox{Options: ours(), Path: dir + "/mbox", Create: true})),
 	} {
 		deliver(t, c, [][]byte{small}, "jaco@kroon.co.za")
 		m := &mail.Message{Content: relaytest.Of(large), Queued: time.Now(), ID: mail.NewID(time.Now(), nil)}
@@ -330,7 +330,7 @@ func TestFullDisk(t *testing.T) {
 		}
 		deliver(t, c, [][]byte{small}, "jaco@kroon.co.za")
 	}
-	if n := len(files(t, dir+"/maildir")); n != 2 {
+	if n := len(lying(t, dir+"/maildir")); n != 2 {
 		t.Errorf("%d in the Maildir", n)
 	}
 	if list, _ := os.ReadDir(dir + "/maildir/tmp"); len(list) > 0 {
@@ -372,15 +372,15 @@ maildrops:
 		}
 		p.serve()
 		if kill < kills {
-			had := len(files(t, box))
-			eventually(t, time.Minute, "a delivery", func() bool { return len(files(t, box)) > had })
+			had := len(lying(t, box))
+			eventually(t, time.Minute, "a delivery", func() bool { return len(lying(t, box)) > had })
 			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond) // the random moment
 			p.kill()
 		}
 	}
 	eventually(t, time.Minute, "an empty maildrop", func() bool { return d.Count("jaco") == 0 })
 	eventually(t, time.Minute, "all messages", func() bool {
-		if len(files(t, box)) >= len(all) {
+		if len(lying(t, box)) >= len(all) {
 			return true
 		}
 		p.run("queue", "release", "--all", "--yes") // what was in flight at two ends is held
@@ -390,7 +390,7 @@ maildrops:
 		t.Error(err)
 	}
 	var got [][]byte
-	for _, text := range files(t, box) {
+	for _, text := range lying(t, box) {
 		got = append(got, []byte(body(string(text))))
 	}
 	for i := range all {
@@ -418,7 +418,7 @@ maildrops:
 		t.Fatalf("poll ended with %d: %s%s", code, out, talk)
 	}
 	for dir, subject := range map[string]string{"Maildir": "n1", "Maildir/.Lists.go": "n2"} {
-		all := files(t, filepath.Join(home, dir))
+		all := lying(t, filepath.Join(home, dir))
 		if len(all) != 1 || !bytes.Contains(all[0], []byte("Subject: "+subject+"\r\n")) ||
 			!bytes.HasPrefix(all[0], []byte("Delivered-To: mrt-anna+x@kroon.co.za\r\nReturn-Path: <sender@example.org>\r\n")) {
 			t.Errorf("%s: %q", dir, all)

@@ -1,9 +1,7 @@
 package local
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/user"
@@ -18,12 +16,7 @@ import (
 	"mailretr/store/mail"
 )
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv("LOCAL_TEST_PROGRAM"); dir != "" {
-		os.Exit(program(dir))
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // me is the user that the tests run as, by name: root has to be written.
 func me(t testing.TB) string {
@@ -62,7 +55,6 @@ func restored(text []byte) []byte {
 }
 
 func TestContractMaildir(t *testing.T) {
-	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		dir := t.TempDir()
 		above := filepath.Join(dir, "mail")
@@ -115,7 +107,6 @@ func arrival(t testing.TB, text []byte) relaytest.Arrival {
 }
 
 func TestContractMbox(t *testing.T) {
-	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		above := filepath.Join(t.TempDir(), "mail")
 		must(t, os.Mkdir(above, 0o700))
@@ -191,46 +182,23 @@ func unboxed(t testing.TB, text []byte) (all []boxed) {
 	return all
 }
 
-// program is this test as a program that mail is given to: it writes what it sees into a file of a directory.
-func program(dir string) int {
-	if len(os.Args) < 3 {
-		return 64
-	}
-	switch os.Args[2] {
-	case "refused":
-		fmt.Fprintln(os.Stderr, "5.1.1 nobody of that name")
-		return 67
-	case "later":
-		fmt.Fprintln(os.Stderr, "come again")
-		return 75
-	}
-	f, err := os.CreateTemp(dir, "taken")
-	if err != nil {
-		return 75
-	}
-	defer f.Close()
-	w := bufio.NewWriter(f)
-	fmt.Fprintf(w, "%s\n%s\n", os.Getenv("SENDER"), os.Getenv("RECIPIENT"))
-	if _, err := bufio.NewReader(os.Stdin).WriteTo(w); err != nil || w.Flush() != nil {
-		return 75
-	}
-	return 0
-}
+// taker is a program that mail is given to: it writes what it sees into a file of a directory.
+const taker = `#!/bin/sh
+{ printf '%s\n%s\n' "$SENDER" "$RECIPIENT" && exec cat; } >"DIR/taken.$$" || exit 75
+`
 
-// itself is a script that runs this test as program.
-func itself(t testing.TB, dir string) string {
+// takes writes the program.
+func takes(t testing.TB, dir string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "program")
-	must(t, os.WriteFile(script, fmt.Appendf(nil,
-		"#!/bin/sh\nLOCAL_TEST_PROGRAM='%s' GORACE=atexit_sleep_ms=0 exec '%s' -- \"$@\"\n", dir, os.Args[0]), 0o700))
+	must(t, os.WriteFile(script, []byte(strings.ReplaceAll(taker, "DIR", dir)), 0o700))
 	return script
 }
 
 func TestContractCommand(t *testing.T) {
-	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		dir := t.TempDir()
-		script := itself(t, dir)
+		script := takes(t, dir)
 		return relaytest.Harness{
 			Can: relaytest.Can{Many: true, Envelope: true, Null: true, Lane: true}, Strip: restored,
 			Deliverer: func(testing.TB) mail.Deliverer {
@@ -259,7 +227,6 @@ func TestContractCommand(t *testing.T) {
 
 // A filter that passes everything on keeps the contract of what is behind it.
 func TestContractFilter(t *testing.T) {
-	t.Parallel()
 	relaytest.Run(t, func(t *testing.T) relaytest.Harness {
 		above := filepath.Join(t.TempDir(), "mail")
 		must(t, os.Mkdir(above, 0o700))

@@ -15,13 +15,16 @@ type lf struct {
 // Write passes p on.
 func (u *lf) Write(p []byte) (int, error) {
 	out := make([]byte, 0, len(p)+1)
-	for _, c := range p {
-		if u.cr && c != '\n' {
+	for rest := p; len(rest) > 0; {
+		if u.cr && rest[0] != '\n' {
 			out = append(out, '\r')
 		}
-		if u.cr = c == '\r'; !u.cr {
-			out = append(out, c)
+		i := bytes.IndexByte(rest, '\r')
+		if u.cr = i >= 0; !u.cr {
+			out = append(out, rest...)
+			break
 		}
+		out, rest = append(out, rest[:i]...), rest[i+1:]
 	}
 	n, err := u.to.Write(out)
 	u.n += int64(n)
@@ -71,18 +74,20 @@ func (c *crlf) Read(p []byte) (n int, err error) {
 func (c *crlf) more() {
 	n, err := c.r.Read(c.in)
 	out := make([]byte, 0, n+n/8+4)
-	for _, b := range c.in[:n] {
-		if c.cr && b != '\n' {
+	for rest := c.in[:n]; len(rest) > 0; {
+		if c.cr && rest[0] != '\n' {
 			out = append(out, ' ')
 		}
-		c.cr = b == '\r'
-		switch {
-		case b == '\n':
-			out = append(out, "\r\n"...)
-		case !c.cr:
-			out = append(out, b)
+		i := bytes.IndexAny(rest, "\r\n")
+		if i < 0 {
+			out, c.cr, c.open = append(out, rest...), false, true
+			break
 		}
-		c.open = b != '\n'
+		out = append(out, rest[:i]...)
+		if c.cr, c.open = rest[i] == '\r', rest[i] == '\r'; !c.cr {
+			out = append(out, "\r\n"...)
+		}
+		rest = rest[i+1:]
 	}
 	if err == io.EOF && c.cr {
 		out = append(out, ' ')

@@ -226,8 +226,19 @@ const fromWord = "From "
 // Write passes p on.
 func (q *mboxrd) Write(p []byte) (int, error) {
 	out := make([]byte, 0, len(p)+16)
-	for _, c := range p {
-		if q.start && c == fromWord[q.part] {
+	for i := 0; i < len(p); i++ {
+		if !q.start { // nothing happens before the next line
+			end := bytes.IndexByte(p[i:], '\n')
+			if end < 0 {
+				out = append(out, p[i:]...)
+				break
+			}
+			out = append(out, p[i:i+end+1]...)
+			i, q.start = i+end, true
+			continue
+		}
+		c := p[i]
+		if c == fromWord[q.part] {
 			if q.part++; q.part == len(fromWord) {
 				out = append(out, ">"+fromWord...)
 				q.start, q.part = false, 0
@@ -235,7 +246,7 @@ func (q *mboxrd) Write(p []byte) (int, error) {
 			continue
 		}
 		out = append(out, fromWord[:q.part]...)
-		q.start = c == '\n' || q.start && c == '>' && q.part == 0
+		q.start = c == '\n' || c == '>' && q.part == 0
 		q.part = 0
 		out = append(out, c)
 	}
