@@ -69,6 +69,7 @@
 //	lane       lane      "spells"    when the next hop was sick
 //	importing  id        ""          a message that is being imported: the records it becomes
 //	imported   id        ""          one that was, so that it is not taken twice; for 90 days
+//	reports    hour      sender      how many reports went there in this hour (flood.go)
 //	queue      ""        "confirm"   the last Confirm; the value means nothing
 //
 // # Octets
@@ -92,6 +93,18 @@
 // A message whose route has several lanes has a record and a body in each, made by one commit with one mark (share.go).
 // Of a recipient that is in several the first lane answers to the sender; in the others its failure is told to the
 // postmaster.
+//
+// # Who is told
+//
+// Of a failure that is believed its sender, unless [Queue.Fate] says otherwise (fate.go): it is kept (held, or upstream
+// after a probe), goes whole to somebody else, or ends in silence, which is logged. Where one sender has had many reports
+// the rest stays owed, and is held after a day. Of a delay the sender is told once ([Queue.Warn]); of success where that
+// was asked for and the next hop does not say it. All of these are in the commit that notes them.
+//
+// # Order
+//
+// What is due in a lane is attempted by due time. Small mail of those who bring little overtakes the crowd, a bounded
+// number of times: overtake.go.
 //
 // # Failures that are not believed
 //
