@@ -53,6 +53,7 @@ type Destination struct {
 	Messages    int             // per connection; 0: as many as the server likes
 	Retry       []time.Duration // nil: as Queue.Retry
 	Expire      time.Duration   // 0: as Queue.Expire
+	Invisible   bool            // no Received field of ours
 	Fallback    *Fallback       // nil: it waits here until it is given up
 	Policy      Policy          // before Bounce.Policy
 }

@@ -58,6 +58,7 @@ func (v *validator) destination(d *Destination) {
 		v.span(d.At, "expire", d.Expire, time.Minute, 365*24*time.Hour)
 	}
 	v.fallback(d)
+	v.invisible(d)
 }
 
 func (v *validator) login(d *Destination) {

@@ -15,9 +15,11 @@ import (
 // out: a message that goes back into SMTP should have none (RFC 5321, 4.4). Below it nobody changes octets, so the Size
 // of the content is what is sent.
 type Trace struct {
-	To    mail.Deliverer
-	Host  string // our name, for the by clause
-	Final bool   // the other side is a final delivery: add Return-Path
+	To   mail.Deliverer
+	Host string // our name, for the by clause
+	// Invisible: no Received of ours. A loop then cannot be told by it, on our side or elsewhere.
+	Invisible bool
+	Final     bool // the other side is a final delivery: add Return-Path
 	// Protocol says by which protocol a maildrop is collected: "POP3", "IMAP"; "" where nobody knows. nil: "".
 	Protocol func(maildrop string) string
 }
@@ -46,7 +48,7 @@ func (t *Trace) fields(m *mail.Message, header []byte) []byte {
 	if t.Final {
 		fmt.Fprintf(&b, "Return-Path: <%s>\r\n", sound(m.Envelope.Reverse))
 	}
-	if m.Origin.Maildrop == "" && fronted(header, t.Host) {
+	if t.Invisible || m.Origin.Maildrop == "" && fronted(header, t.Host) {
 		return b.Bytes()
 	}
 	fmt.Fprintf(&b, "Received: %s%s\r\n\tid %s", Signature(t.Host, m.Origin.Maildrop), t.with(m), m.ID)

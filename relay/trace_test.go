@@ -71,3 +71,13 @@ func TestTrace(t *testing.T) {
 		t.Errorf("no Return-Path:\n%s", sent)
 	}
 }
+
+// An invisible hop adds nothing, and still takes a foreign Return-Path out.
+func TestTraceInvisible(t *testing.T) {
+	m := &mail.Message{Content: &held{s: newStock("Return-Path: <a@x>\r\nSubject: x\r\n\r\nbody\r\n"), uid: "u1"},
+		Origin: mail.Origin{Maildrop: "jaco"}, Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "b@y.test"}}}}
+	sent, size := traceOf(t, Trace{Host: "h", Invisible: true}, m)
+	if want := "Subject: x\r\n\r\nbody\r\n"; sent != want || size != int64(len(want)) {
+		t.Errorf("%d: %q", size, sent)
+	}
+}

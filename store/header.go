@@ -15,6 +15,9 @@ type Loop struct {
 	// least 100 allowed where loops cannot be told otherwise; a message that comes from a maildrop has its
 	// journey behind it, and real ones stay below 30.
 	Received int
+	// Delivered is how many Delivered-To fields (RFC 9228) with one value are believed; 0: 5. Each final delivery adds one,
+	// so that a circle shows by it even where nobody adds Received; one or two of a kind are ordinary.
+	Delivered int
 	// Ours says of one field of the header, folded lines included and without its last CRLF, that it proves
 	// that this message was here before on the same way. nil: no field does.
 	Ours func(field []byte, m *mail.Message) bool
@@ -29,10 +32,19 @@ func (l Loop) max() int {
 
 // looped says why a message with this header is a loop, or "".
 func (l Loop) looped(header []byte, m *mail.Message) string {
-	n := 0
+	n, most := 0, l.Delivered
+	if most <= 0 {
+		most = 5
+	}
+	delivered := map[string]int{}
 	for len(header) > 0 {
 		field := nextField(header)
 		header = header[len(field):]
+		if to, ok := deliveredTo(field); ok {
+			if delivered[to]++; delivered[to] > most {
+				return "the message was delivered to the same address again and again: it goes in a circle"
+			}
+		}
 		if isReceived(field) {
 			n++
 		}
@@ -58,6 +70,16 @@ func nextField(b []byte) []byte {
 			return b[:p]
 		}
 	}
+}
+
+// deliveredTo returns the value of a Delivered-To field, in lower case.
+func deliveredTo(field []byte) (to string, ok bool) {
+	const name = "delivered-to:"
+	if len(field) < len(name) || !bytes.EqualFold(field[:len(name)], []byte(name)) {
+		return "", false
+	}
+	to = string(bytes.ToLower(bytes.TrimSpace(field[len(name):])))
+	return to[:min(len(to), mail.MaxPath)], true
 }
 
 func isReceived(field []byte) bool {

@@ -261,7 +261,8 @@ func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: final(&d), Protocol: h.protocol}
+	t := &relay.Trace{To: c, Host: h.config.Load().Hostname, Final: final(&d), Invisible: d.Invisible,
+		Protocol: h.protocol}
 	to, err := filtered(h.around, &d, l, t) // above the trace: what it drops is no delivery
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())

@@ -126,6 +126,9 @@ var destination = slices.Concat([]option[conf.Destination]{
 		func(d *conf.Destination) *[]time.Duration { return &d.Retry }).rare(),
 	span("expire", "Age at which a message is given up, if not that of queue.", "5d",
 		func(d *conf.Destination) *time.Duration { return &d.Expire }).rare(),
+	truth("invisible", "Add no Received field. A message that comes back, by a forwarding rule for instance, is not known by "+
+		"it then, here or elsewhere. Not for a destination that is a listener of our own.", "false",
+		func(d *conf.Destination) *bool { return &d.Invisible }).rare(),
 	optional("fallback", "Another destination, for what has waited here too long.", fallback,
 		func(d *conf.Destination) **conf.Fallback { return &d.Fallback },
 		func(f *conf.Fallback) *conf.Where { return &f.At }).rare(),
