@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,6 +133,7 @@ func client(t *testing.T) func(*mailbox.Client, error) *mailbox.Client {
 
 // TestDovecotReadsOurMaildir: a thousand messages that fit no rule, in the inbox and in a folder of ours.
 func TestDovecotReadsOurMaildir(t *testing.T) {
+	runtime.LockOSThread() // a server ends with the thread that started it, and deliveries for others end threads
 	d := real.StartDovecot(t)
 	d.User("jaco")
 	o := ours()
@@ -150,6 +152,7 @@ func TestDovecotReadsOurMaildir(t *testing.T) {
 // TestDovecotReadsOurMbox: Dovecot finds the same beginnings as we wrote. It does not undo the quoting, and keeps some
 // fields for itself.
 func TestDovecotReadsOurMbox(t *testing.T) {
+	runtime.LockOSThread() // a server ends with the thread that started it, and deliveries for others end threads
 	d := real.StartDovecotAs(t, real.Setup{Extra: "mail_location = mbox:~/mbox:INBOX=~/inbox\nmbox_write_locks = fcntl\n"})
 	d.User("jaco")
 	var all [][]byte
