@@ -42,6 +42,7 @@ type Destination struct {
 	SMTP    SMTP     // of smtp and lmtp
 	Command []string // argv, of command
 	Local   *Local   // of maildir, mbox and command; else nil
+	IMAP    *IMAP    // of imap; else nil
 	Filter  *Filter  // nil: none
 
 	TLS      TLS

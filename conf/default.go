@@ -76,6 +76,7 @@ func (c *Config) Complete(p Paths) {
 func (d *Destination) complete(hostname string) {
 	d.TLS.At.inherit(d.At, "tls")
 	d.completeLocal()
+	d.completeIMAP()
 	if d.Hello == "" {
 		d.Hello = hostname
 	}

@@ -35,10 +35,10 @@ func (v *validator) destination(d *Destination) {
 		v.place(d)
 	case "command":
 		v.command(d.At, "command", d.Command, d.Local != nil && d.Local.Preset != "")
+	case "imap":
+		v.mailbox(d)
 	default:
-		if v.clean(d.At, "deliver", d.Kind) {
-			v.need(d.At, d.Kind, d.Address, "write where")
-		}
+		v.one(d.At, "deliver", d.Kind, "smtp", "lmtp", "maildir", "mbox", "imap", "command")
 	}
 	if d.Kind != "smtp" && d.Kind != "lmtp" {
 		v.onlySMTP(d)

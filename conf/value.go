@@ -192,48 +192,61 @@ func (f First) String() string {
 // escaped as %40, and may itself hold "@"), a host and a port. It sets Protocol, Secure, Host and Port, and
 // User where the URL has one.
 func (m *Maildrop) SetURL(s string) error {
-	scheme, rest, ok := strings.Cut(s, "://")
-	server, known := servers[strings.ToLower(scheme)]
-	if !ok || !known {
-		return errors.New("it does not begin with pop3://, pop3s://, imap:// or imaps://") // may hold a password
-	}
-	rest = strings.TrimSuffix(rest, "/")
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		user, err := url.PathUnescape(rest[:i])
-		if err != nil {
-			return errors.New("the user has a % that is no escape; write %25")
-		}
-		if strings.Contains(rest[:i], ":") {
-			return errors.New("a password does not belong into the url; use password: (a colon in the user is %3A)")
-		}
-		if m.User != "" && m.User != user {
-			return errors.New("the user stands in the url and in user: as well")
-		}
-		m.User, rest = user, rest[i+1:]
-	}
-	if strings.ContainsAny(rest, "/?#") {
-		return errors.New("nothing may follow the host and port; folders have their own key")
-	}
-	host, port, err := splitHost(rest, server.port)
+	at, user, rest, err := parseURL(s, m.User)
 	if err != nil {
 		return err
 	}
-	m.Protocol, m.Secure, m.Host, m.Port = server.protocol, server.secure, host, port
+	if strings.Trim(rest, "/") != "" {
+		return errors.New("nothing may follow the host and port; folders have their own key")
+	}
+	m.Protocol, m.Secure, m.Host, m.Port, m.User = at.protocol, at.secure, at.host, at.port, user
 	return nil
+}
+
+// parseURL reads scheme, user, host and port; rest is what follows them, with its slash. user is that which was written
+// elsewhere.
+func parseURL(s, user string) (at server, who, rest string, err error) {
+	scheme, rest, ok := strings.Cut(s, "://")
+	at, known := servers[strings.ToLower(scheme)]
+	if !ok || !known {
+		return at, "", "", errors.New("it does not begin with pop3://, pop3s://, imap:// or imaps://") // may hold a password
+	}
+	end := strings.LastIndexByte(rest, '@') + 1
+	if end > 0 {
+		who, err := url.PathUnescape(rest[:end-1])
+		switch {
+		case err != nil:
+			return at, "", "", errors.New("the user has a % that is no escape; write %25")
+		case strings.Contains(rest[:end-1], ":"):
+			return at, "", "", errors.New("a password does not belong into the url; use password: (a colon in the user is %3A)")
+		case user != "" && user != who:
+			return at, "", "", errors.New("the user stands in the url and in user: as well")
+		}
+		user, rest = who, rest[end:]
+	}
+	host := rest
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		host, rest = rest[:i], rest[i:]
+	} else {
+		rest = ""
+	}
+	at.host, at.port, err = splitHost(host, at.port)
+	return at, user, rest, err
 }
 
 type server struct {
 	protocol string
 	port     int
 	secure   bool
+	host     string
 }
 
 // servers is the list of URL schemes; ports are those of RFC 8314 and RFC 1939, RFC 9051.
 var servers = map[string]server{
-	"pop3":  {"pop3", 110, false},
-	"pop3s": {"pop3", 995, true},
-	"imap":  {"imap", 143, false},
-	"imaps": {"imap", 993, true},
+	"pop3":  {protocol: "pop3", port: 110},
+	"pop3s": {protocol: "pop3", port: 995, secure: true},
+	"imap":  {protocol: "imap", port: 143},
+	"imaps": {protocol: "imap", port: 993, secure: true},
 }
 
 // URL writes where the maildrop is, as SetURL reads it; "" where it is not known.

@@ -32,6 +32,7 @@ type surroundings struct {
 	client func(context.Context, *mail.Message) mail.Client
 	state  string                   // the directory, for what a kind has to put aside
 	folder func(mail.Origin) string // in which folder of an IMAP maildrop a message was; nil: nobody knows
+	dated  func() bool              // date and flags of messages of IMAP maildrops are wanted; nil: no
 
 	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
 	consent func(*conf.Maildrop, wire.Options) *oauth.Account
@@ -58,6 +59,7 @@ var deliverers = map[string]delivering{
 	"maildir": newMaildir,
 	"mbox":    newMbox,
 	"command": newCommand,
+	"imap":    newAppend,
 }
 
 // unknownKinds names what the configuration asks for and this program does not have.
@@ -72,7 +74,7 @@ func unknownKinds(c *conf.Config) (list []string) {
 func undeliverable(c *conf.Config) (list []conf.Problem) {
 	for _, d := range c.Deliver {
 		if deliverers[d.Kind] == nil {
-			list = append(list, conf.Problem{Pos: d.At.Of(d.Kind), Severity: conf.Error, Hint: "write smtp:, lmtp:, maildir:, mbox: or command:",
+			list = append(list, conf.Problem{Pos: d.At.Of(d.Kind), Severity: conf.Error, Hint: "write smtp:, lmtp:, maildir:, mbox:, imap: or command:",
 				Text: fmt.Sprintf("destination %q: this version cannot deliver by %s", d.Name, d.Kind)})
 		}
 		list = append(list, unusable(&d)...)
@@ -102,7 +104,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
 		Token: tokenOf(m), To: map[string][]mail.Path{},
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
-		NoCompress: !m.Compress, Details: m.First.Mode == conf.FirstSince,
+		NoCompress: !m.Compress, Details: m.First.Mode == conf.FirstSince || s.dated != nil && s.dated(),
 	}
 	acts := map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}
 	o.After = acts[m.After.Act]

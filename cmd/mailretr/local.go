@@ -52,7 +52,7 @@ func final(d *conf.Destination) bool {
 	if d.Kind == "command" && d.Local.Preset != "" {
 		return local.Presets[d.Local.Preset].Final
 	}
-	return d.Kind == "lmtp" || d.Local != nil
+	return d.Kind == "lmtp" || d.Kind == "imap" || d.Local != nil
 }
 
 // filtered puts the filter of a destination in front of it.

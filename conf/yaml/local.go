@@ -184,7 +184,7 @@ var filterOf = option[conf.Destination]{
 
 // sectional are the keys of a destination that may have a section; a destination may have such a name too.
 func sectional(key string) bool {
-	return slices.Contains([]string{"maildir", "mbox", "command", "filter"}, key)
+	return slices.Contains([]string{"maildir", "mbox", "imap", "command", "filter"}, key)
 }
 
 // choosesKind says whether a mapping has the key of a kind, so that it is a destination.

@@ -59,26 +59,6 @@ func readUser(d *decoder, n *yaml.Node, m *conf.Maildrop) {
 // noUser shows nothing: the user is shown in the url.
 func noUser(shower, *conf.Maildrop) *yaml.Node { return nil }
 
-// endpoint is the option that says which kind a destination is, and where.
-func endpoint(kind, example, doc string) option[conf.Destination] {
-	return option[conf.Destination]{
-		key: kind, example: example, doc: doc,
-		read: func(d *decoder, n *yaml.Node, v *conf.Destination) {
-			s := d.text(n, kind)
-			if s == "" || !setKind(d, n, v, kind) {
-				return
-			}
-			v.Address = s
-		},
-		show: func(_ shower, v *conf.Destination) *yaml.Node {
-			if v.Kind != kind {
-				return nil
-			}
-			return scalar(v.Address)
-		},
-	}
-}
-
 // setKind sets the kind of a destination, which has only one.
 func setKind(d *decoder, n *yaml.Node, v *conf.Destination, kind string) bool {
 	if v.Kind != "" {

@@ -6,14 +6,26 @@ import (
 	"mailretr/conf"
 )
 
-// smtp is what destinations of the kinds smtp and lmtp have beside.
-var smtp = []option[conf.Destination]{
+// smtp is what destinations of the kinds smtp and lmtp have beside; others do not show it.
+var smtp = ofSMTP([]option[conf.Destination]{
 	truth("balance", "Of smtp and lmtp with several servers: true makes each connection to any of them. Without it, the "+
 		"first one that is there is used.", "false",
 		func(d *conf.Destination) *bool { return &d.SMTP.Balance }).rare(),
 	number("recipients", "Of smtp and lmtp: recipients in one transaction at most; the rest of them go into the next. 0: "+
 		"as many as the server takes.", "0", func(d *conf.Destination) *int { return &d.SMTP.Recipients }).rare(),
 	introduction,
+})
+
+func ofSMTP(table []option[conf.Destination]) []option[conf.Destination] {
+	for i, o := range table {
+		table[i].show = func(s shower, d *conf.Destination) *yaml.Node {
+			if d.Kind != "" && d.Kind != "smtp" && d.Kind != "lmtp" { // without a kind they are what others differ from
+				return nil
+			}
+			return o.show(s, d)
+		}
+	}
+	return table
 }
 
 // servers is the option that says which kind an SMTP or LMTP destination is, and where.

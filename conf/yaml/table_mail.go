@@ -109,9 +109,7 @@ var destination = slices.Concat([]option[conf.Destination]{
 	servers("smtp", `"localhost:25"`, "host:port of an MTA, unix:/path, or mx:example.org (the servers of a domain, by its MX "+
 		"records). A list: the next one is used where one is away or refuses us, and the first is tried again later."),
 	servers("lmtp", `"unix:/run/dovecot/lmtp"`, "host:port of an LMTP server, or unix:/path; or a list.").rare(),
-	maildirAt, mboxAt,
-	endpoint("imap", "imaps://jaco@mail.example.org/INBOX", "A folder of an IMAP server.").rare(),
-	commandOf, filterOf,
+	maildirAt, mboxAt, mailboxAt, commandOf, filterOf,
 	security(func(d *conf.Destination) *conf.TLS { return &d.TLS }),
 	text("user", "Login, where the MTA asks for one.", "mailretr",
 		func(d *conf.Destination) *string { return &d.User }).rare(),
