@@ -336,16 +336,18 @@ func TestHidesUnannounced(t *testing.T) {
 	s, o, told := hiding(t, fetchtest.HidesAtRETR)
 	cut := o
 	cut.Dial.DialContext = (&fetchtest.Line{Cut: 10_000}).Dialer(s.Dial)
-	if _, err := collect(t.Context(), cut, true); err == nil {
-		t.Fatal("it was not cut")
+	for round := 0; told.alarms() < 3; round++ { // how many are hidden by one cut is the server's haste
+		if _, err := collect(t.Context(), cut, true); err == nil || round == 3 {
+			t.Fatalf("cut %d: %v; told: %+v", round, err, told.all)
+		}
+		listedNow(t, o)
+		s.Clear()
+		for i := range 8 {
+			s.Put(fetchtest.Text(3000, 10*(round+1)+i))
+		}
 	}
-	listedNow(t, o)
-	if told.alarms() < 3 || !strings.Contains(told.of("hidden"), "recent:") {
+	if !strings.Contains(told.of("hidden"), "recent:") {
 		t.Fatalf("told: %+v", told.all)
-	}
-	s.Clear()
-	for i := range 8 {
-		s.Put(fetchtest.Text(3000, 10+i))
 	}
 	told.all = nil
 	whole, err := collect(t.Context(), cut, true)
