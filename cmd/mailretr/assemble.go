@@ -400,7 +400,7 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
 		Settings: func(ctx context.Context) string { return login + secretOf(ctx, m) + h.mark(ctx, m) },
-		Fickle:   tokenOf(m),
+		Fickle:   fickle(m),
 	}
 	if m.First.Mode == conf.FirstSince {
 		d.First.Within = m.First.Within
@@ -411,6 +411,10 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	}
 	return d
 }
+
+// fickle says whether the secret changes by itself: an access token that a file or a command gives. Those that we get
+// ourselves are no part of the settings; what is, is the consent, which a person gives.
+func fickle(m *conf.Maildrop) bool { return m.OAuth == "" && tokenOf(m) }
 
 // fingerprint is a hash of everything that decides whether a session can work, but for the password.
 func fingerprint(m *conf.Maildrop) string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mailretr/conf"
 	"mailretr/fetch/oauth"
 	"mailretr/fetch/oauthtest"
 	"mailretr/store/mail"
@@ -88,5 +89,21 @@ func TestR23_TokenDoubted(t *testing.T) {
 	})
 	if x := want(mail.Auth, 8); x.Hint != "Sign in: mailretr login jaco" {
 		t.Errorf("hint %q", x.Hint)
+	}
+}
+
+// TestR23_ConsentIsAPersons: a new consent ends the wait after refused logins, however the mechanism was written; another
+// token from a command does not.
+func TestR23_ConsentIsAPersons(t *testing.T) {
+	for _, x := range []struct {
+		auth, oauth string
+		want        bool
+	}{
+		{"auto", "", false}, {"plain", "", false}, {"xoauth2", "", true}, {"oauthbearer", "", true},
+		{"auto", "ours", false}, {"xoauth2", "ours", false}, {"oauthbearer", "ours", false},
+	} {
+		if got := fickle(&conf.Maildrop{Auth: x.auth, OAuth: x.oauth}); got != x.want {
+			t.Errorf("auth: %s, oauth: %q: %v", x.auth, x.oauth, got)
+		}
 	}
 }
