@@ -121,7 +121,7 @@ func (s *settling) report(ctx context.Context, at []int) (ended bool) {
 	if some[0].Copy { // the postmaster's
 		to = ""
 	}
-	t, err := s.q.room(ctx, to)
+	t, err := s.q.room(ctx, to, true)
 	if err == nil && !t.later.IsZero() {
 		s.flooded(at, t.later)
 		return false

@@ -40,8 +40,9 @@ type ticket struct {
 	later  time.Time // no room: when there may be some
 }
 
-// room says whether a report may go to a sender now, and counts it.
-func (q *Queue) room(ctx context.Context, to mail.Path) (ticket, error) {
+// room says whether a report may go to a sender now, and counts it. queues: where there is no room it waits for a time that
+// nobody else has; what asks again anyway, whenever it likes, must not take a place each time.
+func (q *Queue) room(ctx context.Context, to mail.Path, queues bool) (ticket, error) {
 	most := 0
 	if q.Flood != nil {
 		most = q.Flood()
@@ -58,7 +59,9 @@ func (q *Queue) room(ctx context.Context, to mail.Path) (ticket, error) {
 	k := strings.ToLower(string(to))
 	if f.sent[k] >= most {
 		hours := 1 + f.waiting[k]/most // each hour has room for so many of those who wait
-		f.waiting[k]++
+		if queues {
+			f.waiting[k]++
+		}
 		return ticket{later: time.Unix((f.hour+int64(hours))*3600, 0)}, nil
 	}
 	if _, known := f.sent[k]; !known && len(f.sent) >= mostSenders {

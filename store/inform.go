@@ -121,7 +121,7 @@ func (q *Queue) warn(ctx context.Context, inf mail.Informer, l Leased) (told boo
 		q.Engine.Release(l.Lease)
 		return false, err
 	}
-	t, err := q.room(ctx, r.Reverse)
+	t, err := q.room(ctx, r.Reverse, false)
 	if err != nil || !t.later.IsZero() {
 		q.Engine.Release(l.Lease)
 		return false, err

@@ -369,6 +369,33 @@ func TestS11_Flood(t *testing.T) {
 	}
 }
 
+// S11: senders of mail that waits are looked for again and again; who is not told for want of room takes no room from
+// reports of failure by that.
+func TestS11_FloodIsNotMadeOfLooking(t *testing.T) {
+	w, r := informed(t)
+	w.Flood, w.Late = func() int { return 10 }, func() time.Duration { return time.Hour }
+	w.clock.t = w.clock.t.Truncate(time.Hour)
+	for i := range 20 {
+		w.put(message(fmt.Sprint(i), "a@b.example", "x@a.example"))
+	}
+	w.pass("main", always(later))
+	w.clock.add(2 * time.Hour)
+	for range 50 {
+		if _, err := w.Warn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.clock.add(time.Minute)
+	}
+	w.pass("main", always(no))
+	for range 3 {
+		w.clock.add(time.Hour)
+		w.pass("main", always(no))
+	}
+	if len(r.told) != 20 {
+		t.Errorf("%d told", len(r.told))
+	}
+}
+
 // S11: where there is no room for a day, the rest is held.
 func TestS11_FloodIsHeld(t *testing.T) {
 	w, r := informed(t)

@@ -20,7 +20,8 @@ import (
 const (
 	overtakeSize  = 256 << 10        // octets; what is larger stays in its place: small before large
 	overtakeStep  = time.Millisecond // of due time, between two that overtake
-	overtakeAbove = 20               // messages of late; with fewer there is no crowd
+	overtakeAbove = 20               // messages of late; with fewer there is no crowd but who waits from before
+	overtakeOld   = time.Minute      // how long that is
 	overtakeLook  = time.Second      // how old the known first due time of a lane may be
 	lately        = time.Hour        // in which what was brought counts half
 	mostCrowd     = 20_000           // keys that are counted; beyond, all is forgotten
@@ -47,8 +48,8 @@ func (q *Queue) overtake(ctx context.Context, r *Record) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.age(now)
-	small := r.Size <= overtakeSize && c.few(r)
-	if !small {
+	few, calm := c.few(r)
+	if !few || r.Size > overtakeSize {
 		return nil
 	}
 	if now.Sub(c.looked) >= overtakeLook || now.Before(c.looked) {
@@ -62,23 +63,27 @@ func (q *Queue) overtake(ctx context.Context, r *Record) error {
 	if f := c.front[r.Lane]; f.After(at) {
 		at = f
 	}
+	if calm && now.Sub(at) < overtakeOld {
+		return nil
+	}
 	if waits && at.Before(r.Due) {
 		r.Due, c.front[r.Lane] = at, at.Add(overtakeStep)
 	}
 	return nil
 }
 
-// few counts a record, and says whether who has brought it is not the crowd.
-func (c *crowd) few(r *Record) bool {
+// few counts a record, and says whether who has brought it is not the crowd; calm: nobody is, of late. What waits then was
+// brought long ago, or before a restart.
+func (c *crowd) few(r *Record) (few, calm bool) {
 	all := crowdKey{lane: r.Lane}
-	few := c.counts[all] >= overtakeAbove
+	few, calm = true, c.counts[all] < overtakeAbove
 	for _, who := range r.bringers() {
 		k := crowdKey{r.Lane, who}
-		few = few && 4*c.counts[k] < c.counts[all]
+		few = few && 4*c.counts[k] < max(c.counts[all], overtakeAbove)
 		c.counts[k]++
 	}
 	c.counts[all]++
-	return few
+	return few, calm
 }
 
 // bringers are those by whom a record is counted: its sender, or, of a report, who gets it; and its maildrop.

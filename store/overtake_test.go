@@ -99,6 +99,48 @@ func TestOvertakeStarvesNobody(t *testing.T) {
 	}
 }
 
+// What was queued long ago, or before a restart, does not block who comes now: the crowd of then is not counted any more.
+func TestOvertakeWhoWaitsFromBefore(t *testing.T) {
+	for name, after := range map[string]func(*world){
+		"half a day": func(w *world) { w.clock.add(12 * time.Hour) },
+		"a restart":  func(w *world) { w.use(w.mem.reopen()); w.clock.add(2 * time.Minute) },
+	} {
+		w := newWorld(t)
+		w.fill(500, "jaco", "crowd@b.example")
+		after(w)
+		w.fill(3, "anna", "one@b.example")
+		w.first(name, "one@b.example", 3)
+	}
+}
+
+// A flush does not bring them all to one instant, between which nobody could come.
+func TestOvertakeAfterAFlush(t *testing.T) {
+	w := newWorld(t)
+	w.fill(500, "jaco", "crowd@b.example")
+	w.pass("main", always(later))
+	w.clock.add(time.Second)
+	if n, err := w.Flush(t.Context(), ""); n != 500 || err != nil {
+		t.Fatal(n, err)
+	}
+	w.clock.add(time.Second)
+	w.fill(3, "anna", "one@b.example")
+	w.first("flush", "one@b.example", 3)
+}
+
+// first asks for n messages of a sender among the first ones.
+func (w *world) first(what string, sender mail.Path, n int) {
+	w.Helper()
+	got, seen := w.order(3*n), 0
+	for _, from := range got {
+		if from == sender {
+			seen++
+		}
+	}
+	if seen != n {
+		w.Errorf("%s: the first ones are %v", what, got)
+	}
+}
+
 // Where nobody waits nothing changes.
 func TestOvertakeIdle(t *testing.T) {
 	w := newWorld(t)

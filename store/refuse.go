@@ -98,7 +98,7 @@ func (q *Queue) tellOf(ctx context.Context, m *mail.Message, r *Record, told []R
 	if len(told) == 0 {
 		return nil, ticket{}, nil
 	}
-	t, err := q.room(ctx, r.Reverse)
+	t, err := q.room(ctx, r.Reverse, false)
 	if err != nil {
 		return nil, t, local(err, "")
 	}

@@ -423,10 +423,10 @@ func TestTruncated(t *testing.T) {
 // A clock that was wrong leaves nothing due in ten years.
 func TestRecover(t *testing.T) {
 	w := newWorld(t)
-	w.put(message("1", "a@b.example", "x@a.example"))
 	w.clock.add(10 * 365 * 24 * time.Hour)
-	w.put(message("2", "a@b.example", "x@a.example"))
+	w.put(message("1", "a@b.example", "x@a.example"))
 	w.clock.add(-10 * 365 * 24 * time.Hour)
+	w.put(message("2", "a@b.example", "x@a.example"))
 	if n, err := w.Recover(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
