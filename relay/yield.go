@@ -11,22 +11,23 @@ import (
 // slow one.
 type attempts struct {
 	mu sync.Mutex
-	m  map[mail.ID]chan struct{} // nil: was asked to give way already
+	m  map[mail.ID]context.CancelFunc
 }
 
 // begin notes an attempt; done ends it.
 func (a *attempts) begin(ctx context.Context, id mail.ID) (attempt context.Context, done func()) {
-	yield := make(chan struct{})
+	yield, end := context.WithCancel(context.Background())
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.m == nil {
-		a.m = map[mail.ID]chan struct{}{}
+		a.m = map[mail.ID]context.CancelFunc{}
 	}
-	a.m[id] = yield
+	a.m[id] = end
 	return mail.WithYield(ctx, yield), func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		delete(a.m, id)
+		end()
 	}
 }
 
@@ -36,7 +37,6 @@ func (r *Runner) Yield(id mail.ID) {
 	r.attempts.mu.Lock()
 	defer r.attempts.mu.Unlock()
 	if yield := r.attempts.m[id]; yield != nil {
-		close(yield)
-		r.attempts.m[id] = nil
+		yield()
 	}
 }

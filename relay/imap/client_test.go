@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -249,8 +250,8 @@ func TestS_HostileFolderName(t *testing.T) {
 // TestYield: an attempt that is asked to give way does so before the last octet.
 func TestYield(t *testing.T) {
 	s := newServer(t).start()
-	yield := make(chan struct{})
-	close(yield)
+	yield, give := context.WithCancel(context.Background())
+	give()
 	r := client(t, s, nil).Deliver(mail.WithYield(t.Context(), yield), traced(short+strings.Repeat("x\r\n", inMemory)))
 	if !r.All(mail.Deferred) || !errors.Is(r[0].Err, mail.ErrYield) || r[0].Scope != mail.OfSession || len(s.arrived()) != 0 {
 		t.Errorf("%+v", r)

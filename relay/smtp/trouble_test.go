@@ -453,8 +453,8 @@ func TestYield(t *testing.T) {
 				}
 				mta := relaytest.NewPipe(t, relaytest.Script{Answer: relaytest.At(x.stage, delay)})
 				c := client(t, nil, mta)
-				yield := make(chan struct{})
-				time.AfterFunc(time.Second, func() { close(yield) })
+				yield, give := context.WithCancel(context.Background())
+				time.AfterFunc(time.Second, give)
 				began := time.Now()
 				r := one(t, c.Deliver(mail.WithYield(t.Context(), yield), message("x@y.example")))
 				if took := time.Since(began); (r.Outcome == mail.Delivered) != x.delivered || took != x.took {

@@ -10,9 +10,9 @@ var ErrYield = errors.New("the attempt was given up: somebody wants the message 
 
 type yieldKey struct{}
 
-// WithYield returns a context in which an attempt is asked to give way when yield is closed. It differs from a context
-// that ends: it is obeyed only as long as nothing can have been delivered, and never cuts an answer off.
-func WithYield(ctx context.Context, yield <-chan struct{}) context.Context {
+// WithYield returns a context in which an attempt is asked to give way when yield ends. It differs from ctx ending: it is
+// obeyed only as long as nothing can have been delivered, and never cuts an answer off.
+func WithYield(ctx, yield context.Context) context.Context {
 	return context.WithValue(ctx, yieldKey{}, yield)
 }
 
@@ -20,14 +20,9 @@ func WithYield(ctx context.Context, yield <-chan struct{}) context.Context {
 // attempt is asked to give way. The caller calls cancel in any case.
 func Yielding(ctx context.Context) (early context.Context, cancel context.CancelFunc) {
 	early, end := context.WithCancelCause(ctx)
-	if yield, ok := ctx.Value(yieldKey{}).(<-chan struct{}); ok {
-		go func() {
-			select {
-			case <-yield:
-				end(ErrYield)
-			case <-early.Done():
-			}
-		}()
+	stop := func() bool { return true }
+	if yield, ok := ctx.Value(yieldKey{}).(context.Context); ok {
+		stop = context.AfterFunc(yield, func() { end(ErrYield) }) // no goroutine: one for each attempt would be dear
 	}
-	return early, func() { end(nil) }
+	return early, func() { stop(); end(nil) }
 }
