@@ -65,3 +65,27 @@ func (w *who) become() error {
 	}
 	return nil
 }
+
+// A walker goes down a path, one name after the other.
+type walker struct{ fd int }
+
+// walk begins at the root directory.
+func walk() (*walker, error) {
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	return &walker{fd}, err
+}
+
+// enter looks at a name where the walker is, and goes there. It follows no link.
+func (w *walker) enter(name string) (uid int, link bool, err error) {
+	fd, err := unix.Openat(w.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, false, err
+	}
+	w.close()
+	w.fd = fd
+	var s unix.Stat_t
+	err = unix.Fstat(fd, &s)
+	return int(s.Uid), s.Mode&unix.S_IFMT == unix.S_IFLNK, err
+}
+
+func (w *walker) close() { unix.Close(w.fd) }

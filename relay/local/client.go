@@ -63,6 +63,7 @@ type target struct {
 	who   *who
 	path  string // absolute, where the kind has paths
 	base  string // the part of it that has to be there
+	home  bool   // which is the user's own, and says nothing of others
 	id    mail.ID
 	again bool // an earlier attempt may have come through
 }

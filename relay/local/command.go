@@ -36,8 +36,12 @@ func parseArgv(list []string, purpose string, allowed []string) (argv []template
 	}
 	for i, a := range list {
 		t, err := parse(a, purpose, allowed)
-		if err == nil && i == 0 && len(t.used) > 0 {
+		switch {
+		case err != nil || i > 0:
+		case len(t.used) > 0:
 			err = errors.New("the program itself cannot be named by an address")
+		case len(t.list) != 1:
+			err = fmt.Errorf("%q is no program", a)
 		}
 		if err != nil {
 			return nil, err
@@ -110,6 +114,9 @@ func (b *command) put(ctx context.Context, t *target, r io.Reader) error {
 	switch {
 	case errors.As(err, &s):
 		return err
+	case err != nil && len(b.user.used) > 0:
+		// This user may have too many processes, or no right to run it: that stops nobody else's mail.
+		return deferred("4.3.0", "451 4.3.0 the program cannot be run", err)
 	case err != nil:
 		return lane("the program cannot be run", err)
 	}

@@ -13,6 +13,9 @@ import (
 // stale is the age of a lock file whose maker must have died: nobody writes one message for so long.
 const stale = 5 * time.Minute
 
+// lockSuffix makes the name of a lock file.
+const lockSuffix = ".lock"
+
 // errLocked says that somebody else has the mailbox now.
 var errLocked = errors.New("the mailbox is locked")
 
@@ -43,7 +46,7 @@ func (b *mbox) try(t *target) (*os.File, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dot := t.path + ".lock"
+	dot := t.path + lockSuffix
 	fail := func(err error) (*os.File, func() error, error) {
 		f.Close()
 		return nil, nil, err

@@ -38,12 +38,12 @@ type maildir struct {
 
 func (b *maildir) whole() bool { return false }
 
-func (b *maildir) find(t *target) error { return b.settle(t, b.place) }
+func (b *maildir) find(t *target) error { return b.settle(t, b.place, b.create) }
 
 // look says whether the Maildir is there, or could be made.
 func (b *maildir) look(t *target) error {
 	return t.who.do(func() error {
-		if err := standing(t.base); err != nil {
+		if err := t.standing(); err != nil {
 			return err
 		}
 		fi, err := os.Stat(t.path)
@@ -88,7 +88,7 @@ func (b *maildir) put(_ context.Context, t *target, r io.Reader) error {
 // open opens the Maildir of a target, and makes what is missing. Everything below is reached through it and
 // never leaves it, whatever is exchanged for a link meanwhile.
 func (b *maildir) open(t *target) (*os.Root, error) {
-	if err := standing(t.base); err != nil {
+	if err := t.standing(); err != nil {
 		return nil, err
 	}
 	if b.create {

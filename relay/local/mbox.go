@@ -48,12 +48,19 @@ type mbox struct {
 
 func (b *mbox) whole() bool { return false }
 
-func (b *mbox) find(t *target) error { return b.settle(t, b.place) }
+// find says where the file is. What is called as the lock of another one would be taken for that.
+func (b *mbox) find(t *target) error {
+	err := b.settle(t, b.place, b.create)
+	if err == nil && len(b.used) > 0 && strings.HasSuffix(t.path, lockSuffix) {
+		return failed("5.1.1", "550 5.1.1 there is no mailbox for this address", errors.New("its name is that of a lock"))
+	}
+	return err
+}
 
 // look says whether the file is there and is one that mail may be written into.
 func (b *mbox) look(t *target) error {
 	return t.who.do(func() error {
-		if err := standing(t.base); err != nil {
+		if err := t.standing(); err != nil {
 			return err
 		}
 		fi, err := os.Lstat(t.path)
@@ -92,7 +99,7 @@ func (b *mbox) put(ctx context.Context, t *target, r io.Reader) error {
 	r, stop := t.who.pumped(r)
 	defer stop()
 	return t.who.do(func() error {
-		if err := standing(t.base); err != nil {
+		if err := t.standing(); err != nil {
 			return err
 		}
 		if b.create {

@@ -37,7 +37,8 @@ const mostSaid = 4 << 10
 // gentle is how long a program may go on after SIGTERM, and its output after its end.
 const gentle = 3 * time.Second
 
-// run runs the program in a process group of its own. An error means that it was not started, or that its
+// run runs the program in a session, and so a process group, of its own: where we have a terminal, whose
+// rights it would otherwise share, it could type there in our name (TIOCSTI). An error means that it was not started, or that its
 // input or output failed; then nothing can be said of it, but it has ended.
 func (j *job) run(ctx context.Context) (ended, error) {
 	limit := j.limit
@@ -48,7 +49,7 @@ func (j *job) run(ctx context.Context) (ended, error) {
 	defer cancel()
 	c := exec.CommandContext(ctx, j.argv[0], j.argv[1:]...)
 	c.Env, c.Dir = j.environ(), "/"
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: j.who.credential()}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: j.who.credential()}
 	said := &head{most: mostSaid}
 	c.Stderr, c.Stdout = said, j.stdout
 	if j.stdout == nil {

@@ -54,8 +54,12 @@ func lookup(name, group string, written bool) (*who, error) {
 	case w.uid == os.Geteuid():
 		w.self = w.uid != 0 || group == ""
 	case !root():
-		return nil, lane("only root can deliver for other users", fmt.Errorf(
-			"we are user %d and not %s: run mailretr as root, or take user: away", os.Geteuid(), u.Username))
+		const words = "only root can deliver for other users"
+		why := fmt.Errorf("we are user %d and not %s: run mailretr as root, or take user: away", os.Geteuid(), u.Username)
+		if written {
+			return nil, lane(words, why)
+		}
+		return nil, deferred("4.3.5", "451 4.3.5 "+words, why) // one of them may be us
 	}
 	return w, nil
 }
