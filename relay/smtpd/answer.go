@@ -41,6 +41,9 @@ func (d *door) answer(line []byte) {
 	if d.verb == "BDAT" && (d.final || code != "250") {
 		d.transfer = time.Time{}
 	}
+	if code == "250" && (d.verb == "DATA" || d.verb == "BDAT" && d.final) {
+		d.idling = 0
+	}
 	switch {
 	case code == "354":
 		d.data, d.frame, d.came = true, frame{most: d.gen.limits.Line}, 0

@@ -26,6 +26,7 @@ type client struct {
 	local  bool            // nobody reads along: a unix socket, or this machine
 	tls    *tls.ConnectionState
 	errors int
+	idling int // commands since the last message that bring none nearer
 
 	mu       sync.Mutex
 	until    time.Time // what the client does now has to be done

@@ -40,12 +40,28 @@ func (d *door) command(line []byte, text string) error {
 		d.cut("503 5.5.0 wait for the answer before you go on; see RFC 2920, 3.1")
 	case d.verb == "BDAT":
 		d.bdat(line, arg)
+	case d.idles():
+		d.cut("421 4.7.0 too many commands without a message")
 	case !d.transfer.IsZero() && resets[d.verb]:
 		d.cut("421 4.5.0 the message was given up, connect again")
 	default:
 		d.shown(line, arg)
 	}
 	return nil
+}
+
+// mostIdle is how many commands a stranger may send that bring no message nearer. Nobody needs many, and who goes on
+// holds a connection that others wait for.
+const mostIdle = 100
+
+// idles counts such commands and says whether these are too many.
+func (d *door) idles() bool {
+	switch d.verb {
+	case "MAIL", "RCPT", "DATA", "BDAT", "QUIT":
+	default:
+		d.idling++
+	}
+	return d.idling > mostIdle && !d.friend
 }
 
 func unprintable(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }

@@ -130,7 +130,7 @@ var dialogues = []struct {
 		> RCPT TO:<b@HERE.test>
 		250
 		> RCPT TO:<b%y.test@here.test>
-		250
+		550 5.7.1
 		> RCPT TO:<b@x.below.test>
 		250
 		> RCPT TO:<b@notbelow.test>
@@ -241,6 +241,48 @@ var dialogues = []struct {
 		> FROB
 		500
 		421 4.7.0
+		END`},
+	{name: "H11_no_way_round_through_the_next_hop", from: "192.0.2.1", change: func(o *Options) { o.Domains = []string{"y.test"} }, script: `
+		220
+		> EHLO c
+		250-
+		> MAIL FROM:<a@x.test>
+		250
+		> RCPT TO:<user%evil.test@y.test>
+		550 5.7.1
+		> RCPT TO:<evil.test!user@y.test>
+		550 5.7.1
+		> RCPT TO:<user@evil.test@y.test>
+		550 5.7.1
+		> RCPT TO:<"user@evil.test"@y.test>
+		550 5.7.1
+		> RCPT TO:<@evil.test:user@y.test>
+		250
+		> DATA
+		354
+		> .
+		250`, messages: 1},
+	{name: "H11_a_stranger_who_brings_nothing", from: "192.0.2.1", change: func(o *Options) { o.Domains = []string{"y.test"} }, script: `
+		220
+		> EHLO c
+		250-` + strings.Repeat("\n> NOOP\n250", 60) + `
+		> MAIL FROM:<a@x.test>
+		250
+		> RCPT TO:<b@y.test>
+		250
+		> DATA
+		354
+		> .
+		250` + strings.Repeat("\n> MAIL FROM:<a@x.test>\n250\n> RSET\n250", 100) + `
+		> NOOP
+		421 4.7.0
+		END`, messages: 1},
+	{name: "a friend who waits", script: `
+		220
+		> EHLO c
+		250-` + strings.Repeat("\n> NOOP\n250", 150) + `
+		> QUIT
+		221
 		END`},
 	{name: "another protocol", script: `
 		220

@@ -24,7 +24,8 @@ const (
 // beside them.
 //
 // Mail for any recipient is taken from clients at the other end of a unix socket, from Networks, and from
-// whoever has logged in. Everybody else may send to Domains only; where there are none, nothing.
+// whoever has logged in. Everybody else may send to Domains only, and not by way of them (user%there@here); where
+// there are none, nothing.
 type Options struct {
 	Name     string // of the listener, for events: "localhost:25"
 	Hostname string // ours: greeting and Received

@@ -98,6 +98,9 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 		return s.refuses(answer(553, 5, 6, 7, "such an address needs SMTPUTF8"), env.Reverse, r.Forward)
 	case !s.anybody() && !g.takes(r.Forward):
 		return s.refuses(answer(550, 5, 7, 1, "you may not send mail to that domain here"), env.Reverse, r.Forward)
+	case !s.anybody() && strings.ContainsAny(r.Forward.Local(), "@%!"):
+		// The next hop, which trusts us, may take what is before the last @ for an address to send on to.
+		return s.refuses(answer(550, 5, 7, 1, "you may not send mail by way of that domain here"), env.Reverse, r.Forward)
 	case g.Routed != nil && !g.Routed(env, r):
 		return s.refuses(answer(550, 5, 1, 2, "no route leads to that address"), env.Reverse, r.Forward)
 	}
