@@ -152,8 +152,14 @@ func (a *attempt) there() (bool, error) {
 		}
 		key = fmt.Sprintf("HEADER MESSAGE-ID %s LARGER %d SMALLER %d", imapconn.Quote(own), size-1, size+1)
 	}
-	// The folder may not be there; what is selected then does not matter.
+	// The folder may not be there; what is selected then does not matter. A server that only cannot say now is asked
+	// again: the message may be in it.
 	r, err := a.command(mail.OpList, "EXAMINE "+a.quoted(), nil)
+	if err == nil && r.Word != "OK" {
+		if t := imapconn.Judge(mail.OpList, a.o.Dial.Address, r); t.Kind == mail.Busy {
+			return false, t
+		}
+	}
 	if err != nil || r.Word != "OK" {
 		return false, err
 	}
@@ -198,11 +204,12 @@ func (a *attempt) command(op mail.Op, text string, untagged func(string)) (imapc
 	return a.conn.Until(op, false, chatter, untagged)
 }
 
-// append sends the message, once more where the folder had to be made first. stop ends the watch of the context for
-// what comes before the last octet.
+// append sends the message, once more where the folder had to be made first. A large one that the server has read
+// before it said so finds the folder there next time. stop ends the watch of the context for what comes before the last
+// octet.
 func (a *attempt) append(stop *func()) mail.Result {
 	r, x := a.send(stop)
-	if r.Word != "NO" || r.Code != "TRYCREATE" || a.begun && a.content.small == nil {
+	if r.Word != "NO" || r.Code != "TRYCREATE" {
 		return x
 	}
 	made, err := a.command(mail.OpData, "CREATE "+a.quoted(), nil)
@@ -211,6 +218,9 @@ func (a *attempt) append(stop *func()) mail.Result {
 		return a.failed(mail.OpData, err)
 	case made.Word != "OK":
 		return a.said(made)
+	case a.begun && a.content.small == nil:
+		x.Scope = mail.OfMessage
+		return x
 	}
 	a.begun, a.sent = false, false
 	_, x = a.send(stop)

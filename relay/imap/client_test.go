@@ -63,10 +63,10 @@ func TestFolderIsMade(t *testing.T) {
 		r := c.Deliver(t.Context(), m)
 		if len(text) > inMemory {
 			// The library reads the octets before it refuses, so a large message comes again.
-			if !r.All(mail.Deferred) {
+			if !r.All(mail.Deferred) || r.Sick() != nil {
 				t.Errorf("%+v", r)
 			}
-			continue
+			r = c.Deliver(t.Context(), m)
 		}
 		if a := s.arrived(); !r.Done(1) || len(a) != 1 || a[0].folder != "Entwürfe & \"mehr\"" {
 			t.Errorf("%+v, %d arrived", r, len(a))
@@ -96,6 +96,18 @@ func TestRefusals(t *testing.T) {
 		s.refuse = nil
 		if r := c.Deliver(t.Context(), traced(short)); !r.Done(1) || s.dials() != 1 {
 			t.Errorf("%s: afterwards %+v on %d connections", x.code, r, s.dials())
+		}
+	}
+}
+
+// A folder that was chosen for one message and cannot be had stops no others.
+func TestOneFolderStopsNoLane(t *testing.T) {
+	for _, code := range []string{"NOPERM", "CANNOT"} {
+		s := newServer(t)
+		s.refuse = func(string) error { return no(code, "not that one") }
+		c := client(t, s.start(), func(o *Options) { o.Of = func(*mail.Message) string { return "Lists*%" } })
+		if r := c.Deliver(t.Context(), traced(short)); !r.All(mail.Deferred) || r.Sick() != nil || r[0].Reply == "" {
+			t.Errorf("%s: %+v", code, r)
 		}
 	}
 }
@@ -135,6 +147,22 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("%+v, %d arrived", r, len(s.arrived()))
 			}
 		}
+	}
+}
+
+// TestServerThatCannotSay: where a folder cannot be looked into for now, nothing is sent that may be there already.
+func TestServerThatCannotSay(t *testing.T) {
+	s := newServer(t)
+	s.closed = no("UNAVAILABLE", "come again")
+	s.start()
+	m := traced(short)
+	m.Attempts = 1
+	if r := client(t, s, nil).Deliver(t.Context(), m); !r.All(mail.Deferred) || r.Sick() != nil || len(s.arrived()) != 0 {
+		t.Errorf("%+v, %d arrived", r, len(s.arrived()))
+	}
+	s.closed = no("NONEXISTENT", "no such folder")
+	if r := client(t, s, nil).Deliver(t.Context(), m); !r.Done(1) {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -31,6 +31,7 @@ type server struct {
 	caps goimap.CapSet
 	// refuse says what APPEND is answered, after the octets; nil: OK.
 	refuse func(folder string) error
+	closed error // what EXAMINE is answered; nil: as it is
 	// cut, where it is above 0, ends each connection after so many octets of the client.
 	cut int
 
@@ -134,6 +135,14 @@ func (l *line) Write(p []byte) (int, error) {
 type recording struct {
 	imapserver.Session
 	s *server
+}
+
+// Select refuses on order.
+func (r *recording) Select(folder string, o *goimap.SelectOptions) (*goimap.SelectData, error) {
+	if r.s.closed != nil {
+		return nil, r.s.closed
+	}
+	return r.Session.Select(folder, o)
 }
 
 func (r *recording) Append(folder string, lit goimap.LiteralReader, o *goimap.AppendOptions) (*goimap.AppendData, error) {

@@ -13,7 +13,8 @@ import (
 //	OK                                    delivered
 //	NO [TOOBIG]                           failed: no other attempt will do better
 //	NO [OVERQUOTA], [LIMIT], [INUSE] …    deferred
-//	NO [NOPERM], [NONEXISTENT] …          deferred, and the lane is sick: the configuration is wrong, or our rights
+//	NO [NOPERM], [NONEXISTENT] …          deferred, and the lane is sick: the configuration is wrong, or our rights; but
+//	                                      only in the folder of the configuration
 //	NO without a code, BAD, nonsense      deferred
 func (a *attempt) said(r imapconn.Reply) mail.Result {
 	x := mail.Result{Scope: mail.OfMessage, Reply: r.String(), After: mail.OpDot}
@@ -27,7 +28,9 @@ func (a *attempt) said(r imapconn.Reply) mail.Result {
 		x.Enhanced = "4.2.2"
 	case "AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED", "CONTACTADMIN", "NOPERM",
 		"NONEXISTENT", "TRYCREATE", "CANNOT":
-		x.Scope = mail.OfLane
+		if a.folder == a.o.Folder { // one that was chosen for this message says nothing of others
+			x.Scope = mail.OfLane
+		}
 	}
 	if r.Word != "NO" {
 		a.drop(nil) // what it makes of the octets that follow is unknown
