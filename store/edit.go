@@ -41,9 +41,7 @@ func (q *Queue) Edit(ctx context.Context, id mail.ID, e Edit, busy Busy) error {
 		q.Engine.Release(l.Lease)
 	}
 	if err != nil && !isUnknown(err) {
-		for _, c := range copies {
-			c.Discard()
-		}
+		discard(copies)
 	}
 	return err
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"mailretr/store/mail"
@@ -21,39 +23,68 @@ func (q *Queue) Reroute(ctx context.Context, known func(mail.Lane) bool) (n int,
 			ids = append(ids, l.Record.ID)
 		}
 	}
-	for _, id := range ids {
-		moved, err := q.reroute(ctx, id, known)
-		if err != nil {
+	for some := range slices.Chunk(ids, chunk) {
+		moved, err := q.reroute(ctx, some, known)
+		if n += moved; err != nil {
 			return n, err
-		}
-		if moved {
-			n++
 		}
 	}
 	return n, nil
 }
 
-// reroute routes the recipients of one record anew, unless its lane is known. Where they part, the record
-// is copied.
-func (q *Queue) reroute(ctx context.Context, id mail.ID, known func(mail.Lane) bool) (moved bool, err error) {
-	leased, _, err := q.Engine.LeaseMessages(ctx, Filter{IDs: []mail.ID{id}}, 1, q.ttl())
-	if err != nil || len(leased) == 0 {
-		return false, err // being attempted in its old lane, or gone
+// reroute routes the recipients of some records anew, unless their lane is known. n counts those that were changed: in one
+// commit, but for those whose recipients part, which are copied. What is being attempted in its old lane, or is gone, is
+// left out.
+func (q *Queue) reroute(ctx context.Context, ids []mail.ID, known func(mail.Lane) bool) (n int, err error) {
+	leased, _, err := q.Engine.LeaseMessages(ctx, Filter{IDs: ids}, len(ids), q.ttl())
+	if err != nil {
+		return 0, err
 	}
-	l := leased[0]
-	b, copies, err := q.rerouted(ctx, &l, known)
-	if err == nil && b != nil {
-		err = q.commit(ctx, b)
-	}
-	if err != nil && !isUnknown(err) {
-		for _, c := range copies {
-			c.Discard()
+	together := &Batch{}
+	for i := range leased {
+		l := &leased[i]
+		var b *Batch
+		var copies []Body
+		if err == nil {
+			b, copies, err = q.rerouted(ctx, l, known)
+		}
+		switch {
+		case err != nil || b == nil:
+			discard(copies)
+			q.Engine.Release(l.Lease)
+		case len(copies) == 0:
+			together.Fence, together.Put = append(together.Fence, b.Fence...), append(together.Put, b.Put...)
+		default:
+			if err = q.routed(ctx, b, copies); err == nil {
+				n++
+			}
 		}
 	}
-	if err != nil || b == nil {
-		q.Engine.Release(l.Lease)
+	if len(together.Put) == 0 {
+		return n, err
 	}
-	return err == nil && b != nil, err
+	if e := q.routed(ctx, together, nil); e != nil {
+		return n, errors.Join(err, e)
+	}
+	return n + len(together.Put), err
+}
+
+// routed commits what was routed anew, or gives it back.
+func (q *Queue) routed(ctx context.Context, b *Batch, copies []Body) error {
+	err := q.commit(ctx, b)
+	if err != nil {
+		q.Engine.Release(b.Fence...)
+	}
+	if err != nil && !isUnknown(err) {
+		discard(copies)
+	}
+	return err
+}
+
+func discard(copies []Body) {
+	for _, c := range copies {
+		c.Discard()
+	}
 }
 
 // rerouted is the commit that routes a record anew; nil where nothing changes.

@@ -223,3 +223,38 @@ func TestEachRecipientGetsItsLanes(t *testing.T) {
 		}
 	}
 }
+
+// countedCommits counts them.
+type countedCommits struct {
+	Engine
+	n int
+}
+
+func (c *countedCommits) Commit(ctx context.Context, b *Batch) error {
+	c.n++
+	return c.Engine.Commit(ctx, b)
+}
+
+// A destination with a new name does not make a start, or a reload, wait for a commit for each message.
+func TestRerouteOfMany(t *testing.T) {
+	w := newWorld(t)
+	for i := range 250 {
+		w.put(message(fmt.Sprint(i), "a@b.example", "x@a.example"))
+	}
+	w.put(message("both", "a@b.example", "x@a.example", "y@a.example"))
+	w.Route = func(_ mail.Origin, _ mail.Envelope, r mail.Recipient) []mail.Lane {
+		if r.Forward == "y@a.example" {
+			return []mail.Lane{"other"}
+		}
+		return []mail.Lane{"new"}
+	}
+	e := &countedCommits{Engine: w.Engine}
+	w.Engine = e
+	n, err := w.Reroute(t.Context(), func(l mail.Lane) bool { return l != "main" })
+	if n != 251 || err != nil || e.n > 5 {
+		t.Errorf("%d, %v, in %d commits", n, err, e.n)
+	}
+	if a, b := w.pass("new", always(yes)), w.pass("other", always(yes)); a != 251 || b != 1 || len(w.records()) != 0 {
+		t.Errorf("%d and %d attempted", a, b)
+	}
+}

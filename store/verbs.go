@@ -141,7 +141,7 @@ func (q *Queue) Retry(ctx context.Context, id mail.ID, busy Busy) error {
 	if err != nil {
 		return err
 	}
-	_, err = q.reroute(ctx, id, func(mail.Lane) bool { return false })
+	_, err = q.reroute(ctx, []mail.ID{id}, func(mail.Lane) bool { return false })
 	return err
 }
 
