@@ -21,6 +21,8 @@ var mayImport = []struct {
 	{"store/mail", nil},
 	{"relay/wire", nil},
 	{"conf", nil},
+	{"conf/fetchmailrc", []string{"conf", "conf/draft"}},
+	{"conf/fetchmailrc/samples", nil},
 	{"conf/*", []string{"conf"}},
 	{"bounce", []string{"store/mail"}},
 	{"store", []string{"store/mail"}},
