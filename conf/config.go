@@ -23,6 +23,7 @@ type Config struct {
 	Line    Line
 	Limits  Limits
 	Log     Log
+	Metrics Metrics
 
 	Maildrops []Maildrop
 	Sources   []Source

@@ -59,6 +59,7 @@ func (c *Config) Complete(p Paths) {
 	c.Line.At.inherit(c.At, "line")
 	c.Line.Proxy.At.inherit(c.Line.At, "proxy")
 	c.Log.At.inherit(c.At, "log")
+	c.Metrics.At.inherit(c.At, "metrics")
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}

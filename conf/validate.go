@@ -16,6 +16,7 @@ func (c *Config) Validate() []Problem {
 	v.limits()
 	v.line()
 	v.log()
+	v.metrics()
 	v.destinations()
 	v.routes()
 	v.listeners()

@@ -25,6 +25,7 @@ type session struct {
 	polled   bool        // somebody asked for the visit
 	named    bool        // and named the maildrop
 	over     bool        // and said that it may pass a budget
+	began    time.Time
 
 	first     bool              // contact
 	largeSlot bool              // it has a large slot, given back at its end

@@ -252,7 +252,7 @@ func (p *Poller) start(e *entry, one part) {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	s := &session{
-		p: p, waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, with: one.with,
+		p: p, began: p.now(), waiting: e.told, drop: e.drop, state: e.state.clone(), only: one.uid, with: one.with,
 		largeSlot: one.large, alone: one.large, kin: e.kin,
 		cancel: cancel, polled: len(e.served) > 0,
 		named: slices.ContainsFunc(e.served, func(r *request) bool { return r.named }),

@@ -16,6 +16,7 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/journal"
+	"mailretr/cmd/mailretr/metrics"
 	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/conf/yaml"
@@ -50,9 +51,11 @@ func (a *app) serve(ctx context.Context) error {
 		return &control.Error{Code: control.Busy, Text: "a daemon is running already: it answers on " + l.config.Socket,
 			Hint: "to make it read its configuration again: mailretr reload"}
 	}
+	d.counted = metrics.New(measured(func() *house { return d.house }))
+	d.counted.Set(knownOf(&l.config), time.Now())
 	h, err := a.patiently(ctx, func() (*house, error) {
 		return assemble(ctx, &l.config, needs{
-			log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}},
+			log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}, d.counted},
 			fatal: func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
 		})
 	})
@@ -106,6 +109,7 @@ type serving struct {
 	log       *slog.Logger
 	reloading sync.Mutex
 	fronts    fronts
+	counted   *metrics.Meter
 	life      context.Context // of the daemon; set by run
 }
 
@@ -117,9 +121,13 @@ func (d *serving) run(ctx context.Context) error {
 		return unmade(err)
 	}
 	server := &control.Server{House: d.controlled()}
+	read, err := d.measuring(ctx, c)
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
 	d.life = ctx
 	if err := d.front(ctx, c); err != nil {
-		return errors.Join(err, socket.Close())
+		return errors.Join(err, socket.Close(), closed(read))
 	}
 	d.left(ctx, c)
 	d.poller.Set(ctx, d.drops())
@@ -128,6 +136,7 @@ func (d *serving) run(ctx context.Context) error {
 	var work, front sync.WaitGroup
 	var failed error
 	front.Go(func() { failed = server.Serve(api, socket) })
+	front.Go(func() { d.measure(api, read, ctx.Done()) })
 	work.Go(func() { d.poller.Run(ctx) })
 	work.Go(func() { d.runner.Run(ctx) })
 	work.Go(func() { d.tend(ctx) })
@@ -311,6 +320,9 @@ func (d *serving) reload(ctx context.Context) error {
 	if err := d.budgets(ctx, &c); err != nil {
 		d.uncounted(err)
 	}
+	if d.counted != nil {
+		d.counted.Set(knownOf(&c), d.house.now())
+	}
 	d.poller.Set(ctx, d.drops())
 	if _, err := d.reroute(ctx); err != nil {
 		return fmt.Errorf("routing what is queued anew: %w", err)
@@ -334,6 +346,8 @@ func (d *serving) fits(c *conf.Config) error {
 		return errors.New("state: another directory needs a restart")
 	case c.Socket != old.Socket:
 		return errors.New("socket: another path needs a restart")
+	case c.Metrics.Name() != old.Metrics.Name():
+		return errors.New("metrics: another place to listen needs a restart")
 	}
 	return nil
 }

@@ -40,6 +40,8 @@ var top = []option[conf.Config]{
 		func(c *conf.Config) *conf.Line { return &c.Line }, func(l *conf.Line) *conf.Where { return &l.At }),
 	sub("log", "What is logged (to standard error), and how.", logs,
 		func(c *conf.Config) *conf.Log { return &c.Log }, func(l *conf.Log) *conf.Where { return &l.At }),
+	sub("metrics", "Where a monitoring system reads how the daemon is.", meters,
+		func(c *conf.Config) *conf.Metrics { return &c.Metrics }, func(m *conf.Metrics) *conf.Where { return &m.At }),
 	maildrops,
 	sources,
 }

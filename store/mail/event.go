@@ -132,14 +132,15 @@ type Event struct {
 	Enhanced string
 	Reply    string // server's words, not escaped
 
-	Messages int       // how many the event speaks of
-	Octets   int64     // of message content
-	Up, Down int64     // octets on the line, TLS and commands included (OpPoll)
-	Saved    int64     // octets that did not have to cross the line a second time, or at all
-	Wasted   int64     // octets that crossed it for nothing
-	Next     time.Time // when it is tried again
-	Text     string    // one sentence for people, where the fields do not say it
-	Topic    string    // of OpRemark: it takes the place of the one before it; without Text it only ends that one
-	Err      error     // what went wrong; a *Trouble for collecting
-	Alarm    bool      // an admin should look at it
+	Messages int           // how many the event speaks of
+	Octets   int64         // of message content
+	Up, Down int64         // octets on the line, TLS and commands included (OpPoll)
+	Saved    int64         // octets that did not have to cross the line a second time, or at all
+	Wasted   int64         // octets that crossed it for nothing
+	Next     time.Time     // when it is tried again
+	Took     time.Duration // of OpPoll: how long the session took
+	Text     string        // one sentence for people, where the fields do not say it
+	Topic    string        // of OpRemark: it takes the place of the one before it; without Text it only ends that one
+	Err      error         // what went wrong; a *Trouble for collecting
+	Alarm    bool          // an admin should look at it
 }

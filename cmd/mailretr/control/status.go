@@ -158,7 +158,7 @@ func (h *House) overview(ctx context.Context, drops []status.Status) (*Overview,
 	o := &Overview{
 		Version: h.Version, PID: os.Getpid(), Started: h.Started, Config: c.At.Self.File,
 		Messages: t.Messages, Held: t.Held, Octets: t.Octets, Oldest: t.Oldest, Free: t.Free, Reserve: t.Reserve,
-		Maildrops: len(drops), Line: h.spent(),
+		Maildrops: len(drops), Line: h.LineSheet(),
 	}
 	for i := range drops {
 		if !drops[i].State.Well() {

@@ -135,8 +135,8 @@ func (c *Client) Traffic(ctx context.Context, days bool, maildrop string) iter.S
 	return many[Traffic](ctx, c, path, nil)
 }
 
-// spent is how the line's budget stands, where it has one.
-func (h *House) spent() *budget.Sheet {
+// LineSheet is how the line's budget stands; nil: it has none.
+func (h *House) LineSheet() *budget.Sheet {
 	if h.Budget == nil {
 		return nil
 	}
