@@ -277,6 +277,22 @@ var dialogues = []struct {
 		> NOOP
 		421 4.7.0
 		END`, messages: 1},
+	{name: "H11_recipients_as_long_as_can_be", script: `
+		220
+		> EHLO c
+		250-
+		> MAIL FROM:<a@x.test>
+		250` + strings.Repeat("\n> RCPT TO:<b@y.test> ORCPT=rfc822;"+strings.Repeat("x", 3800)+"\n250", 68) + `
+		> RCPT TO:<b@y.test> ORCPT=rfc822;` + strings.Repeat("x", 3800) + `
+		452 4.5.3
+		> DATA
+		354
+		> .
+		250
+		> MAIL FROM:<a@x.test>
+		250
+		> RCPT TO:<b@y.test>
+		250`, messages: 1},
 	{name: "a friend who waits", script: `
 		220
 		> EHLO c

@@ -59,7 +59,7 @@ type Limits struct {
 	Connections int // at once, 200
 	PerClient   int // at once from one address (IPv6: one /64), 20; not for clients of ours
 	Rate        int // messages per client and minute, no limit; not for clients of ours
-	Recipients  int // of a message, 1000; more get 452
+	Recipients  int // of a message, 1000; more get 452, and what is beyond 256 KiB of them
 	Size        int64
 	Line        int // octets of a line of a message without its end, 1 MiB
 	Header      int // octets of the header section, 256 KiB

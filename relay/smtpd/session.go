@@ -21,6 +21,7 @@ type session struct {
 
 	mu   sync.Mutex
 	env  mail.Envelope
+	held int   // octets of the recipients
 	size int64 // announced; -1: it was not
 	utf8 bool
 	tag  string // of the Received field: from whom, by which protocol
@@ -41,7 +42,7 @@ func (g *generation) session(c *smtp.Conn) (smtp.Session, error) {
 func (s *session) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.env, s.size, s.utf8 = mail.Envelope{}, -1, false
+	s.env, s.held, s.size, s.utf8 = mail.Envelope{}, 0, -1, false
 }
 
 // Logout is called at the end, and is nothing to us.
@@ -71,7 +72,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.env = mail.Envelope{Reverse: path, EnvID: xtext(o.EnvelopeID), Ret: string(o.Return)}
-	s.size, s.utf8 = -1, o.UTF8
+	s.held, s.size, s.utf8 = 0, -1, o.UTF8
 	if o.Size > 0 {
 		s.size = o.Size
 	}
@@ -106,9 +107,16 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held += len(to) + len(o.OriginalRecipient); s.held > maxRecipients {
+		return answer(452, 4, 5, 3, "the recipients are more than %d octets, send to the others next", maxRecipients)
+	}
 	s.env.Recipients = append(s.env.Recipients, r)
 	return nil
 }
+
+// maxRecipients bounds the recipients of a message in octets: a thousand ordinary ones have a quarter of that, the
+// longest that there are would take megabytes of each connection.
+const maxRecipients = 256 << 10
 
 // refuses tells of a refusal and returns it.
 func (s *session) refuses(a *smtp.SMTPError, from, to mail.Path) error {
