@@ -16,6 +16,7 @@ type who struct {
 	name, home string
 	uid, gid   int
 	groups     []int
+	more       int  // of them, the one that the destination has; 0: none
 	self       bool // it is what we are: there is nothing to change
 }
 
@@ -29,7 +30,23 @@ func ourselves(group string) (*who, error) {
 		return nil, err
 	}
 	w.self = true
-	return w, nil
+	return w, w.joined(group)
+}
+
+// joined says whether we are in the group of the destination, where we cannot become it.
+func (w *who) joined(group string) error {
+	if group == "" || root() {
+		return nil
+	}
+	have, err := os.Getgroups()
+	if err != nil {
+		return err
+	}
+	if w.more == os.Getegid() || slices.Contains(have, w.more) {
+		return nil
+	}
+	return lane("only root can deliver with another group", fmt.Errorf(
+		"we are not in %s: run mailretr as root, put its user into that group, or take group: away", group))
 }
 
 // lookup finds a user by name. written says that the admin wrote the name itself, which may then be root.
@@ -53,6 +70,7 @@ func lookup(name, group string, written bool) (*who, error) {
 			errors.New("the recipient is root: give its mail to somebody else"))
 	case w.uid == os.Geteuid():
 		w.self = w.uid != 0 || group == ""
+		return w, w.joined(group)
 	case !root():
 		const words = "only root can deliver for other users"
 		why := fmt.Errorf("we are user %d and not %s: run mailretr as root, or take user: away", os.Geteuid(), u.Username)
@@ -104,6 +122,9 @@ func account(u *user.User, group string) (*who, error) {
 		g, err := user.LookupGroup(group)
 		if err != nil {
 			return nil, lane("the group of the destination does not exist", err)
+		}
+		if w.more, err = strconv.Atoi(g.Gid); err != nil {
+			return fail(err)
 		}
 		ids = append(ids, g.Gid)
 	}

@@ -283,6 +283,18 @@ func TestOnlyRootForOthers(t *testing.T) {
 	if r := c.Deliver(t.Context(), message(letter, "one@x.example")); !r.Done(1) {
 		t.Errorf("%+v", r)
 	}
+	for _, user := range []string{"", me(t)} {
+		o.User, o.Group = user, "mail"
+		for _, c := range []*Client{
+			open(t)(NewMbox(Mbox{Options: o, Path: t.TempDir() + "/{local}", Create: true})),
+			open(t)(NewCommand(Command{Options: o, Argv: []string{"/bin/true"}})),
+		} {
+			x := c.Deliver(t.Context(), message(letter, "one@x.example")).Of(0)
+			if x.Outcome != mail.Deferred || x.Scope != mail.OfLane || !strings.Contains(x.Err.Error(), "not in mail") {
+				t.Errorf("%+v", x)
+			}
+		}
+	}
 }
 
 // readable makes a command that an ordinary user can run of this test, whose own file may lie where only root looks.
