@@ -122,8 +122,8 @@ var commandTable = []option[conf.Destination]{
 var commandOf = option[conf.Destination]{
 	key: "command", off: true,
 	doc: "A program that gets each message on its standard input, once for each recipient. There is no shell. Exit code 0: " +
-		"delivered; 64 to 78 of sysexits.h: failed, with what it says on its standard error as the reason, but for 71 and 75, " +
-		"which like all else mean later. " + `The short form is its argv: command: [/usr/local/bin/take, "{recipient}"].`,
+		"delivered; 65, 67 to 69, 76 and 77 of sysexits.h: failed, with what it says on its standard error as the reason; 64 to " +
+		"78 with a status code there, as 5.2.2: failed, but for 71 and 75; all else: later. " + `The short form is its argv: command: [/usr/local/bin/take, "{recipient}"].`,
 	read: func(d *decoder, n *yaml.Node, v *conf.Destination) {
 		if !setLocal(d, n, v, "command") {
 			return

@@ -123,36 +123,46 @@ func (b *command) put(ctx context.Context, t *target, r io.Reader) error {
 	return e.verdict()
 }
 
-// exits are the codes of sysexits.h that do not mean "tried again", with what RFC 3463 calls them.
-var exits = map[int]struct{ enhanced, words string }{
-	64: {"5.3.5", "it was called wrongly"},
-	65: {"5.6.0", "the message is not well-formed"},
-	66: {"5.3.0", "its input is missing"},
-	67: {"5.1.1", "no such user here"},
-	68: {"5.1.2", "no such host"},
-	69: {"5.3.0", "service unavailable"},
-	70: {"5.3.0", "internal error"},
-	72: {"5.3.0", "a system file is missing"},
-	73: {"5.2.0", "the mailbox cannot be made"},
-	74: {"5.3.0", "input or output error"},
-	76: {"5.5.0", "protocol error"},
-	77: {"5.7.0", "permission denied"},
-	78: {"5.3.5", "its configuration is wrong"},
+// exits are the codes of sysexits.h that do not mean "tried again", with what RFC 3463 calls them. Those that speak of
+// this machine, or of how the program was called or configured, bounce nobody's mail unless the program itself says a
+// code of class 5: it waits, and somebody mends that.
+var exits = map[int]struct {
+	enhanced, words string
+	ours            bool
+}{
+	64: {"5.3.5", "it was called wrongly", true},
+	65: {"5.6.0", "the message is not well-formed", false},
+	66: {"5.3.0", "its input is missing", true},
+	67: {"5.1.1", "no such user here", false},
+	68: {"5.1.2", "no such host", false},
+	69: {"5.3.0", "service unavailable", false},
+	70: {"5.3.0", "internal error", true},
+	72: {"5.3.0", "a system file is missing", true},
+	73: {"5.2.0", "the mailbox cannot be made", true},
+	74: {"5.3.0", "input or output error", true},
+	76: {"5.5.0", "protocol error", false},
+	77: {"5.7.0", "permission denied", false},
+	78: {"5.3.5", "its configuration is wrong", true},
 }
 
-// verdict is what the end of a program means: 0 is delivered, most of sysexits.h failed, all else deferred.
+// verdict is what the end of a program means: 0 is delivered, what sysexits.h has for the message and its recipient
+// failed, all else deferred.
 func (e ended) verdict() error {
 	if e.code == 0 {
 		return nil
 	}
+	why := fmt.Errorf("exit code %d", e.code)
 	x, final := exits[e.code]
 	switch {
+	case final && x.ours && statusCode.FindString(e.said) == "":
+		later := "4" + x.enhanced[1:]
+		return deferred(later, "451 "+later+" "+e.text(x.words), why)
 	case final:
-		return failed(e.code5(x.enhanced), "554 "+e.code5(x.enhanced)+" "+e.text(x.words), fmt.Errorf("exit code %d", e.code))
+		return failed(e.code5(x.enhanced), "554 "+e.code5(x.enhanced)+" "+e.text(x.words), why)
 	case e.code < 0:
 		return deferred("4.3.0", "451 4.3.0 "+e.text("the program was ended"), errors.New(e.why))
 	}
-	return deferred("4.3.0", "451 4.3.0 "+e.text("the program failed for now"), fmt.Errorf("exit code %d", e.code))
+	return deferred("4.3.0", "451 4.3.0 "+e.text("the program failed for now"), why)
 }
 
 var statusCode = regexp.MustCompile(`^5\.\d{1,3}\.\d{1,3}\b`)
