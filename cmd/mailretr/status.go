@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -247,6 +248,9 @@ func (v *statusView) details(s *status.Status) {
 	below("the server said: ", s.Said)
 	below("cause: ", s.Cause)
 	below("", v.counted(s))
+	for _, r := range s.Recent {
+		below("", recentLine(&r, v.now()))
+	}
 	for _, r := range s.Remarks {
 		below("", r.Text)
 	}
@@ -260,6 +264,15 @@ func (v *statusView) details(s *status.Status) {
 	if s.MoreAsides {
 		below("", "and others; see: mailretr seen list "+s.Maildrop)
 	}
+}
+
+// recentLine is one of the last messages, and what became of it.
+func recentLine(r *status.Recent, now time.Time) string {
+	text := fmt.Sprintf("%s %s: message from <%s>, %s", r.Outcome, term.Ago(r.At, now), r.From, term.Size(r.Octets))
+	if r.Said != "" {
+		text += ": " + r.Said
+	}
+	return text
 }
 
 // counted says what came and what it cost.

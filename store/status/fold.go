@@ -17,7 +17,7 @@ const (
 // Fold returns the status after an event of its maildrop. It is pure: s and what it points to stay as they
 // were.
 func Fold(s Status, e mail.Event) Status {
-	s = s.on(e.At)
+	s = s.on(e.At).recently(e)
 	switch e.Op {
 	case mail.OpPoll:
 		s = s.polled(e)

@@ -65,6 +65,8 @@ type Status struct {
 	Asides        []Aside `json:"asides,omitempty"`
 	MoreAsides    bool    `json:"more_asides,omitempty"` // there are some that are not named
 
+	Recent []Recent `json:"recent,omitempty"` // the last messages, the newest last
+
 	Remarks []Remark `json:"remarks,omitempty"` // what somebody may want to know although nothing is wrong
 
 	fold folding
