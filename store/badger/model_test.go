@@ -60,6 +60,8 @@ func (m *model) step(step int) {
 		must(m.t, m.Reconcile(ctx))
 	case n == 5:
 		m.committer.late() // time has passed
+	case n == 7:
+		m.bringBack()
 	case n == 6:
 		m.fill(400)
 		for range 4 { // more than a turn of the file
@@ -107,6 +109,25 @@ func (m *model) lose() {
 		if x.Body != "" && !there[id] {
 			m.t.Fatal(id, "is lost in a rebuild")
 		}
+	}
+	must(m.t, d.Close())
+}
+
+// bringBack looks whether a backup has all that is acknowledged, and nothing that has ended.
+func (m *model) bringBack() {
+	m.t.Helper()
+	dir := newDir(m.t)
+	_, err := restore(m.backup(), dir, true)
+	must(m.t, err)
+	d := openRig(m.t, dir)
+	n := 0
+	for x, err := range d.List(ctx, store.Filter{}) {
+		must(m.t, err)
+		m.equal(x.Record)
+		n++
+	}
+	if n != len(m.there) {
+		m.t.Fatalf("a backup has %d records, want %d", n, len(m.there))
 	}
 	must(m.t, d.Close())
 }
