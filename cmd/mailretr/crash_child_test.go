@@ -231,7 +231,7 @@ func commitPoints(b *store.Batch) (all []string) {
 		report = report || !r.Parent.Zero() && r.Attempts == 0 && len(b.Fence) != 0
 		part = part || len(b.Fence) != 0 && r.Attempts > 0
 	}
-	taken := len(b.Seen) > 0 && b.Seen[0].Mark == store.Taken
+	taken := len(b.Seen) > 0 && (b.Seen[0].Mark == store.Taken || b.Seen[0].Mark == store.Kept)
 	switch {
 	case taken && len(b.Put) > 0 && b.Put[0].Parent.Zero():
 		return []string{"take"} // S0 to S2

@@ -142,6 +142,43 @@ func TestKillWhileMoving(t *testing.T) {
 	}
 }
 
+// keeping is behind a protocol whose maildrops keep their mail.
+const keeping = " keep"
+
+// TestKillWhileKeeping kills the process where mail stays upstream: there nothing but the marks tells what was collected,
+// and a body that is cut by the kill is gone on with. Nothing is collected again by the lives that follow, and all of it
+// is still in the maildrops.
+func TestKillWhileKeeping(t *testing.T) {
+	for _, protocol := range []string{"pop3", "imap"} {
+		for _, at := range []string{"write.large:1", "seal:20", "take.before:1", "take.after:1, take.after:1",
+			"end.before:15", "refuse.after:1"} {
+			t.Run(protocol+" "+at, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, protocol+keeping)
+				lives := strings.Split(at, ", ")
+				for i, kill := range lives {
+					w.been = map[string]int{}
+					w.dies(w.live(parseSpot(kill), spot{}))
+					w.put(0, newLetter(fmt.Sprintf("no-after-%d", i), fromOrdinary, 500, toJaco))
+				}
+				w.lets(len(lives))
+				w.finishes(w.live(spot{}, spot{}))
+				w.put(0, newLetter("no-again", fromOrdinary, 500, toJaco))
+				w.finishes(w.live(spot{}, spot{}))
+				w.judge(len(lives))
+				w.empty()
+				want := 0
+				for _, n := range w.puts {
+					want += n
+				}
+				if n := w.drops[0].left() + w.drops[1].left(); n != want {
+					t.Errorf("%d of %d are in the maildrops", n, want)
+				}
+			})
+		}
+	}
+}
+
 // A pastTense is what the MTA has taken, by "number recipient".
 type pastTense struct {
 	read                int // messages of it that were looked at
