@@ -167,6 +167,7 @@ type Maildrop struct {
 	Check   bool          // ask the MTA for the recipient before collecting
 	Enabled bool
 	Trace   bool // log the protocol
+	Bodies  bool // with the octets of messages
 
 	Budget   *Budget   // what it may cost; nil: what the line may
 	Oversize *Oversize // nil: nothing is too large

@@ -31,8 +31,8 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 	// Resuming a session saves the certificates, a few thousand octets each time.
 	o.TLS.Sessions = s.tickets.of(mail.AccountOf(m.Protocol, m.Host, m.User))
 	o.TLS.Classic = classic(&m.TLS, true)
-	if m.Trace {
-		o.Trace = s.log
+	if m.Trace || m.Bodies {
+		o.Trace, o.Bodies = s.log, m.Bodies
 	}
 	return o
 }

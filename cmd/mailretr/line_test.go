@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -167,5 +169,53 @@ line: {rate: RATE}
 	s.Add(&fetchtest.Mail{UID: "another", Octets: []byte("Subject: large\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 9000))})
 	if took := look(); took > 10*time.Second { // it would be 15 s
 		t.Errorf("640 KB without a rate took %v", took)
+	}
+}
+
+// TestH3_TraceOnDemand: the protocol is logged where it is asked for, without the octets of messages as long as these are
+// not asked for too; the password never is.
+func TestH3_TraceOnDemand(t *testing.T) {
+	for _, x := range []struct {
+		keys             string
+		protocol, octets bool
+	}{
+		{"", false, false}, {"trace: true", true, false}, {"trace_bodies: true", true, true},
+	} {
+		h, s := newHome(t), fetchtest.NewPOP3(t)
+		s.Put([]byte("Subject: one\r\n\r\nwhat nobody else shall read\r\n"))
+		write(t, h.path, fmt.Sprintf(`hostname: mail.kroon.co.za
+state: state
+socket: run/s
+deliver: {smtp: "127.0.0.1:1"}
+bounce: {from: "mailer-daemon@kroon.co.za", postmaster: postmaster@kroon.co.za}
+maildrops:
+  - {name: jaco, url: "pop3://jaco@%s", tls: none, password: secret, to: jaco@kroon.co.za, check: off, %s}
+`, s.Listen(t), x.keys))
+		a := newApp(nil, nil, nil)
+		a.config = h.path
+		l := a.load(t.Context())
+		if l.err != nil {
+			t.Fatal(l.err, l.problems)
+		}
+		var out bytes.Buffer
+		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		house, err := assemble(t.Context(), &l.config, needs{log: log, fatal: func(err error) { t.Error(err) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		house.poller.Set(t.Context(), house.drops())
+		for _, v := range house.poller.Poll(t.Context(), "jaco") {
+			if v.Err != nil {
+				t.Error(v.Err)
+			}
+		}
+		if err := house.close(); err != nil {
+			t.Error(err)
+		}
+		text := out.String()
+		if strings.Contains(text, "RETR") != x.protocol || strings.Contains(text, "nobody else") != x.octets ||
+			strings.Contains(text, "secret") {
+			t.Errorf("%q:\n%s", x.keys, text)
+		}
 	}
 }

@@ -87,6 +87,8 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 		func(s *conf.Speech) *conf.Where { return &s.At }).rare(),
 	truth("trace", "Log the protocol of this maildrop, passwords masked.", "false",
 		func(m *conf.Maildrop) *bool { return &m.Trace }).rare(),
+	truth("trace_bodies", "Log the octets of its messages as well: other people's mail, in the log.", "false",
+		func(m *conf.Maildrop) *bool { return &m.Bodies }).rare(),
 })
 
 // compressing is shown where it means something.
