@@ -29,6 +29,7 @@ type machine struct {
 	dropped  map[string]bool // refused in a way for which the admin wants it discarded
 	next     int
 	ask      func() int // 0..99
+	parted   bool       // the routes of x and y lead to different destinations
 }
 
 func newMachine(t *rapid.T, tt *testing.T) *machine {
@@ -39,12 +40,64 @@ func newMachine(t *rapid.T, tt *testing.T) *machine {
 	m.w.Guard = Guard{Wait: 10 * time.Minute, Alike: 5}
 	m.w.Reporter = &informer{reporter: m.w.report}
 	m.w.Fate, m.w.Late, m.w.Flood = fates, func() time.Duration { return 20 * time.Minute }, func() int { return 2 }
+	m.w.Route = func(_ mail.Origin, _ mail.Envelope, r mail.Recipient) []mail.Lane {
+		switch d := r.Forward.Domain(); {
+		case d == "b.example" || d == "c.example":
+			return []mail.Lane{mail.Lane(d)}
+		case m.parted && r.Forward == "y@a.example":
+			return []mail.Lane{"other"}
+		}
+		return []mail.Lane{"main"}
+	}
+	m.spares()
 	m.w.Schedule = func(mail.Lane) Schedule {
 		return Schedule{Retry: []time.Duration{time.Minute},
 			Expire: time.Hour}
 	}
 	m.faults()
 	return m
+}
+
+// spares lets mail for main and other fall back.
+func (m *machine) spares() {
+	m.w.Fallback = func(l mail.Lane) Fallback {
+		switch l {
+		case "main":
+			return Fallback{To: "spare", After: 15 * time.Minute}
+		case "other":
+			return Fallback{To: "main", After: 25 * time.Minute}
+		}
+		return Fallback{}
+	}
+}
+
+// lanes are all there are.
+var machineLanes = []mail.Lane{"main", "other", "spare", "b.example", "c.example"}
+
+// FallBack moves what has waited too long.
+func (m *machine) FallBack(*rapid.T) {
+	for _, l := range machineLanes {
+		_, _ = m.w.FallBack(m.w.Context(), l)
+	}
+}
+
+// Reload changes the routes, and perhaps one of the destinations is not there any more.
+func (m *machine) Reload(t *rapid.T) {
+	m.parted = rapid.Bool().Draw(t, "parted")
+	gone := rapid.SampledFrom(append(machineLanes, "")).Draw(t, "gone")
+	_, _ = m.w.Reroute(m.w.Context(), func(l mail.Lane) bool { return l != gone && (m.parted || l != "other") })
+}
+
+func (m *machine) Flush(*rapid.T) { _, _ = m.w.Flush(m.w.Context(), "") }
+
+// Edit changes one thing that says nothing of who gets the mail; it is routed anew.
+func (m *machine) Edit(t *rapid.T) {
+	all := m.w.records()
+	if len(all) == 0 {
+		t.Skip("nothing is queued")
+	}
+	r := all[rapid.IntRange(0, len(all)-1).Draw(t, "which")]
+	_ = m.w.Edit(m.w.Context(), r.ID, Edit{Add: []mail.Path{r.Recipients[0].Forward}}, nil)
 }
 
 // faults makes one commit in four fail, in all the ways that it may.
@@ -113,7 +166,7 @@ func (m *machine) Collect(t *rapid.T) {
 
 // Attempt is one session of a lane.
 func (m *machine) Attempt(t *rapid.T) {
-	lane := rapid.SampledFrom([]mail.Lane{"main", "b.example", "c.example"}).Draw(t, "lane")
+	lane := rapid.SampledFrom(machineLanes).Draw(t, "lane")
 	d, err := m.w.Lane(lane).Open(m.w.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +238,7 @@ func (m *machine) Warn(*rapid.T) { _, _ = m.w.Warn(m.w.Context()) }
 
 func (m *machine) Crash(*rapid.T) {
 	m.w.use(m.w.mem.reopen())
+	m.spares()
 	m.faults()
 }
 
@@ -273,7 +327,7 @@ func (m *machine) settleDown(t *rapid.T) {
 		for _, u := range append(c.Fetch, c.Release...) {
 			delete(m.upstream, u)
 		}
-		for _, l := range []mail.Lane{"main", "b.example", "c.example"} {
+		for _, l := range machineLanes {
 			m.w.pass(l, func(msg *mail.Message) mail.Report {
 				for _, x := range msg.Envelope.Recipients {
 					m.served[key(msg, x.Forward)]++
