@@ -28,6 +28,10 @@ func (r *informer) note(m *mail.Message, to mail.Path, what string) (all []*mail
 		return nil, r.broken
 	}
 	for _, x := range m.Envelope.Recipients {
+		what := what
+		if what == "failed" && x.Notify == "NEVER" {
+			what = "copy"
+		}
 		all = append(all, &mail.Message{
 			Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: to}}},
 			Content:  &text{b: fmt.Appendf(nil, "Subject: %s %s\r\n\r\n%v\r\n", what, string(x.Forward), m.ID)},

@@ -30,6 +30,7 @@ type machine struct {
 	next     int
 	ask      func() int // 0..99
 	parted   bool       // the routes of x and y lead to different destinations
+	doubled  bool       // x has two destinations
 }
 
 func newMachine(t *rapid.T, tt *testing.T) *machine {
@@ -44,11 +45,14 @@ func newMachine(t *rapid.T, tt *testing.T) *machine {
 		switch d := r.Forward.Domain(); {
 		case d == "b.example" || d == "c.example":
 			return []mail.Lane{mail.Lane(d)}
+		case m.doubled && r.Forward == "x@a.example":
+			return []mail.Lane{"main", "copies"}
 		case m.parted && r.Forward == "y@a.example":
 			return []mail.Lane{"other"}
 		}
 		return []mail.Lane{"main"}
 	}
+	m.doubled = rapid.Bool().Draw(t, "doubled")
 	m.spares()
 	m.w.Schedule = func(mail.Lane) Schedule {
 		return Schedule{Retry: []time.Duration{time.Minute},
@@ -72,7 +76,7 @@ func (m *machine) spares() {
 }
 
 // lanes are all there are.
-var machineLanes = []mail.Lane{"main", "other", "spare", "b.example", "c.example"}
+var machineLanes = []mail.Lane{"main", "other", "spare", "copies", "b.example", "c.example"}
 
 // FallBack moves what has waited too long.
 func (m *machine) FallBack(*rapid.T) {
@@ -205,16 +209,16 @@ func (m *machine) answer(t *rapid.T, msg *mail.Message) mail.Report {
 		one := rapid.SampledFrom([]mail.Result{yes, yes, no, later, {}, refusal("keep"), refusal("postmaster"), refusal("discard"),
 			refusal("nobody")}).Draw(t, "answer")
 		if strings.HasSuffix(one.Reply, "discard") {
-			m.dropped[key(msg, x.Forward)] = true
+			m.dropped[key(msg, x)] = true
 		}
 		if one.Outcome == mail.Delivered {
-			m.served[key(msg, x.Forward)]++
+			m.served[key(msg, x)]++
 		}
 		r = append(r, one)
 	}
 	if n := rapid.IntRange(0, 9).Draw(t, "short"); n == 0 {
 		for _, x := range msg.Envelope.Recipients[1:] { // the answer to these was not seen
-			m.unsure[key(msg, x.Forward)] = true
+			m.unsure[key(msg, x)] = true
 		}
 		r = r[:1]
 	}
@@ -223,11 +227,21 @@ func (m *machine) answer(t *rapid.T, msg *mail.Message) mail.Report {
 
 func (m *machine) doubt(msg *mail.Message) {
 	for _, x := range msg.Envelope.Recipients {
-		m.unsure[key(msg, x.Forward)] = true
+		m.unsure[key(msg, x)] = true
 	}
 }
 
-func key(msg *mail.Message, p mail.Path) string { return string(msg.Origin.UID) + " " + string(p) }
+// key is the name of a recipient of a message; one that is a copy has its own.
+func key(msg *mail.Message, x mail.Recipient) string {
+	return keyOf(msg.Origin.UID, x.Forward, x.Notify == "NEVER")
+}
+
+func keyOf(u mail.UID, p mail.Path, isCopy bool) string {
+	if isCopy {
+		return string(u) + " copy " + string(p)
+	}
+	return string(u) + " " + string(p)
+}
 
 func (m *machine) Later(t *rapid.T) {
 	m.w.clock.add(time.Duration(rapid.IntRange(1, 30).Draw(t, "minutes")) * time.Minute)
@@ -275,13 +289,17 @@ func (m *machine) Check(t *rapid.T) {
 			t.Fatalf("record %v has no body", r.ID)
 		}
 		for _, x := range r.Recipients {
-			waits[string(r.Origin.UID)+" "+string(x.Forward)]++
+			waits[keyOf(r.Origin.UID, x.Forward, x.Copy)]++
 		}
 	}
 	for u, msg := range m.all {
 		_, there := m.upstream[u]
-		for _, x := range msg.Envelope.Recipients {
-			k := key(msg, x.Forward)
+		expected := msg.Envelope.Recipients
+		if m.doubled {
+			expected = append(slices.Clone(expected), mail.Recipient{Forward: "x@a.example", Notify: "NEVER"})
+		}
+		for _, x := range expected {
+			k := key(msg, x)
 			if n := waits[k]; n > 1 {
 				t.Fatalf("%s is queued %d times", k, n)
 			}
@@ -330,7 +348,7 @@ func (m *machine) settleDown(t *rapid.T) {
 		for _, l := range machineLanes {
 			m.w.pass(l, func(msg *mail.Message) mail.Report {
 				for _, x := range msg.Envelope.Recipients {
-					m.served[key(msg, x.Forward)]++
+					m.served[key(msg, x)]++
 				}
 				return mail.Same(len(msg.Envelope.Recipients), yes)
 			})

@@ -212,6 +212,9 @@ func (e *mem) apply(b *Batch) {
 // failedOf is the recipient that a report of the tests is on.
 func failedOf(b []byte) string {
 	s, _ := strings.CutPrefix(string(b), "Subject: failed ")
+	if c, ok := strings.CutPrefix(s, "Subject: copy "); ok {
+		s = "copy " + c
+	}
 	s, _, _ = strings.Cut(s, "\r\n")
 	return s
 }
