@@ -147,6 +147,9 @@ func (a *app) details(t *term.Table, m *control.Message) {
 	if from := origin(m); from != "" {
 		t.Below("%s", from)
 	}
+	if m.Lane != "default" && m.Home == "" { // one of several, as a rule: messages may be alike but for this
+		t.Below("to be delivered to %s", mail.Printable(m.Lane, 100))
+	}
 	if m.Home != "" {
 		t.Below("fallen back from %s to %s at %s", mail.Printable(m.Home, 100), mail.Printable(m.Lane, 100),
 			term.Clock(m.Moved, a.now()))
@@ -185,6 +188,9 @@ func (a *app) said(r *control.Recipient) string {
 		s += "  " + r.Relay + " said: " + r.Reason
 	case r.Reason != "":
 		s += "  " + r.Reason
+	}
+	if r.Copy {
+		s += "  (a copy: the sender hears of another message)"
 	}
 	if r.Times > 1 {
 		s += fmt.Sprintf(" (%d times since %s)", r.Times, term.Clock(r.Since, a.now()))

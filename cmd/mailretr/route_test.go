@@ -91,6 +91,22 @@ func TestTwoDestinations(t *testing.T) {
 	}
 }
 
+// The queue says of messages that are alike which one goes where, and of which one the sender does not hear.
+func TestQueueTellsDestinationsApart(t *testing.T) {
+	c := newCrossing(t)
+	c.write("jaco@kroon.co.za", `routes: [{to: [one, two]}]`)
+	d := c.open()
+	c.put(d, "1")
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
+	code, out, talk := call(t, "queue", "-v", "--config", c.path)
+	if code != exOK || strings.Count(out, "  to be delivered to one\n") != 1 || strings.Count(out, "  to be delivered to two\n") != 1 ||
+		strings.Count(out, "jaco@kroon.co.za  waiting  (a copy: the sender hears of another message)\n") != 1 {
+		t.Errorf("%d %s%s", code, out, talk)
+	}
+}
+
 // A large message that one destination refuses and the other takes is fetched; the sender hears of it only where it was
 // the first that refused.
 func TestS11_MixedAnswerOfTwoDestinations(t *testing.T) {

@@ -59,6 +59,7 @@ type Recipient struct {
 	At      time.Time `json:"at,omitzero"`            // when it was said last
 	Since   time.Time `json:"since,omitzero"`         // when it was said first
 	Times   int       `json:"times,omitempty"`        // how often
+	Copy    bool      `json:"copy,omitempty"`         // it has several destinations, and the sender does not hear of this one
 }
 
 // A State of a message, in a word.
@@ -151,7 +152,7 @@ func messageOf(l *store.Listed, expire time.Duration) Message {
 func recipientOf(x *store.Recipient) Recipient {
 	y := Recipient{
 		Address: string(x.Forward), State: "waiting", Status: x.Last.Enhanced, Relay: x.Last.RemoteMTA,
-		Reason: x.Last.Reply, At: x.Last.At, Since: x.Since, Times: x.Times,
+		Reason: x.Last.Reply, At: x.Last.At, Since: x.Since, Times: x.Times, Copy: x.Copy,
 	}
 	if y.Reason == "" {
 		y.Reason = x.Last.Err
