@@ -39,6 +39,7 @@ func newForeign(a *app) *cobra.Command {
 	for _, f := range foreign {
 		c.AddCommand(newForeigner(a, f.verb, f.of, f.read))
 	}
+	c.AddCommand(newForeignSeen(a))
 	return c
 }
 

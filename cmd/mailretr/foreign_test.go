@@ -54,3 +54,26 @@ func TestH3_AnImportTellsNoPassword(t *testing.T) {
 		}
 	}
 }
+
+// What fetchmail has collected and kept is neither collected again nor deleted; what came later is collected.
+func TestWhatWasCollectedBeforeIsNotCollectedAgain(t *testing.T) {
+	s, j := newLetters(t, 5)
+	host := strings.TrimPrefix(j.url, "pop3://jaco@")
+	host, _, _ = strings.Cut(host, ":")
+	ids := filepath.Join(t.TempDir(), "fetchids")
+	write(t, ids, "jaco@"+host+" uid0\njaco@"+host+" uid1\njaco@"+host+" uid2\n")
+	j.to(`{smtp: "127.0.0.1:1"}`)
+	b, err := os.ReadFile(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, j.path, strings.ReplaceAll(string(b), "pop3://a@127.0.0.1:1", j.url))
+	if code, _, talk := call(t, "--config", j.path, "import", "seen", ids); code != exOK || !strings.Contains(talk, "3 marked as known") {
+		t.Fatalf("%d %s", code, talk)
+	}
+	j.visit("after: delete", nil)
+	j.once(s, 2)
+	if n := len(s.Left()); n != 3 {
+		t.Errorf("%d are left", n)
+	}
+}

@@ -181,10 +181,7 @@ func (c *converter) multidrop(e *Entry, m *conf.Maildrop, domain string) {
 func (c *converter) aliases(e *Entry, d *conf.Multidrop, host, domain string) (all []conf.Alias) {
 	had := map[string]bool{}
 	for _, n := range e.Local {
-		there := n.There
-		if there == "" {
-			there = n.Here
-		}
+		there := n.there()
 		if !strings.Contains(there, "@") {
 			there += "@" + host
 		}

@@ -2,8 +2,8 @@ package fetchmailrc
 
 import "slices"
 
-// merged fills in what the defaults entry says, as fetchmail does: options of which an entry says nothing, and names and
-// lists in addition to its own.
+// merged fills in what the defaults entry says, as fetchmail does: options of which an entry says nothing, names where it
+// has none, and a * in addition to its own.
 func (p *parser) merged() (f File) {
 	f.Set = p.set
 	var d server
@@ -22,7 +22,9 @@ func (p *parser) merged() (f File) {
 		own := inherit(s.options, d.options)
 		for _, u := range s.users {
 			e := Entry{Pos: u.pos, Server: s.name, Skip: s.skip, Remote: u.remote, All: u.all || common.all}
-			e.Local = append(slices.Clip(u.local), common.local...)
+			if e.Local = u.local; len(e.Local) == 0 {
+				e.Local = common.local
+			}
 			if e.Remote == "" {
 				e.Remote = common.remote
 			}
@@ -37,6 +39,14 @@ func (p *parser) merged() (f File) {
 	return f
 }
 
+// there is what it is called at the server.
+func (n Name) there() string {
+	if n.There != "" {
+		return n.There
+	}
+	return n.Here
+}
+
 // inherit returns the options of an entry with those of the defaults that it does not have itself.
 func inherit(own, common []Option) []Option {
 	had := make(map[string]bool, len(own))
@@ -45,7 +55,7 @@ func inherit(own, common []Option) []Option {
 	}
 	all := slices.Clip(own)
 	for _, o := range common {
-		if !had[o.Name] || slices.Contains(lists, o.Name) {
+		if !had[o.Name] && o.Name != "aka" { // which names one server
 			all = append(all, o)
 		}
 	}

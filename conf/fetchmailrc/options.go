@@ -120,6 +120,3 @@ var options = map[string]option{
 
 	"properties": {scope: ofUser | ofSet, shape: text, none: "fetchmail ignores it too"},
 }
-
-// lists are the options of which those of the defaults entry are added to an entry's own.
-var lists = []string{"localdomains", "smtphost", "fetchdomains", "folder", "antispam"}

@@ -268,22 +268,25 @@ func (s *session) identity(x *item, uid mail.UID) error {
 	return nil
 }
 
-// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where the server gives none. One that is not as
-// the RFC wants it (too long, with blanks or other odd octets), or begins like ours, is an identity all the
-// same: what stands for it is a hash.
+// parseUIDL reads a line of UIDL (RFC 1939, 7). uid is empty where the server gives none.
 func parseUIDL(l []byte) (n int, uid mail.UID, err error) {
 	num, rest, _ := bytes.Cut(l, []byte(" "))
 	if n, err = number(string(num)); err != nil || n == 0 {
 		return 0, "", malformed("UIDL", l)
 	}
-	rest = bytes.Trim(rest, " \t")
-	odd := len(rest) > maxUID
-	for i, c := range rest {
+	return n, UIDOf(bytes.Trim(rest, " \t")), nil
+}
+
+// UIDOf is what a unique-id is called that a server gives. One that is not as RFC 1939, 7 wants it (too long, with
+// blanks or other odd octets), or begins like ours, is an identity all the same: what stands for it is a hash.
+func UIDOf(id []byte) mail.UID {
+	odd := len(id) > maxUID
+	for i, c := range id {
 		odd = odd || c <= ' ' || c >= 0x7f || i == 0 && (c == '=' || c == '%')
 	}
 	if odd {
-		h := sha256.Sum256(rest)
-		return n, mail.UID("%" + hex.EncodeToString(h[:20])), nil
+		h := sha256.Sum256(id)
+		return mail.UID("%" + hex.EncodeToString(h[:20]))
 	}
-	return n, mail.UID(rest), nil
+	return mail.UID(id)
 }

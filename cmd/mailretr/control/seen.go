@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,11 +41,13 @@ type Mark struct {
 type SeenVerb string
 
 // The verbs. Forget makes what is still upstream come again; Accept lets a maildrop be collected from after
-// a rebuild of the database; Adopt says that another server, or user, holds the same mail as before.
+// a rebuild of the database; Adopt says that another server, or user, holds the same mail as before; Know says that
+// messages were collected by another program, and are not to be collected again.
 const (
 	Forget SeenVerb = "forget"
 	Accept SeenVerb = "accept"
 	Adopt  SeenVerb = "adopt"
+	Know   SeenVerb = "know"
 )
 
 // Count says how much was done.
@@ -109,6 +112,8 @@ func seenChange(h *House, out *stream, r *http.Request) error {
 	switch v := SeenVerb(r.PathValue("verb")); {
 	case v == Forget:
 		n, err = h.forget(r.Context(), account, q)
+	case v == Know:
+		n, err = h.know(r.Context(), account, q)
 	case v != Accept && v != Adopt:
 		err = newError(NotFound, "marks are listed, forgotten, accepted or adopted", "")
 	case q.DryRun:
@@ -128,7 +133,33 @@ func seenChange(h *House, out *stream, r *http.Request) error {
 	return out.item(Count{n}, false)
 }
 
-// forgotten is how many marks are forgotten in one commit.
+// know marks messages that have no mark yet, and returns how many those are.
+func (h *House) know(ctx context.Context, a mail.Account, q SeenRequest) (n int, err error) {
+	uids := make([]mail.UID, len(q.UIDs))
+	for i, u := range q.UIDs {
+		uids[i] = mail.UID(u)
+	}
+	for some := range slices.Chunk(uids, forgotten) {
+		marks, err := h.Engine.Marks(ctx, a, some)
+		if err != nil {
+			return n, err
+		}
+		for i := range marks {
+			if marks[i].Mark == store.Unseen {
+				n++
+			}
+		}
+		if q.DryRun {
+			continue
+		}
+		if err := h.Queue.Skip(ctx, a, some); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// forgotten is how many marks are changed in one commit.
 const forgotten = 2000
 
 // forget removes marks and asides; what is still upstream is collected again.

@@ -35,7 +35,7 @@ var ofSet = []string{
 
 var ofServer = []string{
 	`via mail.isp.example`, `via 192.0.2.25`, `proto pop3`, `protocol IMAP`, `proto apop`, `proto AUTO`, `proto POP3`,
-	`proto imap`, `local example.com`, `localdomains example.com example.net`, `port 110`, `port 10143`, `service pop3`,
+	`proto imap`, `local example.com`, `localdomains example.com example.net`, `port 110`, `port 10143`, `service "pop3"`,
 	`service 995`, `auth any`, `auth password`, `auth cram-md5`, `auth ntlm`, `auth gssapi`, `auth kerberos_v5`,
 	`auth external`, `auth otp`, `auth msn`, `authenticate ssh`, `preauth password`, `timeout 60`,
 	`envelope "X-Envelope-To"`, `envelope 1 "Delivered-To:"`, `envelope Received`, `no envelope`, `noenvelope`,
@@ -47,7 +47,7 @@ var ofServer = []string{
 }
 
 var ofUser = []string{
-	`pass "secret"`, `password 'sec\x72et'`, `password sec\162et`, `with password 12345`, `ssl`, `no ssl`,
+	`pass "secret"`, `password 'sec\x72et'`, `password sec\114et`, `with password 12345`, `ssl`, `no ssl`,
 	`sslcert "/etc/ssl/c.pem"`, `sslcert /etc/ssl/c.pem sslkey /etc/ssl/k.pem`, `sslkey /etc/ssl/k.pem`, `sslcertck`,
 	`no sslcertck`, `sslcertfile /etc/ssl/ca.pem`, `sslcertpath "/etc/ssl/certs"`, `sslcommonname "mail.isp.example"`,
 	`sslfingerprint "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"`, `sslproto "TLS1"`, `sslproto ''`, `sslproto 'auto'`,

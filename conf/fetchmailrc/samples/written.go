@@ -66,6 +66,11 @@ poll isp2.example proto pop3 user is pass keep is poll here
 `,
 	`poll a.example proto imap user x here is y there pass z folder "Sent Items" "B\xfcro"
 `,
+	`defaults local example.com user x is x here folder A,B smtphost one fetchdomains a.example antispam 571
+poll a.example proto imap localdomains example.net user y is y here folder C,D smtphost two,three fetchdomains b antispam 550
+poll b.example proto imap user z folder E
+poll c.example proto imap
+`,
 	`# nothing but a comment
 `,
 }
