@@ -169,6 +169,8 @@ type Maildrop struct {
 	Trace   bool // log the protocol
 	Bodies  bool // with the octets of messages
 
+	Row *Row `json:"-"` // of a source, where it was read; nil: it stands in a file
+
 	Budget   *Budget   // what it may cost; nil: what the line may
 	Oversize *Oversize // nil: nothing is too large
 }
@@ -187,14 +189,6 @@ const (
 	FirstNew                    // leave it
 	FirstSince                  // collect what is younger than Within
 )
-
-// A Source is another place that configuration comes from.
-type Source struct {
-	At Where `json:"-"`
-
-	Kind string // yaml, mysql, ldap …
-	Path string // of yaml
-}
 
 // A BadMaildrop was left out because of mistakes in its entry.
 type BadMaildrop struct {

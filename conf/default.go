@@ -69,6 +69,9 @@ func (c *Config) Complete(p Paths) {
 	for i := range c.OAuth {
 		c.OAuth[i].complete()
 	}
+	for i := range c.Sources {
+		c.Sources[i].complete(c.Sources[:i])
+	}
 	for i := range c.Maildrops {
 		c.completeMaildrop(&c.Maildrops[i])
 	}

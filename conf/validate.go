@@ -132,7 +132,7 @@ func (v *validator) top() {
 		v.fail(c.At.Of("socket"), "choose a shorter one", "socket: the path is longer than %d octets", maxSocket)
 	}
 	v.span(c.At, "poll", c.Poll, time.Second, 30*24*time.Hour)
-	if len(c.Maildrops)+len(c.Listen) == 0 {
+	if len(c.Maildrops)+len(c.Listen)+len(c.Sources) == 0 {
 		v.warn(c.At.Of("maildrops"), "", "there is no maildrop: nothing will be collected")
 	}
 }
@@ -183,16 +183,4 @@ func (v *validator) log() {
 	l := &v.c.Log
 	v.one(l.At, "level", l.Level, "debug", "info", "warn", "error")
 	v.one(l.At, "format", l.Format, "auto", "text", "json")
-}
-
-func (v *validator) sources() {
-	for _, s := range v.c.Sources {
-		switch {
-		case s.Kind != "yaml":
-			v.fail(s.At.Self, "take it out for now",
-				"sources: %q comes with a later version; yaml is known", s.Kind)
-		case v.need(s.At, "yaml", s.Path, "write the path of a file") && s.Path[0] != '/':
-			v.fail(s.At.Self, "write an absolute path", "sources: %q does not begin with /", s.Path)
-		}
-	}
 }

@@ -45,6 +45,7 @@ type house struct {
 	book   *budget.Book
 
 	consents *oauth.Keeper
+	sources  sources
 
 	config  atomic.Pointer[conf.Config]
 	rewrite atomic.Pointer[relay.Rewriter] // of that configuration
@@ -103,6 +104,11 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, errors.Join(err, engine.Close())
 	}
 	h.wire(key)
+	if err := h.sourced(ctx, c); err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	all, _ := h.sources.merged(ctx)
+	h.use(&all)
 	if err := h.remember(ctx); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
@@ -225,6 +231,9 @@ func (h *house) configured() {
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
 	h.around.tickets.flush()
+	for _, k := range h.sources.all() {
+		err = errors.Join(err, k.Reader.Close())
+	}
 	return errors.Join(err, h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
 }
 
@@ -385,7 +394,9 @@ func (h *house) drops() (all []fetch.Drop) {
 	return all
 }
 
-func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
+func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
+	own := *entry // a copy: what stays the same through many changes would hold on to all that was around it
+	m := &own
 	meter := h.meter(m.Name)
 	dial := h.around.dial(m, meter)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
@@ -480,7 +491,8 @@ func (h *house) controlled() control.House {
 		Backup: func(ctx context.Context, w io.Writer) (badger.Manifest, error) {
 			return h.engine.Backup(ctx, w, backedUp, nil)
 		},
-		Verify: h.engine.Verify,
+		Verify:  h.engine.Verify,
+		Sources: h.sources.states, AcceptSource: h.accept,
 		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent, Signed: h.signed,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

@@ -53,6 +53,12 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	if l.err == nil {
 		l.problems = append(l.problems, frontProblems(&l.config)...)
 	}
+	config := &l.config
+	var found []connection
+	if l.err == nil && connect {
+		all, wrong, asked := askedOnce(ctx, config)
+		config, l.problems, found = &all, append(l.problems, wrong...), asked
+	}
 	for _, p := range l.problems {
 		if err := a.showProblem(p); err != nil {
 			return err
@@ -62,7 +68,7 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	var asked answered
 	if l.err == nil && connect {
 		var err error
-		if asked, err = a.connections(ctx, &l.config); err != nil {
+		if asked, err = a.connections(ctx, config, found); err != nil {
 			return err
 		}
 	}
@@ -143,16 +149,16 @@ func (a *app) problem(p conf.Problem) string {
 }
 
 // connections shows what a connector finds, and returns how many failed, with the exit code that they ask for.
-func (a *app) connections(ctx context.Context, cfg *conf.Config) (result answered, err error) {
+func (a *app) connections(ctx context.Context, cfg *conf.Config, asked []connection) (result answered, err error) {
 	if a.connect == nil {
 		return result, &control.Error{Code: control.Internal, Text: "this program was built without its protocols"}
 	}
 	progress := a.talk.Progress(a.json)
 	defer progress.Close()
-	all := int64(len(cfg.Maildrops) + len(cfg.Deliver))
+	all := int64(len(asked) + len(cfg.Maildrops) + len(cfg.Deliver))
 	step := term.Step{Doing: "logging in", Of: all, What: "connection"}
 	progress.Set("check", step)
-	for x := range a.connect(ctx, cfg) {
+	for x := range a.also(ctx, cfg, asked) {
 		step.Messages++
 		progress.Set("check", step)
 		if x.Err != nil {
@@ -165,6 +171,22 @@ func (a *app) connections(ctx context.Context, cfg *conf.Config) (result answere
 	}
 	result.all = int(step.Messages)
 	return result, ctx.Err()
+}
+
+// also are the connections, after those that were made already.
+func (a *app) also(ctx context.Context, cfg *conf.Config, made []connection) iter.Seq[connection] {
+	return func(yield func(connection) bool) {
+		for _, x := range made {
+			if !yield(x) {
+				return
+			}
+		}
+		for x := range a.connect(ctx, cfg) {
+			if !yield(x) {
+				return
+			}
+		}
+	}
 }
 
 func (a *app) connection(x connection) error {

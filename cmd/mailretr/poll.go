@@ -42,6 +42,7 @@ func (a *app) poll(ctx context.Context, q control.PollRequest) error {
 			return control.House{}, nil, err
 		}
 		own = h
+		h.refresh(ctx)
 		return h.controlled(), h.close, nil
 	}
 	return b.house(ctx, func(d *control.Client) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -48,6 +49,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"put": putMessage, "await": await, "code": exitCode, "mode": mode, "cost": cost, "fetch": fetchPage,
+			"sql": statement,
 		},
 	})
 }
@@ -92,6 +94,17 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprintf("%o", fi.Mode().Perm()); (got == args[0]) == neg {
 		ts.Fatalf("%s has mode %s", args[1], got)
 	}
+}
+
+// sql FILE STATEMENT: changes a database of SQLite, which is made where there is none.
+func statement(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	_, err = db.Exec(args[1])
+	ts.Check(errors.Join(err, db.Close()))
 }
 
 // cost MAILDROP UP DOWN [DAYS]: a session of so many octets on the line, in which two messages of 3,000 octets came; so

@@ -129,7 +129,7 @@ func (d *serving) run(ctx context.Context) error {
 	if err := d.front(ctx, c); err != nil {
 		return errors.Join(err, socket.Close(), closed(read))
 	}
-	d.left(ctx, c)
+	d.leftOut(c.Bad)
 	d.poller.Set(ctx, d.drops())
 	api, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
@@ -143,6 +143,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.warn(ctx) })
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
+	work.Go(func() { d.watchSources(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
 	look := time.NewTicker(giveBackEvery)
@@ -192,18 +193,22 @@ func (d *serving) controlled() control.House {
 	return h
 }
 
-// left names the maildrops that were left out for their mistakes, for log and status.
-func (d *serving) left(ctx context.Context, c *conf.Config) {
-	for _, b := range c.Bad {
-		mistake := "its entry cannot be used"
-		if len(b.Problems) > 0 {
-			mistake = b.Problems[0].String()
-		}
-		d.observe(mail.Event{Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Alarm: true,
+// leftOut names the maildrops that were left out for their mistakes, for log and status.
+func (h *house) leftOut(bad []conf.BadMaildrop) {
+	for _, b := range bad {
+		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Alarm: true,
 			Text: "the maildrop is left out for a mistake in its entry",
-			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(mistake),
+			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(reason(b)),
 				Hint: "Mend the entry: mailretr check names every mistake."}})
 	}
+}
+
+// reason is the first mistake of an entry.
+func reason(b conf.BadMaildrop) string {
+	if len(b.Problems) > 0 {
+		return b.Problems[0].String()
+	}
+	return "its entry cannot be used"
 }
 
 // tend does what is to be done now and then: the store is looked after each hour, and systemd is told that we live, as long
@@ -311,12 +316,17 @@ func (d *serving) reload(ctx context.Context) error {
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
 	ctx = context.WithoutCancel(ctx) // half of what follows is worse than late
+	if err := d.sourced(ctx, &c); err != nil {
+		return err
+	}
+	d.startSources(d.life)
+	c, _ = d.sources.merged(ctx)
 	d.use(&c)
 	d.around.line.Set(c.Line.Rate, c.Line.Burst)
 	d.ask.Renew()
 	d.runner.Renew()
 	d.configured()
-	d.left(ctx, &c)
+	d.leftOut(c.Bad)
 	if err := d.budgets(ctx, &c); err != nil {
 		d.uncounted(err)
 	}

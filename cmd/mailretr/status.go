@@ -10,6 +10,7 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/term"
+	"mailretr/conf/source"
 	"mailretr/store/mail"
 	"mailretr/store/status"
 )
@@ -92,6 +93,8 @@ func (v *statusView) line(s control.Status) error {
 		v.head()
 	case s.Front != nil:
 		v.front(s.Front)
+	case s.Source != nil:
+		v.source(s.Source)
 	case s.Lane != nil:
 		v.lane(s.Lane)
 	case s.Maildrop != nil:
@@ -160,6 +163,16 @@ func sign(s status.State) (string, term.Colour) {
 func (v *statusView) front(f *control.Front) {
 	v.table.Row("", "✓", "← "+f.Protocol+" "+f.Listener, string(status.OK), "-", "-", "-", fmt.Sprint(f.Messages), "-",
 		fmt.Sprintf("%s, %d refused", term.Count(f.Now, "connection"), f.Refused))
+}
+
+// source is a database that holds maildrops.
+func (v *statusView) source(s *source.State) {
+	mark, colour, state, note := "✓", term.Colour(""), string(status.OK), term.Count(s.Rows, "row")
+	if s.Wrong != "" {
+		mark, colour, state = "✗", term.Red, "away"
+		note = fmt.Sprintf("the last good set goes on, %s, since %s: %s", note, term.Clock(s.Since, v.now()), s.Wrong)
+	}
+	v.table.Row(colour, mark, "⇐ "+s.Name, state, "-", term.Ago(s.Read, v.now()), "-", "-", "-", note)
 }
 
 func (v *statusView) lane(l *status.Lane) {

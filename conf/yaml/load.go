@@ -121,6 +121,7 @@ func places() map[string]string {
 	add("routes", keys(route))
 	add("rewrite", keys(rewrite))
 	add("oauth", keys(oauth))
+	add("sources", keys(sql))
 	return m
 }
 

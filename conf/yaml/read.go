@@ -289,37 +289,3 @@ func readSecretCommand(d *decoder, n *yaml.Node, s *conf.Secret) {
 		*s = conf.SecretCommand(argv...)
 	}
 }
-
-var sources = option[conf.Config]{
-	key: "sources", adds: true, off: true, example: "[{yaml: /etc/mailretr/more.yaml}]",
-	doc:  "Other places that hold configuration.",
-	read: readSources, show: showSources,
-}
-
-func readSources(d *decoder, n *yaml.Node, c *conf.Config) {
-	d.each(n, func(x *yaml.Node) {
-		if x = d.follow(x); x == nil {
-			return
-		}
-		if x.Kind != yaml.MappingNode || len(x.Content) != 2 {
-			d.fail(x, "write - yaml: /path", "sources: one kind with its settings is wanted, not %s", kind(x))
-			return
-		}
-		s := conf.Source{Kind: x.Content[0].Value}
-		s.At.Self = d.pos(x.Content[0])
-		if s.Kind == "yaml" {
-			s.Path = d.path(x.Content[1], "yaml")
-		}
-		c.Sources = append(c.Sources, s)
-	})
-}
-
-func showSources(_ shower, c *conf.Config) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.SequenceNode}
-	for _, s := range c.Sources {
-		n.Content = append(n.Content, &yaml.Node{
-			Kind: yaml.MappingNode, Content: []*yaml.Node{scalar(s.Kind), scalar(s.Path)},
-		})
-	}
-	return n
-}

@@ -28,6 +28,12 @@ func (l *loader) secrets() {
 			l.secret(m.Proxy.Password, m.Proxy.At.Of("password"), m.Name, m.At.Self)
 		}
 	}
+	for _, s := range l.cfg.Asked() {
+		l.secret(s.Key, s.At.Of("key"), "", conf.Pos{})
+		if s.SQL != nil {
+			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
+		}
+	}
 	p := &l.cfg.Line.Proxy
 	l.secret(p.Password, p.At.Of("password"), "", conf.Pos{})
 }

@@ -45,6 +45,11 @@ func Write(w io.Writer, c *conf.Config) error {
 			return errors.New("a password is not written into the configuration")
 		}
 	}
+	for _, s := range c.Asked() {
+		if s.Key.Plain() || s.SQL != nil && s.SQL.DSN.Plain() {
+			return errors.New("a secret is not written into the configuration")
+		}
+	}
 	if c.Line.Proxy.Password.Plain() {
 		return errors.New("a password is not written into the configuration")
 	}

@@ -145,7 +145,7 @@ func (a *Account) load(ctx context.Context) error {
 			return a.local(err)
 		}
 		g := &grant{}
-		plain, err := key.open(a.id, sealed)
+		plain, err := key.Open(a.id, sealed)
 		if err != nil || json.Unmarshal(plain, g) != nil {
 			return a.consent(errors.New("the consent that is kept cannot be read: " +
 				"it was encrypted with another key"))
@@ -166,7 +166,7 @@ func (a *Account) save(ctx context.Context) error {
 	if err != nil {
 		return a.local(err)
 	}
-	if err := a.keeper.Store.Save(ctx, a.id, key.seal(a.id, plain)); err != nil {
+	if err := a.keeper.Store.Save(ctx, a.id, key.Seal(a.id, plain)); err != nil {
 		return a.local(fmt.Errorf("keeping the consent: %w", err))
 	}
 	a.unsaved = false

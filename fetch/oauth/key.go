@@ -124,12 +124,14 @@ func (Key) GoString() string { return "***" }
 // version is the first octet of what is sealed.
 const version = 1
 
-// seal encrypts what is to be kept under a name; it opens under that name alone.
-func (k Key) seal(name string, plain []byte) []byte {
+// Seal encrypts what is to be kept under a name; it opens under that name alone. Others who keep secrets in the state have
+// names that begin with a word of theirs.
+func (k Key) Seal(name string, plain []byte) []byte {
 	return k.aead.Seal([]byte{version}, nil, plain, []byte(name))
 }
 
-func (k Key) open(name string, sealed []byte) ([]byte, error) {
+// Open returns what Seal has encrypted under the same name.
+func (k Key) Open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < 1 || sealed[0] != version {
 		return nil, errors.New("it is of another version")
 	}

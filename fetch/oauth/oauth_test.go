@@ -374,21 +374,21 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed := k.seal("a", []byte("secret-canary"))
+	sealed := k.Seal("a", []byte("secret-canary"))
 	if strings.Contains(string(sealed), "canary") {
 		t.Error("it is not encrypted")
 	}
 	if k, err = LoadKey(dir, filepath.Join(dir, "none")); err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := k.open("a", sealed); err != nil || string(plain) != "secret-canary" {
+	if plain, err := k.Open("a", sealed); err != nil || string(plain) != "secret-canary" {
 		t.Errorf("%q, %v", plain, err)
 	}
-	if _, err := k.open("b", sealed); err == nil {
+	if _, err := k.Open("b", sealed); err == nil {
 		t.Error("it opens under another name")
 	}
 	sealed[len(sealed)-1] ^= 1
-	if _, err := k.open("a", sealed); err == nil {
+	if _, err := k.Open("a", sealed); err == nil {
 		t.Error("it opens though it was changed")
 	}
 	file(t, filepath.Join(dir, Credential), strings.Repeat("k", 40))
@@ -396,16 +396,16 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.open("a", k.seal("a", nil)); err == nil {
+	if _, err := c.Open("a", k.Seal("a", nil)); err == nil {
 		t.Error("the credential is not used")
 	}
 	if c, err = LoadKey(dir, dir); err != nil {
 		t.Fatal(err)
 	}
-	if plain, err := c.open("a", k.seal("a", []byte("x"))); err != nil || string(plain) != "x" {
+	if plain, err := c.Open("a", k.Seal("a", []byte("x"))); err != nil || string(plain) != "x" {
 		t.Errorf("what the file's key has sealed is lost: %v", err)
 	}
-	if _, err := k.open("a", c.seal("a", nil)); err == nil {
+	if _, err := k.Open("a", c.Seal("a", nil)); err == nil {
 		t.Error("the file's key is used although there is a credential")
 	}
 	file(t, filepath.Join(dir, Credential), "short")
@@ -461,7 +461,7 @@ func TestOneKey(t *testing.T) {
 	}
 	all.Wait()
 	for i := range keys {
-		if _, err := keys[0].open("a", keys[i].seal("a", nil)); err != nil {
+		if _, err := keys[0].Open("a", keys[i].Seal("a", nil)); err != nil {
 			t.Fatalf("key %d is another one", i)
 		}
 	}

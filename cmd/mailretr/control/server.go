@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailretr/conf"
+	"mailretr/conf/source"
 	"mailretr/fetch"
 	"mailretr/fetch/budget"
 	"mailretr/fetch/oauth"
@@ -37,8 +38,13 @@ type House struct {
 	Consent func(maildrop string) *oauth.Account // nil, or a nil account: the maildrop has a password
 	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
 	Fronts  func() []Front                       // the listeners; nil: there is no daemon
-	Backup  Backuper                             // nil: it cannot be had
-	Verify  Verifier                             // nil: it cannot be done
+	Sources func() []source.State                // of maildrops; nil: none are known
+
+	// AcceptSource takes what a source says now, however little that is; nil: it cannot be done.
+	AcceptSource func(ctx context.Context, name string) (source.State, error)
+
+	Backup  Backuper // nil: it cannot be had
+	Verify  Verifier // nil: it cannot be done
 	Version string
 	Started time.Time        // zero: no daemon
 	Now     func() time.Time // nil: time.Now
@@ -131,10 +137,13 @@ func (s *slotted) Close() error {
 func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
 	for pattern, f := range map[string]func(*House, *stream, *http.Request) error{
-		"GET /v1/version":       version,
-		"GET /v1/status":        statusOf,
-		"GET /v1/traffic":       traffic,
-		"POST /v1/reload":       reload,
+		"GET /v1/version": version,
+		"GET /v1/status":  statusOf,
+		"GET /v1/traffic": traffic,
+		"POST /v1/reload": reload,
+
+		"POST /v1/source/{name}/accept": acceptSource,
+
 		"POST /v1/queue/list":   list,
 		"GET /v1/queue/{id}":    show,
 		"POST /v1/queue/top":    top,

@@ -8,16 +8,18 @@ import (
 	"os"
 	"time"
 
+	"mailretr/conf/source"
 	"mailretr/fetch/budget"
 	"mailretr/relay/smtpd"
 	"mailretr/store/status"
 )
 
-// A Status is a line of the answer to a status request: first the Overview, then each listener, each lane, and each
+// A Status is a line of the answer to a status request: first the Overview, then each listener, each source, each lane, and each
 // maildrop, these both worst first. One of its fields is set.
 type Status struct {
 	Overview *Overview
 	Front    *Front
+	Source   *source.State
 	Lane     *status.Lane
 	Maildrop *status.Status
 }
@@ -56,6 +58,7 @@ const (
 	typeFront    = "listener"
 	typeLane     = "lane"
 	typeMaildrop = "maildrop"
+	typeSource   = "source"
 )
 
 // On the wire a line is the object itself with its type beside its other keys.
@@ -72,6 +75,10 @@ type (
 		Type string `json:"message_type"`
 		*status.Lane
 	}
+	sourceLine struct {
+		Type string `json:"message_type"`
+		*source.State
+	}
 	maildropLine struct {
 		Type string `json:"message_type"`
 		*status.Status
@@ -85,6 +92,8 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		return json.Marshal(overviewLine{typeOverview, s.Overview})
 	case s.Front != nil:
 		return json.Marshal(frontLine{typeFront, s.Front})
+	case s.Source != nil:
+		return json.Marshal(sourceLine{typeSource, s.Source})
 	case s.Lane != nil:
 		return json.Marshal(laneLine{typeLane, s.Lane})
 	}
@@ -106,6 +115,9 @@ func (s *Status) UnmarshalJSON(b []byte) error {
 	case typeFront:
 		s.Front = &Front{}
 		return json.Unmarshal(b, s.Front)
+	case typeSource:
+		s.Source = &source.State{}
+		return json.Unmarshal(b, s.Source)
 	case typeLane:
 		s.Lane = &status.Lane{}
 		return json.Unmarshal(b, s.Lane)
@@ -132,6 +144,13 @@ func statusOf(h *House, out *stream, r *http.Request) error {
 	if h.Fronts != nil {
 		for _, f := range h.Fronts() {
 			if err := out.item(Status{Front: &f}, false); err != nil {
+				return err
+			}
+		}
+	}
+	if h.Sources != nil {
+		for _, s := range h.Sources() {
+			if err := out.item(Status{Source: &s}, false); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,284 @@
+package conf
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A Row is what a source says of one maildrop: a row of a table, an entry of a directory. Its words were written by
+// others, and among them is a password; however it is printed, it shows no more than where it is. Once made it is not
+// changed, so that who finds the same Row again knows that nothing has.
+type Row struct {
+	ID      string            // what the source calls it; see Call
+	Columns map[string]string // by the names in Columns; one that is missing or NULL is not there
+	Wrong   map[string]string // by column: why its value was not taken
+}
+
+// Columns are the names that a column of a query may have.
+var Columns = []string{
+	"id", "name", "active", "protocol", "host", "port", "tls", "user", "password", "password_encoding", "folders", "keep",
+	"fetchall", "interval", "recipient", "deliver", "options", "version",
+}
+
+const (
+	// MaxRows bounds what one source may say.
+	MaxRows = 200_000
+	// MaxColumn bounds a value of a row, in octets.
+	MaxColumn = 4 << 10
+)
+
+// Call gives the row its ID, which becomes part of messages.
+func (r *Row) Call(id string) { r.ID = short(id) }
+
+// Equal says whether two rows say the same.
+func (r *Row) Equal(o *Row) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return r.ID == o.ID && maps.Equal(r.Columns, o.Columns) && maps.Equal(r.Wrong, o.Wrong)
+}
+
+// Set takes a value in, if it is one.
+func (r *Row) Set(column, value string) {
+	switch {
+	case len(value) > MaxColumn:
+		r.wrong(column, fmt.Sprintf("is longer than %d octets", MaxColumn))
+	case !utf8.ValidString(value):
+		r.wrong(column, "is not UTF-8")
+	case strings.IndexFunc(value, control) >= 0 && column != "options":
+		r.wrong(column, "has a control character inside")
+	default:
+		if r.Columns == nil {
+			r.Columns = make(map[string]string, len(Columns))
+		}
+		r.Columns[column] = value
+	}
+}
+
+func (r *Row) wrong(column, why string) {
+	if r.Wrong == nil {
+		r.Wrong = map[string]string{}
+	}
+	r.Wrong[column] = why
+}
+
+// Format writes which row it is, whatever the verb, and nothing that is in it.
+func (r *Row) Format(f fmt.State, _ rune) {
+	if r == nil {
+		io.WriteString(f, "no row")
+		return
+	}
+	io.WriteString(f, "row "+r.ID)
+}
+
+// A reading is a row that becomes a maildrop.
+type reading struct {
+	s        *Source
+	r        *Row
+	key      *SecretKey
+	m        Maildrop
+	problems []Problem
+}
+
+// Maildrop reads a row. The places of the maildrop and of the problems name source, row and column. key opens what begins
+// with enc:; nil: nothing does.
+func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
+	x := reading{s: s, r: r, key: key, m: DefaultMaildrop()}
+	m := &x.m
+	m.Row, m.Outside, m.First, m.Deliver = r, !s.Inside, s.First, s.Deliver
+	m.At.Self = Pos{File: fmt.Sprintf("%s row %s", s.Name, r.ID)}
+	for column, key := range settingOf {
+		m.At.Set(key, x.pos(column))
+	}
+	for column, why := range r.Wrong {
+		x.fail(column, "mend the row", why)
+	}
+	m.Name, m.User, m.Host = r.Columns["name"], r.Columns["user"], r.Columns["host"]
+	if _, named := r.Columns["name"]; !named && r.Wrong["name"] == "" {
+		m.Name = s.Name + "-" + r.ID
+	}
+	if d := r.Columns["deliver"]; d != "" {
+		m.Deliver = d
+	}
+	m.To = words(r.Columns["recipient"])
+	x.flag("active", func(yes bool) { m.Enabled = yes })
+	x.flag("keep", func(yes bool) { x.kept(yes) })
+	x.flag("fetchall", func(bool) {}) // what was collected is known by its UID, so that all are looked at in any case
+	x.server()
+	x.password()
+	x.interval()
+	if x.r.Columns["options"] != "" {
+		x.add(Warning, "options", "", "is not looked at: "+s.Name+" holds it for another program")
+	}
+	return x.m, x.problems
+}
+
+// settingOf are the settings of a maildrop, by the columns that say them.
+var settingOf = map[string]string{
+	"name": "name", "user": "user", "password": "password", "recipient": "to", "tls": "tls", "folders": "folders",
+	"interval": "poll", "deliver": "deliver", "host": "url", "keep": "after", "active": "enabled",
+}
+
+func (x *reading) pos(column string) Pos {
+	return Pos{File: x.m.At.Self.File + ", column " + column}
+}
+
+func (x *reading) add(s Severity, column, hint, text string) {
+	x.problems = append(x.problems, Problem{Pos: x.pos(column), Severity: s, Text: column + ": " + text, Hint: hint,
+		Maildrop: x.m.Name, Entry: x.m.At.Self})
+}
+
+func (x *reading) fail(column, hint, text string) { x.add(Error, column, hint, text) }
+
+// short is a text as it may stand in a message.
+func short(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return oneLine(strings.ToValidUTF8(s, "\ufffd"))
+}
+
+// words are the members of a list with commas.
+func words(s string) (list []string) {
+	for w := range strings.SplitSeq(s, ",") {
+		if w = strings.TrimSpace(w); w != "" {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// flag reads a truth value, in the words of all those databases; one that is not said is left at its default.
+func (x *reading) flag(column string, set func(bool)) {
+	switch s := strings.ToLower(x.r.Columns[column]); s {
+	case "":
+	case "1", "t", "true", "y", "yes", "on":
+		set(true)
+	case "0", "f", "false", "n", "no", "off":
+		set(false)
+	default:
+		x.fail(column, "write 1 or 0", fmt.Sprintf("%q is neither true nor false", short(s)))
+	}
+}
+
+func (x *reading) kept(yes bool) {
+	if !yes {
+		x.m.After = After{Act: Delete}
+	}
+}
+
+// security are the values of the column tls. What other programs would secure only where they can is secured here in any
+// case.
+var security = map[string]Mode{
+	"implicit": ModeImplicit, "ssl": ModeImplicit, "1": ModeImplicit, "true": ModeImplicit, "t": ModeImplicit,
+	"starttls": ModeStartTLS, "starttls-if-offered": ModeStartTLS, "tls": ModeStartTLS, "0": ModeStartTLS,
+	"false": ModeStartTLS, "f": ModeStartTLS, "none": ModeNone,
+}
+
+// server reads where the maildrop is.
+func (x *reading) server() {
+	m, c := &x.m, x.r.Columns
+	m.Protocol = strings.ToLower(c["protocol"])
+	if m.Protocol == "" && x.r.Wrong["protocol"] == "" {
+		m.Protocol = "imap"
+	}
+	if m.Protocol != "imap" && m.Protocol != "pop3" {
+		x.fail("protocol", "write imap or pop3", fmt.Sprintf("%q is not known", short(m.Protocol)))
+	}
+	mode, known := security[strings.ToLower(c["tls"])]
+	switch {
+	case c["tls"] == "":
+		mode = ModeImplicit
+		if p := c["port"]; p == "110" || p == "143" {
+			mode = ModeStartTLS
+		}
+	case !known:
+		x.fail("tls", "write implicit, starttls or none", fmt.Sprintf("%q is not known", short(c["tls"])))
+	}
+	m.TLS.Mode, m.Secure = mode, mode == ModeImplicit
+	scheme := m.Protocol
+	if m.Secure {
+		scheme += "s"
+	}
+	m.Port = servers[scheme].port
+	if p := c["port"]; p != "" && p != "0" {
+		n, err := strconv.Atoi(p)
+		if err != nil || n < 1 || n > 65535 {
+			x.fail("port", "write a number, or nothing for the usual one", fmt.Sprintf("%q is no port", short(p)))
+		}
+		m.Port = n
+	}
+	if list := words(c["folders"]); m.Protocol == "imap" {
+		m.Folders = Named(list...)
+	} else if len(list) > 0 && !slices.Equal(list, []string{"INBOX"}) {
+		x.fail("folders", "remove them", "POP3 has no folders")
+	}
+}
+
+// interval reads seconds, or a time with a unit.
+func (x *reading) interval() {
+	s := x.r.Columns["interval"]
+	if s == "" {
+		return
+	}
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		x.m.Poll = time.Duration(n) * time.Second
+		return
+	}
+	d, err := ParseDuration(s)
+	if err != nil {
+		x.fail("interval", "write seconds, or e.g. 15m", fmt.Sprintf("%q is no time", short(s)))
+	}
+	x.m.Poll = d
+}
+
+// password reads the secret; no text of a problem has any of it.
+func (x *reading) password() {
+	p := x.r.Columns["password"]
+	if p == "" {
+		return
+	}
+	scheme := x.r.Columns["password_encoding"]
+	if s, rest, found := strings.Cut(strings.TrimPrefix(p, "{"), "}"); scheme == "" && found && p[0] == '{' && schemes[s] {
+		scheme, p = s, rest
+	}
+	if scheme == "" && strings.HasPrefix(p, sealedPrefix) {
+		scheme = "enc"
+	}
+	switch scheme {
+	case "", "plain":
+	case "base64":
+		b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(p))
+		if err != nil {
+			x.fail("password", "write it in base64, or another password_encoding", "is not base64")
+			return
+		}
+		p = string(b)
+	case "enc":
+		text, err := x.key.Open(p, x.m.Host, x.m.User)
+		if err != nil {
+			x.fail("password", "encrypt it with: mailretr secret encrypt", err.Error())
+			return
+		}
+		p = text
+	default:
+		x.fail("password_encoding", "write plain, base64 or enc", fmt.Sprintf("%q is not known", short(scheme)))
+		return
+	}
+	if strings.IndexFunc(p, control) >= 0 || p == "" {
+		x.fail("password", "enter it anew", "is empty or has a control character inside")
+		return
+	}
+	x.m.Password = SecretPlain(p)
+}
+
+// schemes are what may stand in braces before a password. What else is in braces belongs to the password.
+var schemes = map[string]bool{"plain": true, "base64": true, "enc": true}

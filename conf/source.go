@@ -1,0 +1,169 @@
+package conf
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Source is another place that configuration comes from: a file, or a database that is asked again and again.
+type Source struct {
+	At Where `json:"-"`
+
+	Kind string // yaml, mysql, postgres, sqlite
+	Path string // of yaml
+
+	// Of all that are no files.
+
+	Name    string        // for status, logs and commands; the kind, where none is written
+	Every   time.Duration // between two looks
+	First   First         // of maildrops that are new
+	Inside  bool          // rows may name servers inside of our networks, on any port
+	Key     Secret        // opens passwords that begin with enc:
+	Deliver string        // name of a destination, for rows that name none
+
+	SQL *SQL // of mysql, postgres and sqlite
+}
+
+// SQL says how a database is asked for maildrops.
+type SQL struct {
+	DSN     Secret // where it is, and how to log in; of sqlite the path of a file
+	Preset  string // the name of a table that people have; "": Query
+	Query   string // its columns have the names of Columns
+	Version string // a query for one value that changes with the rows; "": the rows are read each time
+	Server  int    // of ispconfig: only rows of this server_id; 0: of all
+}
+
+// DefaultSource returns a source in which nothing was written yet.
+func DefaultSource() Source { return Source{Every: time.Minute} }
+
+// Asked says whether it is asked for rows, as opposed to a file that is read with the others.
+func (s *Source) Asked() bool { return s.Kind != "yaml" }
+
+// complete gives it a name that none of those before it has.
+func (s *Source) complete(before []Source) {
+	if s.Name != "" || !s.Asked() {
+		return
+	}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(before, func(b Source) bool { return b.Name == name })
+	}
+	s.Name = s.Kind
+	for n := 2; taken(s.Name); n++ {
+		s.Name = fmt.Sprintf("%s-%d", s.Kind, n)
+	}
+}
+
+// Asked returns the sources that are asked for rows.
+func (c *Config) Asked() (all []*Source) {
+	for i := range c.Sources {
+		if c.Sources[i].Asked() {
+			all = append(all, &c.Sources[i])
+		}
+	}
+	return all
+}
+
+const (
+	leastEvery = 5 * time.Second
+	mostEvery  = 24 * time.Hour
+)
+
+func (v *validator) sources() {
+	names := map[string]Pos{}
+	for i := range v.c.Sources {
+		s := &v.c.Sources[i]
+		switch {
+		case s.Asked():
+			v.asked(s)
+			if first, twice := names[s.Name]; twice {
+				v.fail(s.At.Of("name"), "give it another name", "name: source %q is already at %s", s.Name, first)
+			}
+			names[s.Name] = s.At.Of("name")
+		case v.need(s.At, "yaml", s.Path, "write the path of a file") && s.Path[0] != '/':
+			v.fail(s.At.Self, "write an absolute path", "sources: %q does not begin with /", s.Path)
+		}
+	}
+}
+
+// asked checks a source of rows.
+func (v *validator) asked(s *Source) {
+	v.name(s.At, "name", s.Name)
+	v.span(s.At, "every", s.Every, leastEvery, mostEvery)
+	if s.First.Mode == FirstSince {
+		v.span(s.At, "first", s.First.Within, time.Hour, 100*365*24*time.Hour)
+	}
+	v.secret(s.At, "key", s.Key)
+	if _, ok := v.c.Destination(s.Deliver); s.Deliver != "" && !ok && len(v.c.Deliver) > 0 {
+		v.fail(s.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
+			"deliver: there is no destination %q", s.Deliver)
+	}
+	if s.SQL != nil {
+		v.sql(s)
+	}
+}
+
+// Tables are the presets: tables that are known, by the kinds of databases in which they are found.
+var Tables = map[string][]string{
+	"postfixadmin": {"mysql", "postgres", "sqlite"},
+	"mailu":        {"mysql", "postgres", "sqlite"},
+	"mailcow":      {"mysql"},
+	"ispconfig":    {"mysql"},
+	"mailretr":     {"mysql", "postgres", "sqlite"},
+}
+
+func (v *validator) sql(s *Source) {
+	q := s.SQL
+	v.secret(s.At, "dsn", q.DSN)
+	if !q.DSN.Given() {
+		v.fail(s.At.Of("dsn"), "write dsn: {file: /etc/mailretr/dsn}", "dsn is missing")
+	}
+	kinds, known := Tables[q.Preset]
+	switch {
+	case q.Preset == "" && q.Query == "":
+		v.fail(s.At.Of("query"), "write preset: mailretr, or query: SELECT … with columns named "+strings.Join(Columns, ", "),
+			"neither preset nor query is written")
+	case q.Preset != "" && (q.Query != "" || q.Version != ""):
+		v.fail(s.At.Of("query"), "remove one of them", "preset excludes query and version: it has its own")
+	case q.Preset != "" && !known:
+		v.fail(s.At.Of("preset"), "write one of: "+strings.Join(tablesOf(s.Kind), ", "), "preset: %q is not known", q.Preset)
+	case q.Preset != "" && !slices.Contains(kinds, s.Kind):
+		v.fail(s.At.Of("preset"), "write one of: "+strings.Join(tablesOf(s.Kind), ", "),
+			"preset: %s is not a table of %s", q.Preset, s.Kind)
+	}
+	if s.At.Has("server") {
+		v.number(s.At, "server", int64(q.Server), 1, 1<<31-1)
+		if q.Preset != "ispconfig" {
+			v.fail(s.At.Of("server"), "remove it", "server excludes every preset but ispconfig")
+		}
+	}
+}
+
+// tablesOf are the presets of one kind of database.
+func tablesOf(kind string) (names []string) {
+	for name, kinds := range Tables {
+		if slices.Contains(kinds, kind) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Same says whether two sources are asked in the same way.
+func (s *Source) Same(o *Source) bool {
+	a, b := *s, *o
+	if a.SQL != nil && b.SQL != nil {
+		p, q := *a.SQL, *b.SQL
+		if !p.DSN.Equal(q.DSN) {
+			return false
+		}
+		p.DSN, q.DSN = Secret{}, Secret{}
+		a.SQL, b.SQL = &p, &q
+	}
+	same := a.Key.Equal(b.Key)
+	a.At, b.At, a.Key, b.Key = Where{}, Where{}, Secret{}, Secret{}
+	return same && reflect.DeepEqual(a, b)
+}

@@ -1,0 +1,59 @@
+package conf
+
+import (
+	"context"
+	"slices"
+)
+
+// A Set is what a source said when it was last asked.
+type Set struct {
+	Source *Source
+	Rows   []*Row
+}
+
+// With returns c with the maildrops of the rows, and what is wrong with these. What stands in files comes first, then the
+// sets in their order: of two that cannot both be, the later one is left out, and its problem names both places. c, whose
+// Complete and LeaveOut were called, stays as it is. An error of one row, or of the key of one source, concerns no other.
+func (c *Config) With(ctx context.Context, sets []Set) (Config, []Problem) {
+	all, problems := *c, []Problem(nil)
+	all.Maildrops = slices.Clone(c.Maildrops)
+	all.Bad = slices.Clone(c.Bad)
+	for _, s := range sets {
+		key, err := ReadSecretKey(ctx, s.Source.Key)
+		if err != nil {
+			problems = append(problems, Problem{Pos: s.Source.At.Of("key"), Severity: Warning, Text: "key: " + err.Error()})
+		}
+		for _, r := range s.Rows {
+			m, wrong := s.Source.Maildrop(r, key)
+			problems = append(problems, wrong...)
+			all.Maildrops = append(all.Maildrops, m)
+		}
+	}
+	v := &validator{c: &all}
+	for i := len(c.Maildrops); i < len(all.Maildrops); i++ {
+		all.completeMaildrop(&all.Maildrops[i])
+		v.maildrop(&all.Maildrops[i])
+	}
+	v.conflicts()
+	problems = append(problems, v.problems...)
+	all.LeaveOut(problems)
+	all.own(len(c.Bad))
+	return all, problems
+}
+
+// own gives those that were left out names of their own, from the first-th on: a row may bear the name of a maildrop that
+// is well, or none that could be shown.
+func (c *Config) own(first int) {
+	taken := make(map[string]bool, len(c.Maildrops)+len(c.Bad))
+	for i := range c.Maildrops {
+		taken[c.Maildrops[i].Name] = true
+	}
+	for i := range c.Bad {
+		b := &c.Bad[i]
+		v := &validator{c: c}
+		if i >= first && (taken[b.Name] || !v.name(Where{}, "name", b.Name)) {
+			b.Name = b.Pos.File
+		}
+		taken[b.Name] = true
+	}
+}
