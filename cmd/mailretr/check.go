@@ -68,7 +68,7 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	var asked answered
 	if l.err == nil && connect {
 		var err error
-		if asked, err = a.connections(ctx, config, found); err != nil {
+		if asked, err = a.connections(ctx, config, found...); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (a *app) problem(p conf.Problem) string {
 }
 
 // connections shows what a connector finds, and returns how many failed, with the exit code that they ask for.
-func (a *app) connections(ctx context.Context, cfg *conf.Config, asked []connection) (result answered, err error) {
+func (a *app) connections(ctx context.Context, cfg *conf.Config, asked ...connection) (result answered, err error) {
 	if a.connect == nil {
 		return result, &control.Error{Code: control.Internal, Text: "this program was built without its protocols"}
 	}
