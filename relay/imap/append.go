@@ -239,6 +239,10 @@ func (a *attempt) send(stop *func()) (imapconn.Reply, mail.Result) {
 	if err := a.octets(stop); err != nil {
 		return r, a.failed(mail.OpBody, err)
 	}
+	// The idle time begins anew with each line of chatter; this one does not.
+	conn := a.conn
+	whole := time.AfterFunc(a.o.Reply, func() { conn.Abort(os.ErrDeadlineExceeded) })
+	defer whole.Stop()
 	if r, err = a.conn.Until(mail.OpDot, false, chatter, nil); err != nil {
 		return r, a.failed(mail.OpDot, err)
 	}

@@ -4,12 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 
+	"mailretr/relay/imapconn"
+	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
 
@@ -284,4 +290,36 @@ func TestYield(t *testing.T) {
 	if !r.All(mail.Deferred) || !errors.Is(r[0].Err, mail.ErrYield) || r[0].Scope != mail.OfSession || len(s.arrived()) != 0 {
 		t.Errorf("%+v", r)
 	}
+}
+
+// TestS_ChatterForEver: a server that keeps talking does not answer; the time for that ends.
+func TestS_ChatterForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		var server sync.WaitGroup
+		defer server.Wait()
+		defer theirs.Close()
+		server.Go(func() { io.Copy(io.Discard, theirs) })
+		server.Go(func() {
+			_, err := fmt.Fprint(theirs, "* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] hello\r\n")
+			for ; err == nil; time.Sleep(30 * time.Second) {
+				_, err = fmt.Fprint(theirs, "* OK still here\r\n")
+			}
+		})
+		c, err := New(Options{Options: imapconn.Options{
+			Dial: wire.Options{Address: "mail.test:143", TLS: wire.TLS{Mode: wire.Plain},
+				DialContext: func(context.Context, string, string) (net.Conn, error) { return ours, nil }},
+			User: "jaco", Password: func(context.Context) (string, error) { return "x", nil },
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if r := c.Deliver(t.Context(), traced(short)); !r.All(mail.Deferred) || r[0].After != mail.OpDot {
+			t.Errorf("%+v", r)
+		}
+		if took := time.Since(began); took != 10*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
 }
