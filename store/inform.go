@@ -60,7 +60,8 @@ func named(notify, word string) bool {
 // Warn tells the senders of mail that has waited for longer than [Queue.Late] that it waits, once per message and
 // recipient, and returns how many reports that were. It is for now and then. Held mail is not meant, nor mail that is
 // being attempted; and where the report itself would have to wait, since the next hop is away, the next call comes
-// early enough.
+// early enough. What waits for its turn because the next hop has just come back is not told of either: it is about to be
+// delivered.
 func (q *Queue) Warn(ctx context.Context) (n int, err error) {
 	inf, ok := q.Reporter.(mail.Informer)
 	if !ok || q.Late == nil || q.Late() <= 0 {
@@ -117,6 +118,9 @@ func (q *Queue) warn(ctx context.Context, inf mail.Informer, l Leased) (told boo
 	r := &l.Record
 	at := r.unwarned()
 	away, err := q.away(ctx, r.Reverse)
+	if err == nil && !away {
+		err = q.with(ctx, r.Lane, func(l *laneState) { away = l.drains(r.Last, q.now()) })
+	}
 	if err != nil || away || len(at) == 0 {
 		q.Engine.Release(l.Lease)
 		return false, err

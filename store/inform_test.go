@@ -184,6 +184,7 @@ func TestWarnWaitsForTheWay(t *testing.T) {
 	if err := w.DueNow(t.Context(), "main"); err != nil {
 		t.Fatal(err)
 	}
+	w.clock.add(time.Hour) // it should have been delivered by now
 	if n, err := w.Warn(t.Context()); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -397,6 +398,54 @@ func TestS11_FloodIsNotMadeOfLooking(t *testing.T) {
 	}
 	if len(r.told) != 20 {
 		t.Errorf("%d told", len(r.told))
+	}
+}
+
+// When a next hop comes back after hours, nobody is told of a delay of what is being delivered at last, but of what it
+// defers, and of what is still there an hour later.
+func TestWarnNotWhileTheBacklogDrains(t *testing.T) {
+	w, r := informed(t)
+	w.Late = func() time.Duration { return time.Hour }
+	w.put(message("1", "a@c.example", "x@a.example"))
+	w.put(message("2", "b@c.example", "x@a.example"))
+	d := w.session("main")
+	for m, err := range d.Messages(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Settle(t.Context(), m, always(away)(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Close()
+	w.clock.add(12 * time.Hour)
+	if err := w.DueNow(t.Context(), "main"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(time.Minute)
+	warned := func(when string, want int) {
+		t.Helper()
+		if n, err := w.Warn(t.Context()); n != want || err != nil {
+			t.Errorf("%s: %d were told, %v", when, n, err)
+		}
+	}
+	warned("while it drains", 0)
+	d = w.session("main")
+	for m, err := range d.Messages(t.Context(), nil) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Settle(t.Context(), m, always(later)(m)); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	d.Close()
+	warned("when one was deferred", 1)
+	w.clock.add(time.Hour)
+	warned("an hour later", 1)
+	if len(r.delayed) != 2 {
+		t.Errorf("told of %v", r.delayed)
 	}
 }
 

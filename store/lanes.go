@@ -52,6 +52,16 @@ func (l *laneState) end(now time.Time) bool {
 	return true
 }
 
+// drains says whether what was attempted last at that time only waits for its turn, since the lane is well again for no
+// more than an hour.
+func (l *laneState) drains(last, now time.Time) bool {
+	if len(l.spells) == 0 || l.sick() {
+		return false
+	}
+	well := l.spells[len(l.spells)-1].To
+	return last.Before(well) && now.Sub(well) < time.Hour
+}
+
 // sickness returns how long the lane was sick between two instants.
 func (l *laneState) sickness(from, to time.Time) (sum time.Duration) {
 	for _, s := range l.spells {

@@ -51,3 +51,26 @@ func TestFallBackToAnotherDestination(t *testing.T) {
 		t.Errorf("left: %+v, %v", l, err)
 	}
 }
+
+// Without a daemon it is poll that tells senders of what waits.
+func TestPollTellsOfDelays(t *testing.T) {
+	c := newCrossing(t)
+	c.one = relaytest.New(t, relaytest.Script{Answer: func(s relaytest.Step) relaytest.Answer {
+		if s.Verb == "RCPT" && strings.Contains(s.Line, "jaco@") {
+			return relaytest.Answer{Reply: "451 4.3.0 later"}
+		}
+		return relaytest.Answer{}
+	}})
+	c.write("jaco@kroon.co.za", "")
+	write(t, c.path, strings.Replace(c.text(), "queue: {retry: [1s]}", "queue: {retry: [1s], warn: 1m}", 1))
+	d := c.open()
+	d.queue.Now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
+	c.put(d, "1")
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
+	c.poll()
+	if all := c.one.Mails(); len(all) != 1 || all[0].From != "" || !strings.Contains(string(all[0].Data), "Action: delayed") {
+		t.Errorf("%d reports came: %+v", len(all), all)
+	}
+}

@@ -122,6 +122,13 @@ func (v *pollView) deliver(ctx context.Context, h *house) error {
 	if err := h.runner.Pass(ctx); err != nil {
 		return err
 	}
+	if n, err := h.queue.Warn(ctx); err != nil {
+		return err
+	} else if n > 0 { // what tells of delays goes out now, not with the next pass
+		if err := h.runner.Pass(ctx); err != nil {
+			return err
+		}
+	}
 	t, err := h.engine.Totals(ctx)
 	if err != nil {
 		return err
