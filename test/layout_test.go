@@ -23,6 +23,8 @@ var mayImport = []struct {
 	{"conf", nil},
 	{"conf/fetchmailrc", []string{"conf", "conf/draft"}},
 	{"conf/fetchmailrc/samples", nil},
+	{"conf/getmailrc", []string{"conf", "conf/draft"}},
+	{"conf/mpoprc", []string{"conf", "conf/draft"}},
 	{"conf/*", []string{"conf"}},
 	{"bounce", []string{"store/mail"}},
 	{"store", []string{"store/mail"}},

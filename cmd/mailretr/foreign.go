@@ -14,6 +14,8 @@ import (
 	"mailretr/conf"
 	"mailretr/conf/draft"
 	"mailretr/conf/fetchmailrc"
+	"mailretr/conf/getmailrc"
+	"mailretr/conf/mpoprc"
 	"mailretr/conf/yaml"
 	"mailretr/store/mail"
 )
@@ -27,6 +29,8 @@ var foreign = []struct {
 	read     reader
 }{
 	{"fetchmailrc", "fetchmail", fetchmailrc.Import},
+	{"getmailrc", "getmail", getmailrc.Import},
+	{"mpoprc", "mpop", mpoprc.Import},
 }
 
 func newForeign(a *app) *cobra.Command {
