@@ -30,6 +30,7 @@ func openMySQL(dsn string) (*sql.DB, error) {
 	// What is read is data: no file of ours is sent, and a query is one statement.
 	c.AllowAllFiles, c.MultiStatements, c.ParseTime = false, false, false
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = idle, idle, idle
+	c.Logger = &mysql.NopLogger{} // it would write to standard error, beside the log; what matters comes as an error
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, errors.New("the DSN cannot be used")
