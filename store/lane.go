@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"strings"
 	"sync"
 	"time"
 
@@ -305,7 +306,11 @@ type content struct {
 	r      *Record
 	ready  io.ReadSeekCloser // at its beginning; nil when somebody has it
 	header []byte
+	gone   bool // the octets are lost, and something is said in their place
 }
+
+// goneText stands for octets that are lost, where they are given up and reported.
+const goneText = "\r\nThe octets of this message are lost.\r\n"
 
 func (c *content) open(ctx context.Context) (err error) {
 	if c.ready == nil {
@@ -322,11 +327,16 @@ func (c *content) close() {
 }
 
 // Size is exact.
-func (c *content) Size() int64 { return c.r.Size }
+func (c *content) Size() int64 {
+	if c.gone {
+		return int64(len(goneText))
+	}
+	return c.r.Size
+}
 
 // Header reads the header section from the spool.
 func (c *content) Header(ctx context.Context) ([]byte, error) {
-	if c.header != nil || c.r.Header == 0 {
+	if c.header != nil || c.r.Header == 0 || c.gone {
 		return c.header, nil
 	}
 	if c.r.Header > 2*mail.MaxHeader { // the normal form may have doubled what was within the limit
@@ -348,6 +358,9 @@ func (c *content) Header(ctx context.Context) ([]byte, error) {
 
 // Open may be called again; each reader is its own.
 func (c *content) Open(ctx context.Context) (io.ReadCloser, error) {
+	if c.gone {
+		return io.NopCloser(strings.NewReader(goneText)), nil
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func (q *Queue) Remove(ctx context.Context, id mail.ID, busy Busy) error {
 }
 
 // Bounce fails all recipients that wait, now, and reports that to the sender. why is put into the report, and
-// so is what the next hop said last; why may be "".
+// so is what the next hop said last; why may be "". One whose octets are lost is reported without them.
 func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) error {
 	l, err := q.leaseOne(ctx, id, busy)
 	if err != nil {
@@ -174,6 +174,7 @@ func (q *Queue) Bounce(ctx context.Context, id mail.ID, why string, busy Busy) e
 		}
 	}
 	c := &content{q: q, r: r}
+	c.gone = lost(c.open(ctx)) // whoever is told of that hears it without them
 	h := &hold{Leased: l, m: q.message(r, c), begun: now}
 	defer h.close()
 	q.observe(mail.Event{Op: mail.OpVerb, ID: id, Origin: r.Origin, Lane: r.Lane, From: r.Reverse,

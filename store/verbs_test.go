@@ -219,3 +219,18 @@ func TestReroute(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+// A message whose octets are lost can be given up: its sender hears of it, once, and it ends.
+func TestBounceWhatIsLost(t *testing.T) {
+	w := newWorld(t)
+	id := w.put(message("1", "a@b.example", "x@a.example"))
+	clear(w.mem.disk.bodies)
+	w.pass("main", always(yes))
+	if err := w.Bounce(t.Context(), id, "its file is gone", nil); err != nil {
+		t.Fatal(err)
+	}
+	all := w.records()
+	if len(all) != 1 || all[0].Parent != id || len(w.report.told) != 1 {
+		t.Errorf("%+v, told of %v", all, w.report.told)
+	}
+}
