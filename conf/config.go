@@ -24,6 +24,7 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 	Metrics Metrics
+	Notify  Notify
 
 	Maildrops []Maildrop
 	Sources   []Source

@@ -29,6 +29,7 @@ func Default() Config {
 		},
 		Bounce:  Bounce{Full: 100 << 10, Hourly: 100},
 		Line:    Line{Cap: Cap{Reset: 1, Reserve: Share{Percent: 10}, Large: 1 << 20}},
+		Notify:  Notify{After: time.Hour, Recovered: 10 * time.Minute},
 		Log:     Log{Level: "info", Format: "auto"},
 		Rewrite: Rewrite{Mark: "+"},
 	}
@@ -60,6 +61,7 @@ func (c *Config) Complete(p Paths) {
 	c.Line.Proxy.At.inherit(c.Line.At, "proxy")
 	c.Log.At.inherit(c.At, "log")
 	c.Metrics.At.inherit(c.At, "metrics")
+	c.Notify.At.inherit(c.At, "notify")
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}

@@ -17,6 +17,7 @@ func (c *Config) Validate() []Problem {
 	v.line()
 	v.log()
 	v.metrics()
+	v.notify()
 	v.destinations()
 	v.routes()
 	v.listeners()

@@ -141,6 +141,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.runner.Run(ctx) })
 	work.Go(func() { d.tend(ctx) })
 	work.Go(func() { d.warn(ctx) })
+	work.Go(func() { d.notify(ctx) })
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.watchSources(ctx) })

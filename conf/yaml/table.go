@@ -42,6 +42,8 @@ var top = []option[conf.Config]{
 		func(c *conf.Config) *conf.Log { return &c.Log }, func(l *conf.Log) *conf.Where { return &l.At }),
 	sub("metrics", "Where a monitoring system reads how the daemon is.", meters,
 		func(c *conf.Config) *conf.Metrics { return &c.Metrics }, func(m *conf.Metrics) *conf.Where { return &m.At }),
+	sub("notify", "Who is told when a maildrop has been in trouble for long, and when it is well again.", notify,
+		func(c *conf.Config) *conf.Notify { return &c.Notify }, func(n *conf.Notify) *conf.Where { return &n.At }),
 	maildrops,
 	sources,
 }

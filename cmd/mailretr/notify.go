@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"mailretr/bounce"
+	"mailretr/conf"
+	"mailretr/store"
+	"mailretr/store/mail"
+	"mailretr/store/status"
+)
+
+// Who is told of maildrops in trouble. It is looked at the status now and then, and never waited for by those who
+// collect.
+
+// notifyEvery is how often is looked; mostTold how many mails are queued each time: where the line is away for
+// everybody, the others are told later, or not at all if it has come back.
+const (
+	notifyEvery = time.Minute
+	mostTold    = 50
+)
+
+// spaceNotify is where is kept of whose trouble somebody was told, so that it is not told again after a restart.
+const spaceNotify = "notify"
+
+// An ailment is what is known of a maildrop's trouble.
+type ailment struct {
+	Since time.Time `json:"since"` // when it began
+	Told  bool      `json:"-"`     // it is durable that somebody was told
+	well  time.Time // since when it is well again; zero: it is not
+}
+
+// A notifier tells of maildrops. Not for concurrent use.
+type notifier struct {
+	h   *house
+	all map[string]*ailment // by name
+}
+
+// newNotifier reads of whom was told.
+func newNotifier(ctx context.Context, h *house) (*notifier, error) {
+	n := &notifier{h: h, all: map[string]*ailment{}}
+	for note, err := range h.store.Notes(ctx, spaceNotify, "") {
+		if err != nil {
+			return n, fmt.Errorf("reading who was told of maildrops in trouble: %w", err)
+		}
+		a := &ailment{Told: true}
+		if err := json.Unmarshal(note.Value, a); err != nil {
+			return n, fmt.Errorf("who was told of %s cannot be read: %w", mail.Printable(note.Owner, 100), err)
+		}
+		n.all[note.Owner] = a
+	}
+	return n, nil
+}
+
+// ails says whether the state of a maildrop is one to tell of. What mends itself within a day, or was wanted so, is not.
+func ails(s status.State) bool {
+	return !s.Well() && !slices.Contains([]status.State{status.Late, status.Budget}, s)
+}
+
+// look tells what is to be told at this time.
+func (n *notifier) look(ctx context.Context, now time.Time) error {
+	c := n.h.config.Load()
+	all := n.h.status.List()
+	there, told := map[string]bool{}, 0
+	var failed error // of the last one; the others are told all the same
+	for i := range all {
+		s := &all[i]
+		there[s.Maildrop] = true
+		if !n.due(s, &c.Notify, now) || told >= mostTold {
+			continue
+		}
+		told++
+		if err := n.tell(ctx, c, s); err != nil {
+			failed = fmt.Errorf("telling of the maildrop %s: %w", mail.Printable(s.Maildrop, 100), err)
+		}
+	}
+	for name, a := range n.all {
+		if there[name] {
+			continue
+		}
+		if a.Told {
+			if err := n.note(ctx, name, nil); err != nil {
+				return err
+			}
+		}
+		delete(n.all, name)
+	}
+	return failed
+}
+
+// due notes how a maildrop is, and says whether somebody is to be told now.
+func (n *notifier) due(s *status.Status, c *conf.Notify, now time.Time) bool {
+	a := n.all[s.Maildrop]
+	switch {
+	case ails(s.State) && a == nil:
+		since := s.Since
+		if since.IsZero() || since.After(now) {
+			since = now
+		}
+		a = &ailment{Since: since}
+		n.all[s.Maildrop] = a
+	case ails(s.State):
+		a.well = time.Time{}
+	case a == nil:
+		return false
+	case s.State == status.OK && a.well.IsZero():
+		a.well = now
+	}
+	switch {
+	case ails(s.State):
+		return !a.Told && now.Sub(a.Since) >= c.After
+	case s.State != status.OK || now.Sub(a.well) < c.Recovered:
+		return false // it may be a blip, of being well too
+	case !a.Told:
+		delete(n.all, s.Maildrop)
+		return false
+	}
+	return true
+}
+
+// tell queues the mail and notes it. A crash between the two queues nothing twice: the mail has a mark.
+func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status) error {
+	a := n.all[s.Maildrop]
+	d := bounce.Maildrop{Name: s.Maildrop, To: owners(c, s.Maildrop), Well: !ails(s.State), Since: a.Since,
+		Wrong: s.Wrong, Advice: s.Advice, Said: s.Said, Next: s.Next}
+	word := "trouble"
+	if d.Well {
+		d.Since, word = a.well, "well"
+	}
+	if len(d.To) > 0 {
+		m := reporterOf(c, n.h.words.Load()).Maildrop(d)
+		sum := sha256.Sum256([]byte("notify\x00" + s.Maildrop))
+		m.Origin = mail.Origin{Maildrop: s.Maildrop, Account: mail.Account(hex.EncodeToString(sum[:16])),
+			UID: mail.UID(fmt.Sprintf("%s %d", word, a.Since.UnixNano()))}
+		if r := n.h.queue.Deliver(ctx, m); !r.Done(len(d.To)) {
+			return fmt.Errorf("the mail was not queued: %v", r.Of(0))
+		}
+	}
+	if d.Well {
+		if err := n.note(ctx, s.Maildrop, nil); err != nil {
+			return err
+		}
+		delete(n.all, s.Maildrop)
+		return nil
+	}
+	value, err := json.Marshal(a)
+	if err == nil {
+		err = n.note(ctx, s.Maildrop, value)
+	}
+	a.Told = err == nil
+	return err
+}
+
+func (n *notifier) note(ctx context.Context, name string, value []byte) error {
+	x := store.Note{Space: spaceNotify, Owner: name, Key: "told", Value: value}
+	return n.h.store.Commit(ctx, &store.Batch{Notes: []store.Note{x}})
+}
+
+// owners are those who are told of a maildrop.
+func owners(c *conf.Config, name string) (to []mail.Path) {
+	for _, x := range c.Notify.Mail {
+		some := []string{x}
+		if x == conf.Owner {
+			if m := c.Maildrop(name); m != nil && m.Multidrop == nil && len(m.To) > 0 {
+				some = m.To
+			} else if some = nil; c.Bounce.Postmaster != "" {
+				some = []string{c.Bounce.Postmaster}
+			}
+		}
+		for _, p := range paths(some) {
+			if !slices.Contains(to, p) {
+				to = append(to, p)
+			}
+		}
+	}
+	return to
+}
+
+// notify tells of maildrops until ctx ends.
+func (d *serving) notify(ctx context.Context) {
+	n, err := newNotifier(ctx, d.house)
+	trouble := func(err error) {
+		if err != nil && ctx.Err() == nil {
+			d.observe(mail.Event{Op: mail.OpStore, Err: err, Alarm: true, Text: "somebody could not be told of a maildrop in trouble"})
+		}
+	}
+	trouble(err)
+	look := time.NewTicker(notifyEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+		if len(d.house.config.Load().Notify.Mail) > 0 {
+			trouble(n.look(ctx, d.house.now()))
+		}
+	}
+}
