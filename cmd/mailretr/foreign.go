@@ -151,7 +151,8 @@ func takeSecrets(c *conf.Config, dir string) (all []takenSecret) {
 	for i := range c.Maildrops {
 		m := &c.Maildrops[i]
 		if m.OAuth == "" && m.Auth != "external" {
-			all = append(all, takenSecret{"maildrop " + m.Name, filepath.Join(dir, m.Name+".pass"), m.At.Self, &m.Password, m.Password})
+			file := filepath.Join(dir, m.Name+".pass")
+			all = append(all, takenSecret{"maildrop " + m.Name, file, m.At.Self, &m.Password, m.Password})
 		}
 	}
 	for i := range c.Deliver {

@@ -39,8 +39,10 @@ const maxNotes = 10_000
 
 // New returns an empty one.
 func New(o Options) *Draft {
-	d := &Draft{Options: o, config: conf.Default(), said: make(map[conf.Problem]bool), names: make(map[string]bool), numbers: make(map[string]int),
-		destinations: make(map[string]int)}
+	d := &Draft{
+		Options: o, config: conf.Default(), said: make(map[conf.Problem]bool), names: make(map[string]bool),
+		numbers: make(map[string]int), destinations: make(map[string]int),
+	}
 	d.config.Hostname = o.Hostname
 	return d
 }

@@ -32,6 +32,8 @@ type option struct {
 }
 
 const (
+	hashed  = "the system's authorities are trusted, or those of one PEM file: tls: {ca: FILE}"
+	md5     = "MD5 is not taken any more; write tls: {pin: …} with the SHA-256 of the certificate"
 	octets  = "mail is relayed as it was collected, octet for octet"
 	ended   = "line ends are always brought to CRLF, as RFC 5321, 2.3.8 asks"
 	named   = "what is ours is named in domains: and map:, and not looked up"
@@ -114,9 +116,9 @@ var options = map[string]option{
 	"sslproto":       {scope: ofUser, shape: text},
 	"sslcertck":      {scope: ofUser, shape: flag, off: true},
 	"sslcertfile":    {scope: ofUser, shape: text},
-	"sslcertpath":    {scope: ofUser, shape: text, none: "the system's authorities are trusted, or those of one PEM file: tls: {ca: FILE}"},
+	"sslcertpath":    {scope: ofUser, shape: text, none: hashed},
 	"sslcommonname":  {scope: ofUser, shape: text},
-	"sslfingerprint": {scope: ofUser, shape: text, none: "MD5 is not taken any more; write tls: {pin: …} with the SHA-256 of the certificate"},
+	"sslfingerprint": {scope: ofUser, shape: text, none: md5},
 
 	"properties": {scope: ofUser | ofSet, shape: text, none: "fetchmail ignores it too"},
 }

@@ -267,7 +267,8 @@ func (c *converter) destination() conf.Destination {
 		}
 	default:
 		d.Kind, d.Network, d.Address = "smtp", "tcp", "localhost:25"
-		c.Fail(s.pos, "write deliver: and routes:", "destination type %.50q has no equal: mail goes to the MTA of this machine", kind)
+		c.Fail(s.pos, "write deliver: and routes:",
+			"destination type %.50q has no equal: mail goes to the MTA of this machine", kind)
 	}
 	if strings.HasPrefix(path, "~") {
 		c.Note(s.pos, "write the whole path", "path: ~ is the home of the mailbox's user here")
