@@ -68,6 +68,7 @@ type Keeper struct {
 	few  bool // that the set is smaller than half is accepted
 	full time.Time
 
+	fewer   bool // that it has too few rows is what was told last
 	settled bool // all rows were read when their version was known already
 }
 
@@ -242,7 +243,7 @@ func (k *Keeper) take(rows []*conf.Row, version string) (changed bool, err error
 func (k *Keeper) judge(ctx context.Context, err error, changed bool) error {
 	k.mu.Lock()
 	s := &k.set.State
-	was := s.Wrong
+	was, few := s.Wrong, k.fewer
 	switch now := k.Now(); {
 	case err == nil:
 		s.Read, s.Wrong, s.Since, s.Fewer = now, "", time.Time{}, 0
@@ -252,7 +253,12 @@ func (k *Keeper) judge(ctx context.Context, err error, changed bool) error {
 		}
 		s.Wrong = err.Error()
 	}
-	tell, save := was != s.Wrong, changed || (was == "") != (s.Wrong == "")
+	if !errors.Is(err, ErrFewer) {
+		s.Fewer = 0
+	}
+	k.fewer = s.Fewer > 0 || errors.Is(err, ErrFewer)
+	// The text of an error may have something else in it each time, such as our port: that is no news.
+	tell, save := (was == "") != (s.Wrong == "") || few != k.fewer, changed || (was == "") != (s.Wrong == "")
 	k.mu.Unlock()
 	if save {
 		if failed := k.save(ctx); failed != nil {

@@ -82,16 +82,21 @@ func TestAsksCheaply(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		go k.Run(ctx)
 		time.Sleep(30*time.Minute + time.Second)
+		synctest.Wait()
 		if f.versions != 31 || f.reads != 2 || k.changed != 1 {
 			t.Errorf("%d questions, %d readings, %d changes", f.versions, f.reads, k.changed)
 		}
 		first := k.Rows()[0]
+		k.turn.Lock()
 		f.ids, f.version = ids(11), "2"
+		k.turn.Unlock()
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if f.reads != 4 || k.changed != 2 || len(k.Rows()) != 11 || k.Rows()[0] != first {
 			t.Errorf("%d readings, %d changes, %d rows", f.reads, k.changed, len(k.Rows()))
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if f.reads != 5 || k.changed != 2 || len(k.told) != 0 {
 			t.Errorf("%d readings, %d changes, %q", f.reads, k.changed, k.told)
 		}
@@ -123,7 +128,10 @@ func TestH9_LastGoodSet(t *testing.T) {
 		} {
 			*f = x.f
 			since := time.Now()
-			for range 3 {
+			for i := range 3 {
+				if f.err != nil {
+					f.err = fmt.Errorf("refused, from port %d", i)
+				}
 				if k.Look(t.Context()) == nil {
 					t.Errorf("%s: no error", x.name)
 				}
