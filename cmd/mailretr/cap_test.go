@@ -261,7 +261,7 @@ func TestOversizeIsLeft(t *testing.T) {
 	if s, _ := x.status.Of("jaco"); len(s.Asides) != 1 || !strings.Contains(s.Asides[0].Why, "too large") {
 		t.Errorf("%+v", s)
 	}
-	x.c.Limits.MaxMessage = 0
+	x.config.Load().Limits.MaxMessage = 0
 	x.poller.Set(t.Context(), x.drops())
 	if v := x.poller.Poll(t.Context(), "jaco")[0]; v.Err != nil || v.Tally.Messages != 1 {
 		t.Errorf("%+v", v)
