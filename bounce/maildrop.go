@@ -28,32 +28,12 @@ func (r *Reporter) Maildrop(d Maildrop) *mail.Message {
 	if d.Well {
 		title = fmt.Sprintf("Mail is collected from %s again", name)
 	}
-	var to []string
 	e := mail.Envelope{}
 	for _, x := range d.To {
 		e.Recipients = append(e.Recipients, mail.Recipient{Forward: x})
-		if x.ASCII() {
-			to = append(to, mailbox("", x))
-		}
-	}
-	if len(to) == 0 { // as in Notice
-		to = []string{"undisclosed-recipients:;"}
 	}
 	var b strings.Builder
-	for _, f := range []line{
-		{"Date", now.Format(time.RFC1123Z)},
-		{"From", mailbox(r.Name, r.From)},
-		{"To", strings.Join(to, ", ")},
-		{"Subject", encoded(title)},
-		{"Message-ID", "<" + strings.ToLower(mail.NewID(now, r.Random).String()) + "@" + r.Host + ">"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834, 5
-		{"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"},
-		{"Content-Transfer-Encoding", "8bit"},
-	} {
-		b.Write(fold(f.name, f.value))
-	}
-	b.WriteString("\r\n")
+	r.heading(&b, now, d.To, title)
 	r.ails(&b, &d)
 	return &mail.Message{Envelope: e, Content: text(b.String())}
 }

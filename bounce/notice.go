@@ -22,20 +22,35 @@ type Large struct {
 // header alone, and has the null reverse-path.
 func (r *Reporter) Notice(l Large) *mail.Message {
 	now, m := r.now(), l.Message
+	title := "A large message waits"
+	if s := subject(l.Header); s != "" {
+		title += ": " + s
+	}
+	var all []mail.Path
+	for _, x := range m.Envelope.Recipients {
+		all = append(all, x.Forward)
+	}
+	var b strings.Builder
+	r.heading(&b, now, all[:min(len(all), 20)], title)
+	r.waits(&b, &l)
+	e := mail.Envelope{}
+	for _, x := range m.Envelope.Recipients {
+		e.Recipients = append(e.Recipients, mail.Recipient{Forward: x.Forward})
+	}
+	return &mail.Message{Envelope: e, Content: text(b.String())}
+}
+
+// heading is the header section of a mail of ours that is no report, with the empty line behind it.
+func (r *Reporter) heading(b *strings.Builder, now time.Time, all []mail.Path, title string) {
 	var to []string
-	for _, x := range m.Envelope.Recipients[:min(len(m.Envelope.Recipients), 20)] {
-		if x.Forward.ASCII() {
-			to = append(to, mailbox("", x.Forward))
+	for _, x := range all {
+		if x.ASCII() {
+			to = append(to, mailbox("", x))
 		}
 	}
 	if len(to) == 0 { // an address beyond ASCII stands in the envelope only: its MTA need not take it in a header
 		to = []string{"undisclosed-recipients:;"}
 	}
-	title := "A large message waits"
-	if s := subject(l.Header); s != "" {
-		title += ": " + s
-	}
-	var b strings.Builder
 	for _, f := range []line{
 		{"Date", now.Format(time.RFC1123Z)},
 		{"From", mailbox(r.Name, r.From)},
@@ -50,12 +65,6 @@ func (r *Reporter) Notice(l Large) *mail.Message {
 		b.Write(fold(f.name, f.value))
 	}
 	b.WriteString("\r\n")
-	r.waits(&b, &l)
-	e := mail.Envelope{}
-	for _, x := range m.Envelope.Recipients {
-		e.Recipients = append(e.Recipients, mail.Recipient{Forward: x.Forward})
-	}
-	return &mail.Message{Envelope: e, Content: text(b.String())}
 }
 
 // waits is what the notice says.

@@ -328,7 +328,7 @@ func (a *attempt) finish(last []byte, stop *func()) error {
 	if err := context.Cause(a.ctx); err != nil {
 		return err // what watched may have begun to cut: an answer might not be heard
 	}
-	*stop = a.grace()
+	*stop = a.conn.WatchAfter(a.late, a.o.Grace)
 	if _, err := a.conn.Write(last); err != nil {
 		return err
 	}
@@ -338,24 +338,6 @@ func (a *attempt) finish(last []byte, stop *func()) error {
 	}
 	a.conn.SetIdle(a.o.Reply)
 	return a.conn.Flush()
-}
-
-// grace watches the context for what comes after the last octet.
-func (a *attempt) grace() (stop func()) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(a.late))
-	end := context.AfterFunc(a.late, func() {
-		select {
-		case <-time.After(a.o.Grace):
-			cancel(context.Cause(a.late))
-		case <-late.Done():
-		}
-	})
-	unwatch := a.conn.Watch(late)
-	return func() {
-		unwatch()
-		end()
-		cancel(nil)
-	}
 }
 
 var errSize = errors.New("the message is larger than was announced")

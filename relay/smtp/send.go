@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
 
@@ -64,7 +63,7 @@ func (a *attempt) run(ctx, late context.Context, s *session) *failure {
 		a.fail(ctx, accepted, f)
 		return f
 	}
-	stop = s.grace(late)
+	stop = s.WatchAfter(late, s.times.Grace)
 	return a.end(late, s, w, accepted)
 }
 
@@ -302,24 +301,6 @@ func (s *session) unsaid(r reply, err error) *failure {
 		err = fmt.Errorf("%q is no answer to a message", r.text)
 	}
 	return &failure{op: mail.OpDot, host: s.host, err: err}
-}
-
-// grace lets the answer to the dot come for a while after ctx has ended.
-func (s *session) grace(ctx context.Context) (stop func()) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	end := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(s.times.Grace):
-			cancel(context.Cause(ctx))
-		case <-late.Done():
-		}
-	})
-	unwatch := s.Watch(late)
-	return func() {
-		unwatch()
-		end()
-		cancel(nil)
-	}
 }
 
 // reset takes back an open transaction; false says that the connection is on its way out instead.

@@ -251,6 +251,24 @@ func (c *Conn) Watch(ctx context.Context) (stop func()) {
 	return func() { f() }
 }
 
+// WatchAfter is Watch for what must not be cut off at once: the connection is aborted when ctx has ended for this long.
+func (c *Conn) WatchAfter(ctx context.Context, grace time.Duration) (stop func()) {
+	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	end := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(grace):
+			cancel(context.Cause(ctx))
+		case <-late.Done():
+		}
+	})
+	unwatch := c.Watch(late)
+	return func() {
+		unwatch()
+		end()
+		cancel(nil)
+	}
+}
+
 // Abort closes the raw connection at once, without a TLS alert or a flush; reads and writes under way return,
 // with err in their chain where it is not nil. Safe from any goroutine.
 func (c *Conn) Abort(err error) { c.line.abort(err) }
