@@ -150,6 +150,7 @@ type Maildrop struct {
 	Rate       int64    // octets per second; 0: as the line
 	Outside    bool     // only servers outside of our networks are reached, on the ports of mail
 
+	Owner     string     // whose it is: the name under which that person is known; the first of To by default
 	To        []string   // single-drop
 	Multidrop *Multidrop // nil: single-drop
 	Folders   []Folder   // of IMAP

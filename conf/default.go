@@ -96,6 +96,9 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 	if m.Oversize != nil && m.Oversize.Then == ThenDefault {
 		m.Oversize.Then = ThenLeave
 	}
+	if m.Owner == "" && len(m.To) > 0 {
+		m.Owner = m.To[0]
+	}
 	if m.Poll == 0 {
 		m.Poll = c.Poll
 	}

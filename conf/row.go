@@ -24,7 +24,7 @@ type Row struct {
 // Columns are the names that a column of a query may have.
 var Columns = []string{
 	"id", "name", "active", "protocol", "host", "port", "tls", "user", "password", "password_encoding", "folders", "keep",
-	"fetchall", "interval", "recipient", "deliver", "options", "version",
+	"fetchall", "interval", "recipient", "owner", "deliver", "options", "version",
 }
 
 const (
@@ -107,7 +107,7 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	if d := r.Columns["deliver"]; d != "" {
 		m.Deliver = d
 	}
-	m.To = words(r.Columns["recipient"])
+	m.To, m.Owner = words(r.Columns["recipient"]), r.Columns["owner"]
 	x.flag("active", func(yes bool) { m.Enabled = yes })
 	x.flag("keep", func(yes bool) { x.kept(yes) })
 	x.flag("fetchall", func(bool) {}) // what was collected is known by its UID, so that all are looked at in any case
@@ -122,7 +122,7 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 
 // settingOf are the settings of a maildrop, by the columns that say them.
 var settingOf = map[string]string{
-	"name": "name", "user": "user", "password": "password", "recipient": "to", "tls": "tls", "folders": "folders",
+	"name": "name", "user": "user", "password": "password", "recipient": "to", "owner": "owner", "tls": "tls", "folders": "folders",
 	"interval": "poll", "deliver": "deliver", "host": "url", "keep": "after", "active": "enabled",
 }
 

@@ -153,3 +153,16 @@ func BenchmarkWith(b *testing.B) {
 		}
 	}
 }
+
+// A maildrop is its first recipient's, where nobody else is named.
+func TestWhoseARowIs(t *testing.T) {
+	rows := []*Row{row("1"), row("2", "owner", "anna"), row("3", "recipient", "x@b.example, y@b.example"), row("4", "owner", "a\nb")}
+	all, problems := base().With(t.Context(), []Set{{panelSource(), rows}})
+	var got []string
+	for i := range all.Maildrops {
+		got = append(got, all.Maildrops[i].Owner)
+	}
+	if want := "a@b.example anna x@b.example"; strings.Join(got, " ") != want || len(problems) != 1 {
+		t.Errorf("%q, %v", got, problems)
+	}
+}

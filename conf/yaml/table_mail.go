@@ -33,6 +33,8 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 }, ways(), []option[conf.Maildrop]{
 	list("to", "Who gets the mail: one address or a list.", "jaco@example.org",
 		func(m *conf.Maildrop) *[]string { return &m.To }),
+	text("owner", "Whose it is, by the name under which that person is known. Without it: the first of to.", "jaco@example.org",
+		func(m *conf.Maildrop) *string { return &m.Owner }).rare(),
 	{
 		key: "multidrop", off: true, read: readMultidrop, show: showMultidrop,
 		explain: func(p *printer) { explain(p, multidrop) },
