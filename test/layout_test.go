@@ -35,6 +35,8 @@ var mayImport = []struct {
 	{"relay/relaytest", []string{"store/mail"}},
 	{"relay/sasl", []string{"store/mail"}},
 	{"relay/imap", []string{"store/mail", "relay/wire", "relay/sasl", "relay/imapconn"}},
+	{"relay/passwd", nil},
+	{"relay/smtpd", []string{"store/mail", "relay/wire", "relay/sasl", "relay/passwd"}},
 	{"relay/*", []string{"store/mail", "relay/wire", "relay/sasl"}},
 	{"fetch", []string{"store/mail", "relay", "fetch/budget"}},
 	{"fetch/budget", []string{"store/mail"}},

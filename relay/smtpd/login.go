@@ -11,6 +11,7 @@ import (
 	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
 
+	"mailretr/relay/passwd"
 	"mailretr/store/mail"
 )
 
@@ -143,7 +144,7 @@ var decoy = func() (key [32]byte) {
 // keys are those of a user for SCRAM. One that is not there, or has none, gets some that no password fits.
 func (u *Users) keys(name string) (scram.StoredCredentials, error) {
 	if h, _ := u.find(name); h != nil {
-		if k, ok := h.(*scramKeys); ok {
+		if k, ok := h.(*passwd.Scram); ok {
 			return k.StoredCredentials, nil
 		}
 	}

@@ -10,11 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/relay/passwd"
 	"mailretr/store/mail"
 )
 
 // Users are those who may log in, from a file with one user a line: a name, a colon, and a hash of the
-// password (see [ParseHash]). Empty lines and those that begin with # are left out. The file is read again
+// password (see [passwd.Parse]). Empty lines and those that begin with # are left out. The file is read again
 // when it has changed; while it has a mistake, the users of before go on. Safe for concurrent use.
 type Users struct {
 	path string
@@ -22,7 +23,7 @@ type Users struct {
 
 	mu    sync.Mutex
 	stamp stamp
-	users map[string]Hash
+	users map[string]passwd.Hash
 	err   error
 }
 
@@ -78,8 +79,8 @@ func (u *Users) refresh() {
 	}
 }
 
-func readUsers(r io.Reader) (map[string]Hash, error) {
-	users := make(map[string]Hash)
+func readUsers(r io.Reader) (map[string]passwd.Hash, error) {
+	users := make(map[string]passwd.Hash)
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -87,7 +88,7 @@ func readUsers(r io.Reader) (map[string]Hash, error) {
 			continue
 		}
 		name, text, _ := strings.Cut(line, ":")
-		h, err := ParseHash(text)
+		h, err := passwd.Parse(text)
 		switch {
 		case name == "" || len(name) > maxSecret:
 			err = errors.New("the line has no name of a user before a colon")
@@ -103,7 +104,7 @@ func readUsers(r io.Reader) (map[string]Hash, error) {
 }
 
 // find returns the hash of a user, nil where there is none, and some other one, to be busy with as long.
-func (u *Users) find(name string) (h, other Hash) {
+func (u *Users) find(name string) (h, other passwd.Hash) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.refresh()
@@ -138,7 +139,7 @@ func (u *Users) mechanisms() []string {
 	u.refresh()
 	all := []string{"PLAIN", "LOGIN"}
 	for _, h := range u.users {
-		if _, ok := h.(*scramKeys); ok {
+		if _, ok := h.(*passwd.Scram); ok {
 			return append([]string{"SCRAM-SHA-256"}, all...)
 		}
 	}

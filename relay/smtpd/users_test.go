@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mailretr/relay/passwd"
 )
 
 // hashes of "open sesame", as doveadm pw and openssl passwd -6 wrote them.
@@ -38,7 +40,7 @@ func TestHashes(t *testing.T) {
 			t.Errorf("%q may log in", who)
 		}
 	}
-	long, err := ParseHash("$6$mRgMvnfUbkZx23Sp$Xc37JUvJ1NIgwVMFo6IcjaxMUqRE7KOQCwghv204goa/rjBOFdRE3eYVoVvj4WdRVu2ESIlY5DVgkf45zZUay1")
+	long, err := passwd.Parse("$6$mRgMvnfUbkZx23Sp$Xc37JUvJ1NIgwVMFo6IcjaxMUqRE7KOQCwghv204goa/rjBOFdRE3eYVoVvj4WdRVu2ESIlY5DVgkf45zZUay1")
 	if err != nil || !long.Check("rather long password with more than sixty-four octets, so that it is repeated, ok?") {
 		t.Error("a long password is not known to SHA-512 of crypt(3)")
 	}

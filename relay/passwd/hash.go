@@ -1,8 +1,9 @@
-package smtpd
+package passwd
 
 import (
 	"crypto/hmac"
 	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -19,7 +20,7 @@ import (
 // A Hash knows a password when it sees it.
 type Hash interface{ Check(password string) bool }
 
-// ParseHash reads a hash in one of the forms that tools write, a scheme in braces (Dovecot's) before it or
+// Parse reads a hash in one of the forms that tools write, a scheme in braces (Dovecot's) before it or
 // not:
 //
 //	$argon2id$v=19$m=65536,t=3,p=1$salt$key    doveadm pw -s ARGON2ID
@@ -28,7 +29,7 @@ type Hash interface{ Check(password string) bool }
 //	{SCRAM-SHA-256}4096,salt,stored,server     doveadm pw -s SCRAM-SHA-256
 //
 // No error shows it.
-func ParseHash(s string) (Hash, error) {
+func Parse(s string) (Hash, error) {
 	scheme := ""
 	if strings.HasPrefix(s, "{") {
 		if i := strings.IndexByte(s, '}'); i > 0 {
@@ -94,13 +95,36 @@ func parseArgon(s string) (Hash, error) {
 	return a, nil
 }
 
+// usual is what Argon2id costs where nothing was said: as RFC 9106, 4 has it for where memory is dear.
+func usual() *argon {
+	a := &argon{time: 3, memory: 64 << 10, threads: 4, salt: make([]byte, 16)}
+	rand.Read(a.salt)
+	return a
+}
+
+// Nobody returns a hash that fits no password, and costs as much as those of [Make]: for users that are not there.
+func Nobody() Hash {
+	a := usual()
+	a.key = make([]byte, 32)
+	rand.Read(a.key)
+	return a
+}
+
+// Make returns a hash of a password, with a salt of its own, as [Parse] reads it.
+func Make(password string) string {
+	a := usual()
+	key := argon2.IDKey([]byte(password), a.salt, a.time, a.memory, a.threads, 32)
+	text := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", a.memory, a.time, a.threads, text(a.salt), text(key))
+}
+
 func (a *argon) Check(password string) bool {
 	key := argon2.IDKey([]byte(password), a.salt, a.time, a.memory, a.threads, uint32(len(a.key)))
 	return subtle.ConstantTimeCompare(key, a.key) == 1
 }
 
-// scramKeys are what a server keeps for SCRAM-SHA-256 (RFC 5803); a password can be tried against them too.
-type scramKeys struct{ scram.StoredCredentials }
+// Scram is what a server keeps for SCRAM-SHA-256 (RFC 5803); a password can be tried against them too.
+type Scram struct{ scram.StoredCredentials }
 
 func parseScram(s string) (Hash, error) {
 	bad := errors.New("the keys of SCRAM-SHA-256 are not: iterations,salt,stored key,server key")
@@ -116,11 +140,11 @@ func parseScram(s string) (Hash, error) {
 		len(server) != sha256.Size {
 		return nil, bad
 	}
-	return &scramKeys{scram.StoredCredentials{KeyFactors: scram.KeyFactors{Salt: string(salt), Iters: n},
+	return &Scram{scram.StoredCredentials{KeyFactors: scram.KeyFactors{Salt: string(salt), Iters: n},
 		StoredKey: stored, ServerKey: server}}, nil
 }
 
-func (k *scramKeys) Check(password string) bool {
+func (k *Scram) Check(password string) bool {
 	salted, err := pbkdf2.Key(sha256.New, password, []byte(k.Salt), k.Iters, sha256.Size)
 	if err != nil {
 		return false

@@ -1,4 +1,4 @@
-package smtpd
+package passwd
 
 import (
 	"crypto/sha512"
