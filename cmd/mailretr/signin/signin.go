@@ -1,0 +1,76 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A Checker knows users and their passwords.
+type Checker interface {
+	// Check says who the user is. An error is ErrRefused or ErrAway, or wraps one of them; its text is for the log, and
+	// not for who wants to come in. Safe for concurrent use.
+	Check(ctx context.Context, user, password string) (Who, error)
+}
+
+// Who is somebody who has signed in.
+type Who struct {
+	Name   string   // as the back end has it, for people and logs
+	Owners []string // whose maildrops are shown: values of their owner:
+	Admin  bool     // sees all maildrops and the queue, and may change them
+}
+
+var (
+	// ErrRefused says that there is no such user, or that the password is another: which of them, nobody is told.
+	ErrRefused = errors.New("user or password are wrong")
+	// ErrAway says that nobody could tell whether they are right; the cause is in the text.
+	ErrAway = errors.New("passwords cannot be checked now")
+)
+
+// away is an ErrAway with its cause. The caller sees to it that the cause has no secret.
+func away(cause error) error { return fmt.Errorf("%w: %w", ErrAway, cause) }
+
+// A Chain asks one after the other; the first that knows user and password says who it is. It asks on after a refusal,
+// since the same name may be known elsewhere, with another password. Where nobody knows them, but somebody was away, it is
+// ErrAway.
+type Chain []Checker
+
+// Check is Checker.
+func (c Chain) Check(ctx context.Context, user, password string) (Who, error) {
+	var gone []error
+	for _, one := range c {
+		who, err := one.Check(ctx, user, password)
+		switch {
+		case err == nil:
+			return who, nil
+		case !errors.Is(err, ErrRefused):
+			gone = append(gone, err)
+		}
+	}
+	if len(gone) > 0 {
+		return Who{}, errors.Join(gone...)
+	}
+	return Who{}, ErrRefused
+}
+
+// named puts the name of a back end before what it says, and gives it an end in time.
+type named struct {
+	name string
+	Checker
+}
+
+// Check is Checker.
+func (n named) Check(ctx context.Context, user, password string) (Who, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	who, err := n.Checker.Check(ctx, user, password)
+	switch {
+	case err == nil && who.Name == "":
+		return Who{}, fmt.Errorf("%s: %w", n.name, away(errors.New("the answer has no name")))
+	case err == nil:
+		return who, nil
+	case errors.Is(err, ErrRefused) || errors.Is(err, ErrAway):
+		return Who{}, fmt.Errorf("%s: %w", n.name, err)
+	}
+	return Who{}, fmt.Errorf("%s: %w", n.name, away(err))
+}
