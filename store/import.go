@@ -16,7 +16,7 @@ import (
 // A message that was exported comes back under its own ID, so an import may be repeated: what is in the queue, or was
 // imported before and has left it, is not taken a second time. Before a file can exist that a restart would adopt, a note
 // says that an import is under way and which records it makes; the commit that makes them ends it. What a crash left is
-// looked at before anything is delivered ([Queue.FinishImports]).
+// looked at before anything is delivered ([Queue.Resume]).
 
 // Imported says what became of one import.
 type Imported uint8
@@ -301,9 +301,9 @@ func (q *Queue) importMark(ctx context.Context, r *Record) ([]Seen, error) {
 	return []Seen{{Account: o.Account, UID: o.UID, Mark: Kept, Day: day(q.now()), Size: max(r.Announced, 0), New: true}}, nil
 }
 
-// FinishImports is for the start, before anything is delivered: imports that a crash has interrupted are finished where
-// the files were whole and have been adopted, and forgotten where they were not, so that they can be made again.
-func (q *Queue) FinishImports(ctx context.Context) error {
+// finishImports finishes imports that a crash has interrupted where the files were whole and have been adopted, and forgets
+// them where they were not, so that they can be made again.
+func (q *Queue) finishImports(ctx context.Context) error {
 	now := q.now()
 	at, err := now.MarshalBinary()
 	if err != nil {

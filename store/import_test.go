@@ -142,7 +142,7 @@ func TestImportAfterACrash(t *testing.T) {
 		} else {
 			e.discard()
 		}
-		if err := errors.Join(err, w.FinishImports(t.Context())); err != nil {
+		if err := errors.Join(err, w.Resume(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		if adopted {
@@ -167,7 +167,7 @@ func TestImportAfterACrash(t *testing.T) {
 			t.Error(x, err)
 		}
 		w.clock.add(importedFor + time.Hour)
-		if err := errors.Join(w.Remove(t.Context(), id, nil), w.FinishImports(t.Context())); err != nil {
+		if err := errors.Join(w.Remove(t.Context(), id, nil), w.Resume(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		for note, err := range w.Engine.Notes(t.Context(), spaceImported, "") {

@@ -98,7 +98,6 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 		return nil, nil, nil
 	}
 	b := &Batch{Fence: []Lease{l.Lease}}
-	var copies []Body
 	for i, g := range all {
 		part := *r
 		part.Lane, part.Due, part.Recipients = g.lane, q.now(), g.to
@@ -107,15 +106,35 @@ func (q *Queue) rerouted(ctx context.Context, l *Leased, known func(mail.Lane) b
 		}
 		if i > 0 {
 			part.ID = q.newID()
-			body, err := q.copy(ctx, r, &part)
-			if err != nil {
-				return nil, copies, err
-			}
-			copies = append(copies, body)
 		}
 		b.Put = append(b.Put, part)
 	}
-	return b, copies, nil
+	copies, err := q.copies(ctx, r, b)
+	return b, copies, err
+}
+
+// copies gives the records of a batch but the first a body of their own, that of r, and notes that they are to have one.
+func (q *Queue) copies(ctx context.Context, r *Record, b *Batch) (copies []Body, err error) {
+	var ids []mail.ID
+	for i := range b.Put[1:] {
+		ids = append(ids, b.Put[1+i].ID)
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	begin, end := parting(r.ID, ids)
+	if err := q.commit(ctx, &Batch{Notes: begin}); err != nil {
+		return nil, err
+	}
+	for i := range ids {
+		body, err := q.copy(ctx, r, &b.Put[1+i])
+		if err != nil {
+			return copies, err
+		}
+		copies = append(copies, body)
+	}
+	b.Notes = append(b.Notes, end...)
+	return copies, nil
 }
 
 // part sorts the recipients of a record by lane. Those without a route go where the first of the others goes; nil

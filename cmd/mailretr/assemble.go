@@ -114,7 +114,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	}
 	_, err = h.queue.Recover(ctx)
 	if err == nil {
-		err = h.queue.FinishImports(ctx)
+		err = h.queue.Resume(ctx)
 	}
 	if err == nil {
 		_, err = h.reroute(ctx)

@@ -113,8 +113,10 @@ func (e *Engine) judge(ctx context.Context, c *census, id mail.ID) (*store.Recor
 	if err != nil {
 		return nil, err
 	}
-	if !h.Parent.Zero() && (!c.rebuild || e.spool.exists(h.Parent)) {
-		return nil, e.unlink(id) // the commit that would have queued it is made again
+	if again, err := e.again(ctx, c, h); err != nil {
+		return nil, err
+	} else if again {
+		return nil, e.unlink(id)
 	}
 	r := h.record()
 	header, err := s.verify(ctx)
@@ -137,25 +139,49 @@ func (e *Engine) judge(ctx context.Context, c *census, id mail.ID) (*store.Recor
 	return r, nil
 }
 
+// again says whether the commit that would have named a file is made again, with another file: that of a report, as long
+// as what it reports on is here, and that of a part of a message, which is still whole. A rebuild knows no notes.
+func (e *Engine) again(ctx context.Context, c *census, h *head) (bool, error) {
+	if !h.Parent.Zero() {
+		here := !c.rebuild
+		if !here && e.spool.exists(h.Parent) {
+			ended, err := e.has('x', h.Parent) // then the report was queued, or there was none to be
+			if err != nil {
+				return false, err
+			}
+			here = !ended
+		}
+		if here {
+			return true, nil
+		}
+	}
+	for _, err := range e.Notes(ctx, store.SpaceSplit, h.ID.String()) {
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// has says whether there is a record ('m') or a removal mark ('x') of an ID.
+func (e *Engine) has(table byte, id mail.ID) (has bool, err error) {
+	err = e.db.View(func(txn *badger.Txn) error {
+		_, err := txn.Get(idKey(table, id))
+		if has = err == nil; errors.Is(err, badger.ErrKeyNotFound) {
+			return nil
+		}
+		return err
+	})
+	return has, err
+}
+
 // known says whether a file has a record or a removal mark now, or is being staged.
 func (e *Engine) known(id mail.ID) (known bool, err error) {
 	if e.staged.has(id) {
 		return true, nil
 	}
-	err = e.db.View(func(txn *badger.Txn) error {
-		for _, table := range []byte("mx") {
-			_, err := txn.Get(idKey(table, id))
-			if err == nil {
-				known = true
-				return nil
-			}
-			if !errors.Is(err, badger.ErrKeyNotFound) {
-				return err
-			}
-		}
-		return nil
-	})
-	return known, err
+	if known, err = e.has('m', id); err != nil || known {
+		return known, err
+	}
+	return e.has('x', id)
 }
 
 // dropTorn removes a body that was never sealed, unless a note says that it is gone on with. In a rebuild
