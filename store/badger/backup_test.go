@@ -279,7 +279,7 @@ func TestH1_RestoreOfAHostileBackup(t *testing.T) {
 	id := mail.NewID(start, nil)
 	for name, f := range map[string]func(*tar.Writer) error{
 		"newer":       tarred(backupHead, `{"version":2,"format":1}`),
-		"newer state": tarred(backupHead, `{"version":1,"format":2}`),
+		"newer state": tarred(backupHead, `{"version":1,"format":3}`),
 		"odd":         tarred("etc/passwd", "x"),
 		"nothing":     func(*tar.Writer) error { return nil },
 		"above":       twoOf(tarred(backupHead, head), tarred("spool/../../x", "x")),

@@ -45,6 +45,7 @@ type Engine struct {
 
 	tending sync.Mutex // one reconciliation at a time
 	rebuilt time.Time
+	older   bool // the state was written by an older version, and becomes one of this
 	// rebuilding keeps marks fresh until the saved ones, which may be packed, are there.
 	rebuilding atomic.Bool
 	marked     atomic.Int64 // commits that changed marks

@@ -18,8 +18,12 @@ import (
 )
 
 // formatVersion is the version of the whole state. A program refuses what a newer one has written, before it
-// touches anything.
-const formatVersion = 1
+// touches anything; what an older one has written is raised to it when it is opened.
+//
+//	1   as it began
+//	2   the file endings says what has ended: who does not read it would deliver that again. A file that a note
+//	    of store.SpaceSplit names is nobody's
+const formatVersion = 2
 
 // Keys of what the engine keeps about itself.
 const (
@@ -50,6 +54,7 @@ func (e *Engine) readFormat() (known bool, err error) {
 		return false, fmt.Errorf("the state in %s was written by a newer version (format %d, this one knows up to "+
 			"%d): install that version or a newer one; nothing was changed", e.opt.Dir, n, formatVersion)
 	}
+	e.older = n < formatVersion
 	for _, l := range lines[1:] {
 		if text, ok := strings.CutPrefix(l, "key "); ok {
 			key, err := hex.DecodeString(text)
@@ -128,7 +133,7 @@ func (e *Engine) settings(known bool, rebuild *bool) error {
 			return err
 		}
 	}
-	if !known {
+	if !known || e.older {
 		if err := e.writeFormat(); err != nil {
 			return err
 		}

@@ -95,10 +95,26 @@ func TestNewerVersionRefused(t *testing.T) {
 	name := filepath.Join(r.dir, "format")
 	b, err := os.ReadFile(name)
 	must(t, err)
-	must(t, os.WriteFile(name, []byte(strings.Replace(string(b), "state 1", "state 2", 1)), 0o600))
-	wantRefusal(t, r.dir, "written by a newer version (format 2, this one knows up to 1)")
+	must(t, os.WriteFile(name, []byte(strings.Replace(string(b), "state 2", "state 3", 1)), 0o600))
+	wantRefusal(t, r.dir, "written by a newer version (format 3, this one knows up to 2)")
 	must(t, os.WriteFile(name, []byte("hello"), 0o600))
 	wantRefusal(t, r.dir, "not a file of this program")
+}
+
+// What an older version has written is the newer one's from then on, with the key that it has.
+func TestOlderVersionRaised(t *testing.T) {
+	r := openRig(t, newDir(t))
+	x := r.fill(1)
+	must(t, r.Close())
+	name := filepath.Join(r.dir, "format")
+	want, err := os.ReadFile(name)
+	must(t, err)
+	must(t, os.WriteFile(name, []byte(strings.Replace(string(want), "state 2", "state 1", 1)), 0o600))
+	r = openRig(t, r.dir)
+	if got, err := os.ReadFile(name); err != nil || string(got) != string(want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+	r.wantAll(x)
 }
 
 func TestOneOwner(t *testing.T) {
