@@ -42,12 +42,12 @@ func Parse(s string) (Hash, error) {
 	case strings.HasPrefix(s, "$argon2id$"):
 		return parseArgon(s)
 	case strings.HasPrefix(s, "$2"):
-		if _, err := bcrypt.Cost([]byte(s)); err != nil {
-			return nil, errors.New("the hash is no bcrypt")
+		if n, err := bcrypt.Cost([]byte(s)); err != nil || n > maxCost {
+			return nil, fmt.Errorf("the hash is no bcrypt of a cost up to %d", maxCost)
 		}
 		return blowfish(s), nil
 	case strings.HasPrefix(s, "$6$"):
-		return parseSHACrypt(s)
+		return sha512Crypt.parse(s, "SHA-512 of crypt(3)")
 	}
 	return nil, errors.New("the hash is of no known kind; make one with: htpasswd -nB NAME, doveadm pw -s " +
 		"ARGON2ID, or openssl passwd -6")
