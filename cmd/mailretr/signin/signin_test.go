@@ -31,6 +31,11 @@ func (f *fake) Check(ctx context.Context, _, _ string) (Who, error) {
 	return f.who, f.err
 }
 
+func withTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), d)
+}
+
 // TestH8_NothingImproper: what can be no name or password reaches no back end, an empty password least of all.
 func TestH8_NothingImproper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
