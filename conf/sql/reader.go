@@ -8,6 +8,8 @@
 // Any schema can be asked, by a query whose columns are named as conf.Columns; for tables that people have there are
 // presets.
 //
+// [Lookup] asks about one value at a time, of a user or an address.
+//
 // Read [Reader.Rows] first.
 package sql
 
@@ -83,14 +85,19 @@ func (r *Reader) ask(ctx context.Context, f func(*sql.Tx) error) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return r.told(reading(ctx, r.db, f))
+}
+
+// reading runs f in a transaction that can only read.
+func reading(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return r.told(err)
+		return err
 	}
 	err = f(tx)
 	// Nothing was written; that the end of it fails changes nothing.
 	_ = tx.Rollback()
-	return r.told(err)
+	return err
 }
 
 // args are the parameters of the query.

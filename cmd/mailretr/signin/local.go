@@ -40,14 +40,6 @@ func (b bench) check(ctx context.Context, h passwd.Hash, password string) (bool,
 	}
 }
 
-// nobody is what becomes of a user that is not there.
-func (b bench) nobody(ctx context.Context, password string) (Who, error) {
-	if _, err := b.check(ctx, passwd.Nobody(), password); err != nil {
-		return Who{}, err
-	}
-	return Who{}, ErrRefused
-}
-
 // NewLocal returns the users. The last of two of one name counts.
 func NewLocal(users []User) *Local {
 	l := &Local{users: make(map[string]User, len(users)), bench: newBench()}
@@ -64,7 +56,10 @@ func NewLocal(users []User) *Local {
 func (l *Local) Check(ctx context.Context, name, password string) (Who, error) {
 	u, known := l.users[name]
 	if !known {
-		return l.bench.nobody(ctx, password)
+		if _, err := l.bench.check(ctx, passwd.Nobody(), password); err != nil {
+			return Who{}, err
+		}
+		return Who{}, ErrRefused
 	}
 	text, err := u.Hash(ctx)
 	if err != nil {
