@@ -148,7 +148,7 @@ type Maildrop struct {
 	Preconnect []string // argv, run before each connection
 	Dial       []string // argv, whose standard input and output are the connection
 	Rate       int64    // octets per second; 0: as the line
-	Outside    bool     // only servers outside of our networks are reached, on the ports of mail
+	Reach      *Reach   // which servers are reached at all; nil: any
 
 	Owner     string     // whose it is: the name under which that person is known; the first of To by default
 	To        []string   // single-drop

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -151,16 +150,10 @@ func (v *validator) way(m *Maildrop) {
 		v.fail(m.At.Of("dial"), "write one of them",
 			"dial excludes proxy and source: the command makes the connection")
 	}
-	if m.Outside && (m.Proxy.Used() || len(m.Dial)+len(m.Preconnect) > 0) {
-		v.fail(m.At.Of("reach"), "remove dial and preconnect, and write proxy: none",
-			"reach: outside excludes proxy, dial and preconnect: nobody could say where they lead")
-	}
-	if m.Outside && m.Port != 0 && !slices.Contains([]int{110, 143, 993, 995}, m.Port) {
-		v.fail(m.At.Of("url"), "use the port of the protocol",
-			"reach: outside allows no port but 110, 143, 993 and 995")
-	}
-	// What comes from the line was looked at there.
-	if l := &v.c.Line; m.Proxy.URL() != l.Proxy.URL() || !m.Proxy.Password.Equal(l.Proxy.Password) {
+	l := &v.c.Line
+	own := m.Proxy.URL() != l.Proxy.URL() || !m.Proxy.Password.Equal(l.Proxy.Password)
+	v.reached(m, own)
+	if own { // what comes from the line was looked at there
 		v.proxy(&m.Proxy)
 	}
 	if m.Source != v.c.Line.Source {

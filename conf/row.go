@@ -92,7 +92,10 @@ type reading struct {
 func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	x := reading{s: s, r: r, key: key, m: DefaultMaildrop()}
 	m := &x.m
-	m.Row, m.Outside, m.First, m.Deliver = r, !s.Inside, s.First, s.Deliver
+	m.Row, m.First, m.Deliver = r, s.First, s.Deliver
+	if !s.Reach.Any {
+		m.Reach = &s.Reach
+	}
 	m.At.Self = Pos{File: fmt.Sprintf("%s row %s", s.Name, r.ID)}
 	for column, key := range settingOf {
 		m.At.Set(key, x.pos(column))

@@ -57,7 +57,7 @@ func TestRowBecomesAMaildrop(t *testing.T) {
 		if got := fmt.Sprintf("%s poll %s %s %s", m.URL(), m.Poll, m.After, on); got != x.want {
 			t.Errorf("%q: %s, want %s", x.columns, got, x.want)
 		}
-		if !m.Outside {
+		if m.Reach == nil {
 			t.Error("a row leads inside")
 		}
 	}

@@ -20,7 +20,7 @@ type Source struct {
 	Name    string        // for status, logs and commands; the kind, where none is written
 	Every   time.Duration // between two looks
 	First   First         // of maildrops that are new
-	Inside  bool          // rows may name servers inside of our networks, on any port
+	Reach   Reach         // which servers rows may name
 	Key     Secret        // opens passwords that begin with enc:
 	Deliver string        // name of a destination, for rows that name none
 
@@ -95,6 +95,7 @@ func (v *validator) asked(s *Source) {
 	if s.First.Mode == FirstSince {
 		v.span(s.At, "first", s.First.Within, time.Hour, 100*365*24*time.Hour)
 	}
+	v.reach(&s.Reach)
 	v.secret(s.At, "key", s.Key)
 	if _, ok := v.c.Destination(s.Deliver); s.Deliver != "" && !ok && len(v.c.Deliver) > 0 {
 		v.fail(s.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
@@ -165,5 +166,6 @@ func (s *Source) Same(o *Source) bool {
 	}
 	same := a.Key.Equal(b.Key)
 	a.At, b.At, a.Key, b.Key = Where{}, Where{}, Secret{}, Secret{}
+	a.Reach.At, b.Reach.At = Where{}, Where{}
 	return same && reflect.DeepEqual(a, b)
 }

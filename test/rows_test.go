@@ -57,8 +57,11 @@ var rows = []struct{ id, what string }{
 	{"H3", "secrets where they can be read"},
 	{"H4", "OAuth: pages that echo, tokens lost between use and disk, redirects, http"},
 	{"H7", "a server's name that leads inside"},
+	{"H8", "rows and entries that want to be SQL or a filter, or are nonsense"},
+	{"H9", "a source of maildrops that is away, empty, or has half of its rows"},
 	{"H10", "YAML"},
 	{"H11", "a listener: an open relay, clients without end"},
+	{"H12", "names that become labels of metrics"},
 }
 
 // A test, or a subtest, whose name begins so.

@@ -19,8 +19,8 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 	if a, err := netip.ParseAddr(m.Source); err == nil {
 		o.Source = a
 	}
-	if m.Outside {
-		o.Policy = &wire.Policy{Deny: wire.Inside(), Ports: wire.Mail()}
+	if m.Reach != nil {
+		o.Policy = policyOf(m.Reach, m.Host)
 	}
 	if s.line != nil {
 		o.Shapers = append(o.Shapers, s.line)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"mailretr/fetch/oauth"
 	"mailretr/store"
 	"mailretr/store/mail"
+	"mailretr/store/status"
 )
 
 // This file joins what the files say with what databases say: the configuration in use is both.
@@ -156,12 +158,22 @@ func (h *house) refresh(ctx context.Context) {
 		return
 	}
 	h.askSources(ctx)
-	old := h.config.Load()
 	all, _ := h.sources.merged(ctx)
 	h.use(&all)
 	h.configured()
-	h.leftOut(newlyBad(old.Bad, all.Bad))
+	h.leftOut(h.untold(all.Bad))
 	h.poller.Set(ctx, h.drops())
+}
+
+// untold are those whose status does not say yet why they were left out.
+func (h *house) untold(bad []conf.BadMaildrop) (some []conf.BadMaildrop) {
+	for _, b := range bad {
+		t := mail.Trouble{Op: mail.OpConfig, Err: errors.New(reason(b))}
+		if s, _ := h.status.Of(b.Name); s.State != status.Local || !strings.Contains(s.Cause, t.Error()) {
+			some = append(some, b)
+		}
+	}
+	return some
 }
 
 // changed are the maildrops of rows that differ, and the names of those that are gone.

@@ -36,10 +36,7 @@ func ways() []option[conf.Maildrop] {
 			"no shell.",
 			`[ssh, mail.isp.example, nc, localhost, "143"]`,
 			func(m *conf.Maildrop) *[]string { return &m.Dial }).rare(),
-		value("reach", "any, or outside: for an entry that was written by others. Then the server is reached only "+
-			"where its name leads out of this machine and of private networks, whatever it meant a moment before, and "+
-			"only on the ports 110, 143, 993 and 995.", "any", func(m *conf.Maildrop) *bool { return &m.Outside }, parseReach,
-			func(outside bool) string { return map[bool]string{false: "any", true: "outside"}[outside] }).rare(),
+		reachOfDrop,
 		size("rate", "Octets per second for this maildrop, each direction for itself. 0: as fast as the line.", "0",
 			func(m *conf.Maildrop) *int64 { return &m.Rate }).rare(),
 	}
@@ -119,14 +116,6 @@ var quantum = option[conf.TLS]{
 		parsed(d, n, "postquantum", parseSwitch, &t.PostQuantum)
 	},
 	show: func(_ shower, t *conf.TLS) *yaml.Node { return scalar(string(t.PostQuantum)) },
-}
-
-func parseReach(s string) (outside bool, err error) {
-	switch s {
-	case "any", "outside":
-		return s == "outside", nil
-	}
-	return false, fmt.Errorf("%q is not known; write any or outside", s)
 }
 
 func parseSwitch(s string) (conf.Switch, error) {

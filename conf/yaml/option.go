@@ -94,8 +94,10 @@ func values[T, V any](key, doc, example string, f func(*T) *[]V,
 			*f(v) = nil
 			d.each(n, func(x *yaml.Node) {
 				var one V
-				parsed(d, x, key, parse, &one)
-				*f(v) = append(*f(v), one)
+				before := d.failed
+				if parsed(d, x, key, parse, &one); d.failed == before { // else it was told, and would be told of again
+					*f(v) = append(*f(v), one)
+				}
 			})
 		},
 		show: func(_ shower, v *T) *yaml.Node {

@@ -22,12 +22,7 @@ func asked() []option[conf.Source] {
 			func(s *conf.Source) *string { return &s.Name }).rare(),
 		span("every", "Time between two looks. What has changed takes effect at once then, without a restart, and no other "+
 			"maildrop is disturbed.", "1m", func(s *conf.Source) *time.Duration { return &s.Every }),
-		value("reach", "outside: the servers that rows name are reached only where their names lead out of this machine "+
-			"and of private networks, and only on the ports 110, 143, 993 and 995, since rows are often written by the "+
-			"owners of mailboxes. any: wherever they are.", "outside",
-			func(s *conf.Source) *bool { return &s.Inside },
-			func(v string) (bool, error) { outside, err := parseReach(v); return !outside, err },
-			func(inside bool) string { return map[bool]string{true: "any", false: "outside"}[inside] }),
+		reachOfSource,
 		value("first", "What to do at first contact with the mail that is already there: all, new, or an age such as 30d.",
 			"all", func(s *conf.Source) *conf.First { return &s.First }, conf.ParseFirst, conf.First.String).rare(),
 		text("deliver", "The destination, for rows that name none. Without it: the first.", "default",

@@ -13,8 +13,14 @@ import (
 // Dial runs Before, reaches the server by whatever way the options name, and secures the connection if the
 // mode is Implicit. Errors are *Error.
 func Dial(ctx context.Context, o Options) (*Conn, error) {
-	if err := o.permitted(); err != nil {
-		return nil, &Error{Doing: "connecting to " + o.Address, Err: err}
+	doing := "connecting to " + o.Address
+	o, err := o.permitted(ctx)
+	if err != nil {
+		var own *Error
+		if errors.As(err, &own) {
+			return nil, own
+		}
+		return nil, &Error{Doing: doing, Err: err}
 	}
 	if len(o.Before) > 0 {
 		if err := prepare(ctx, o.Before, or(o.BeforeWait, time.Minute)); err != nil {

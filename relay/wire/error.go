@@ -6,7 +6,7 @@ import (
 	"net"
 )
 
-// An Error says what the connection was doing when it failed. It answers TLS() and Protocol(), which
+// An Error says what the connection was doing when it failed. It answers TLS(), Protocol() and Local(), which
 // store/mail asks for to tell a trouble's kind. It is a net.Error.
 type Error struct {
 	Doing   string // "looking up mail.isp.example", "connecting to …", "securing …", "reading", "writing"
@@ -26,6 +26,9 @@ func (e *Error) TLS() bool { return e.Secure }
 
 // Protocol says whether the peer broke the rules.
 func (e *Error) Protocol() bool { return e.Foreign }
+
+// Local says whether it is we who refuse.
+func (e *Error) Local() bool { return errors.Is(e.Err, ErrDenied) }
 
 // Timeout says whether a time limit is what failed.
 func (e *Error) Timeout() bool {

@@ -82,7 +82,7 @@ func host(server string) string {
 func (t *Trouble) Unwrap() error { return t.Err }
 
 // TroubleOf returns the *Trouble in err, or makes one: Insecure if something in the chain says so by a method
-// TLS() bool, Protocol by a method Protocol() bool, else Unreachable. A nil err gives nil.
+// TLS() bool, Protocol by a method Protocol() bool, Local by a method Local() bool, else Unreachable. A nil err gives nil.
 func TroubleOf(op Op, server string, err error) *Trouble {
 	if err == nil {
 		return nil
@@ -94,11 +94,14 @@ func TroubleOf(op Op, server string, err error) *Trouble {
 	t = &Trouble{Op: op, Server: server, Err: err}
 	var insecure interface{ TLS() bool }
 	var nonsense interface{ Protocol() bool }
+	var here interface{ Local() bool }
 	switch {
 	case errors.As(err, &insecure) && insecure.TLS():
 		t.Kind = Insecure
 	case errors.As(err, &nonsense) && nonsense.Protocol():
 		t.Kind = Protocol
+	case errors.As(err, &here) && here.Local():
+		t.Kind = Local
 	}
 	return t
 }
