@@ -165,7 +165,11 @@ func (r *Reporter) redirect(a *about, to mail.Path) ([]*mail.Message, error) {
 		return nil, nil
 	}
 	a.whole = true
-	return r.message(a, to)
+	all, err := r.message(a, to)
+	for _, m := range all {
+		m.Whole = true
+	}
+	return all, err
 }
 
 // message composes a report and puts it into its envelope: the null reverse-path (RFC 5321, 4.5.5).

@@ -121,6 +121,9 @@ func TestS11_Whole(t *testing.T) {
 			t.Errorf("goes to %s", to)
 		}
 		_, parts := wellFormed(t, s)
+		if !got.Whole {
+			t.Error("it is not said that this is the only one")
+		}
 		if parts[2] != header+letter {
 			t.Errorf("the message inside is %q", parts[2])
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -170,9 +169,7 @@ func (q *Queue) record(m *mail.Message, parent *Record, l mail.Lane, now time.Ti
 	}
 	if parent != nil {
 		r.Parent, r.ParentOrigin = parent.ID, bounded(parent.Origin)
-		r.Whole = parent.Parent.Zero() && !slices.ContainsFunc(m.Envelope.Recipients, func(x mail.Recipient) bool {
-			return x.Forward == parent.Reverse
-		})
+		r.Whole = m.Whole && parent.Parent.Zero()
 	} else {
 		r.Origin, r.Announced = bounded(m.Origin), m.Content.Size()
 	}

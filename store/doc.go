@@ -70,6 +70,8 @@
 //	importing  id        ""          a message that is being imported: the records it becomes
 //	imported   id        ""          one that was, so that it is not taken twice; for 90 days
 //	split      id        ""          a file that a record gets which is being parted: of which record
+//	fallen     hash      ""          who of several destinations has come to one by falling back, so that he does
+//	                                 not come there twice; for 90 days
 //	reports    hour      sender      how many reports went there in this hour (flood.go)
 //	queue      ""        "confirm"   the last Confirm; the value means nothing
 //

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -132,5 +133,72 @@ func TestFallBackIsNoDuplicate(t *testing.T) {
 	w.clock.add(10 * time.Hour)
 	if n := w.fallBack(); n != 0 || !slices.Equal(w.where(), []mail.Lane{"one"}) {
 		t.Errorf("%d moved, in %v", n, w.where())
+	}
+}
+
+// Of several recipients only those go who are not there yet; nobody gets it twice there, and nobody waits for another.
+func TestFallBackOfSome(t *testing.T) {
+	w := falling(t)
+	w.Route = func(_ mail.Origin, _ mail.Envelope, r mail.Recipient) []mail.Lane {
+		if r.Forward == "x@a.example" {
+			return []mail.Lane{"one", "two"}
+		}
+		return []mail.Lane{"one"}
+	}
+	w.put(message("", "s@b.example", "x@a.example", "y@a.example", "z@a.example"))
+	got := map[string]int{}
+	took := func(m *mail.Message) mail.Report {
+		for _, r := range m.Envelope.Recipients {
+			got[string(r.Forward)]++
+		}
+		return always(yes)(m)
+	}
+	w.pass("two", took)
+	w.pass("one", always(later))
+	w.clock.add(5 * time.Hour)
+	if n := w.fallBack(); n != 1 || w.fallBack() != 0 || !slices.Equal(w.where(), []mail.Lane{"one", "two"}) {
+		t.Fatalf("%d moved, in %v", n, w.where())
+	}
+	w.pass("two", took)
+	if want := map[string]int{"x@a.example": 1, "y@a.example": 1, "z@a.example": 1}; !maps.Equal(got, want) {
+		t.Errorf("in two: %v", got)
+	}
+	w.pass("one", took)
+	if got["x@a.example"] != 2 || len(w.records()) != 0 {
+		t.Errorf("%v, left %+v", got, w.records())
+	}
+	for n := range w.Engine.Notes(t.Context(), SpaceSplit, "") {
+		t.Error("a note is left:", n)
+	}
+}
+
+// Two destinations of one recipient fall back to the same: he gets it there once, and the other one is tried until it is
+// given up. What has only passed through is remembered, for a while.
+func TestFallBackOfBoth(t *testing.T) {
+	w := falling(t)
+	w.Route = toSenders("one", "other")
+	w.Fallback = func(l mail.Lane) Fallback {
+		return map[mail.Lane]Fallback{"one": {"two", 4 * time.Hour}, "other": {"two", 5 * time.Hour}}[l]
+	}
+	w.put(message("1", "s@b.example", "x@a.example"))
+	w.pass("one", always(later))
+	w.pass("other", always(later))
+	w.clock.add(4 * time.Hour)
+	if n := w.fallBack(); n != 1 {
+		t.Fatal(n, "moved")
+	}
+	if n := w.pass("two", always(yes)); n != 1 {
+		t.Fatal(n, "in two")
+	}
+	w.clock.add(2 * time.Hour)
+	if n, err := w.FallBack(t.Context(), "other"); n != 0 || err != nil {
+		t.Fatalf("it goes where it was before: %d %v", n, err)
+	}
+	w.clock.add(importedFor)
+	if err := w.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for n := range w.Engine.Notes(t.Context(), spaceFallen, "") {
+		t.Error("a note is left:", n)
 	}
 }

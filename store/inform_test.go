@@ -68,7 +68,11 @@ func (r *informer) Redirect(_ context.Context, m *mail.Message, _ mail.Report, t
 	for _, x := range m.Envelope.Recipients {
 		r.redirect = append(r.redirect, string(x.Forward)+" "+string(to))
 	}
-	return r.note(m, to, "failed")
+	all, err := r.note(m, to, "failed")
+	for _, x := range all {
+		x.Whole = true
+	}
+	return all, err
 }
 
 // informed is a world in which refusals are believed.

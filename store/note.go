@@ -13,6 +13,10 @@ const (
 	spaceAccount  = "account"  // owner: account
 	spaceMaildrop = "maildrop" // owner: name in the configuration
 
+	// spaceFallen remembers for 90 days which recipients of several destinations have come to one by a fall-back: owner is
+	// a hash of message, recipient and lane, the value a fallenTo.
+	spaceFallen = "fallen"
+
 	spaceImporting = "importing" // owner: id as text
 	spaceImported  = "imported"  // owner: id as text
 )

@@ -172,8 +172,8 @@ func (p toPostmaster) Report(ctx context.Context, m *mail.Message, r mail.Report
 		return p.reporter.Report(ctx, m, r)
 	}
 	return []*mail.Message{{
-		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "postmaster@c.example"}}},
-		Content:  m.Content,
+		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "postmaster@c.example"}}}, Whole: true,
+		Content: m.Content,
 	}}, nil
 }
 

@@ -30,7 +30,11 @@ func parting(of mail.ID, parts []mail.ID) (begin, end []Note) {
 // Resume is for the start, before anything is delivered: what a crash has interrupted is finished or forgotten, so that
 // it can be done again. The engine has put its files in order before.
 func (q *Queue) Resume(ctx context.Context) error {
-	b := &Batch{}
+	old, err := q.oldFalls(ctx)
+	if err != nil {
+		return err
+	}
+	b := &Batch{Notes: old}
 	for n, err := range q.Engine.Notes(ctx, SpaceSplit, "") {
 		if err != nil {
 			return err

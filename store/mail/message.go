@@ -129,6 +129,9 @@ type Message struct {
 	To []Path
 	// Parent is set on a DSN: the message that it reports on.
 	Parent ID
+	// Whole, of a report: it brings the message to somebody else than its sender, whole, and is then the only one that
+	// has it. Where it fails it is not thrown away.
+	Whole bool
 	// Line counts the octets that this message has cost on the dear line so far; kinds set it before the
 	// content ends. Zero where nobody counted.
 	Line int64
