@@ -118,6 +118,9 @@ func (s *settling) flooded(at []int, later time.Time) {
 			since = t
 		}
 	}
+	if r := s.j.Released; r.After(since) {
+		since = r
+	}
 	if later.Sub(since) <= floodDay || waitingCount(&s.j.Record) > 0 {
 		s.later(later)
 		return

@@ -473,6 +473,30 @@ func TestS11_FloodIsHeld(t *testing.T) {
 	if held == 0 || held+len(r.told) != 30 {
 		t.Errorf("%d held, %d told", held, len(r.told))
 	}
+	// What is let go waits for room again, for a day.
+	if n, err := w.ReleaseAll(t.Context(), Filter{}, HoldFlood); n != held || err != nil {
+		t.Fatal(n, err)
+	}
+	for hour := range 40 {
+		w.pass("main", always(no))
+		left := w.records()
+		if now := heldIn(left); hour < 20 && now != 0 {
+			t.Fatalf("%d hours later %d of %d are held again", hour, now, len(left))
+		}
+		w.clock.add(time.Hour)
+	}
+	if n := heldIn(w.records()); n != 0 || len(r.told) != 30 {
+		t.Errorf("in the end %d held, %d told", n, len(r.told))
+	}
+}
+
+func heldIn(all []Record) (n int) {
+	for i := range all {
+		if all[i].Held() {
+			n++
+		}
+	}
+	return n
 }
 
 // A message is held by a rule when it is queued, and not again when it was let go.

@@ -52,6 +52,10 @@ type Record struct {
 	// long. "": it is in the lane of its route.
 	Home  mail.Lane `cbor:"30,keyasint,omitempty"`
 	Moved time.Time `cbor:"31,keyasint,omitzero"`
+
+	// Released is when it was let go that had been held because its sender had had too many reports: its day of waiting
+	// for room begins anew.
+	Released time.Time `cbor:"32,keyasint,omitzero"`
 }
 
 // A Recipient of a record. Delivered ones are no longer there; failed ones whose report was queued neither.

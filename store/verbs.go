@@ -121,6 +121,9 @@ func (r *Record) release(now time.Time) bool {
 	if !r.Held() {
 		return false
 	}
+	if r.Hold == HoldFlood {
+		r.Released = now
+	}
 	r.Hold, r.HoldWhy, r.Due = NotHeld, "", now
 	for i := range r.Recipients {
 		if x := &r.Recipients[i]; x.State == Resting { // it is attempted again

@@ -105,11 +105,34 @@ func noMaildrop(name string) error {
 
 // A leg is one destination, as it is told.
 type leg struct {
+	Destination string  `json:"destination"`
+	Server      string  `json:"server,omitempty"`
+	Why         string  `json:"why"`
+	Copy        bool    `json:"copy,omitempty"` // the sender does not hear from here
+	Then        []spare `json:"fallbacks,omitempty"`
+}
+
+// A spare is where mail goes that has waited for a destination, or for the spare before, too long.
+type spare struct {
 	Destination string `json:"destination"`
 	Server      string `json:"server,omitempty"`
-	Why         string `json:"why"`
-	Copy        bool   `json:"copy,omitempty"` // the sender does not hear from here
+	After       string `json:"after"`
 }
+
+// sparesOf follows the fall-backs of a destination. A circle is a mistake that was told of.
+func sparesOf(c *conf.Config, d *conf.Destination) (all []spare) {
+	for n := 0; d.Fallback != nil && n < len(c.Deliver); n++ {
+		next, ok := c.Destination(d.Fallback.To)
+		if !ok {
+			break
+		}
+		all = append(all, spare{Destination: next.Name, Server: serverOf(&next), After: conf.Duration(d.Fallback.After)})
+		d = &next
+	}
+	return all
+}
+
+func serverOf(d *conf.Destination) string { return strings.TrimSpace(d.Kind + " " + d.Address) }
 
 // heirs tells of those who get the mail of an address, and where it goes for each.
 func (a *app) heirs(ctx context.Context, c *conf.Config, o mail.Origin, sender, to mail.Path) error {
@@ -135,7 +158,7 @@ func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path, instead 
 	told := make([]leg, len(hops))
 	for i, x := range hops {
 		d, _ := c.Destination(x.Destination)
-		told[i] = leg{Destination: x.Destination, Server: strings.TrimSpace(d.Kind + " " + d.Address), Why: becauseOf(c, o, x), Copy: i > 0}
+		told[i] = leg{Destination: x.Destination, Server: serverOf(&d), Why: becauseOf(c, o, x), Copy: i > 0, Then: sparesOf(c, &d)}
 	}
 	if a.json {
 		return a.line(struct {
@@ -155,6 +178,10 @@ func (a *app) hops(c *conf.Config, o mail.Origin, sender, to mail.Path, instead 
 		}
 		a.out.Printf("%s: %sto %s (%s), as %s\n", who, copied, mail.Printable(x.Destination, 100),
 			mail.Printable(x.Server, 300), mail.Printable(x.Why, 1000))
+		for _, y := range x.Then {
+			a.out.Printf("  what has waited %s there goes to %s (%s)\n", y.After, mail.Printable(y.Destination, 100),
+				mail.Printable(y.Server, 300))
+		}
 	}
 	return nil
 }
