@@ -9,6 +9,7 @@ type Notify struct {
 	Mail      []string      // addresses, and the word Owner; nil: nobody
 	After     time.Duration // of trouble, before somebody is told
 	Recovered time.Duration // of being well, before somebody is told
+	Webhook   *Webhook      // nil: none
 }
 
 // Owner stands for the recipients of the maildrop in Notify.Mail; of a multi-drop that is the postmaster.
@@ -26,4 +27,7 @@ func (v *validator) notify() {
 	}
 	v.span(n.At, "after", n.After, time.Minute, 30*24*time.Hour)
 	v.span(n.At, "recovered", n.Recovered, time.Minute, 30*24*time.Hour)
+	if n.Webhook != nil {
+		v.webhook(n.Webhook)
+	}
 }

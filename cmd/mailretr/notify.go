@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"mailretr/bounce"
@@ -76,7 +77,7 @@ func (n *notifier) look(ctx context.Context, now time.Time) error {
 			continue
 		}
 		told++
-		if err := n.tell(ctx, c, s); err != nil {
+		if err := n.tell(ctx, c, s, now); err != nil {
 			failed = fmt.Errorf("telling of the maildrop %s: %w", mail.Printable(s.Maildrop, 100), err)
 		}
 	}
@@ -85,7 +86,7 @@ func (n *notifier) look(ctx context.Context, now time.Time) error {
 			continue
 		}
 		if a.Told {
-			if err := n.note(ctx, name, nil); err != nil {
+			if err := n.note(ctx, name, nil, nil); err != nil {
 				return err
 			}
 		}
@@ -124,8 +125,9 @@ func (n *notifier) due(s *status.Status, c *conf.Notify, now time.Time) bool {
 	return true
 }
 
-// tell queues the mail and notes it. A crash between the two queues nothing twice: the mail has a mark.
-func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status) error {
+// tell queues the mail, notes that, and puts what a webhook is told into its outbox, in the commit of the note. A crash
+// before it queues nothing twice: the mail has a mark.
+func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status, now time.Time) error {
 	a := n.all[s.Maildrop]
 	d := bounce.Maildrop{Name: s.Maildrop, To: owners(c, s.Maildrop), Well: !ails(s.State), Since: a.Since,
 		Wrong: s.Wrong, Advice: s.Advice, Said: s.Said, Next: s.Next}
@@ -142,8 +144,12 @@ func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status) e
 			return fmt.Errorf("the mail was not queued: %v", r.Of(0))
 		}
 	}
+	out, err := n.parcels(ctx, c, s, now)
+	if err != nil {
+		return err
+	}
 	if d.Well {
-		if err := n.note(ctx, s.Maildrop, nil); err != nil {
+		if err := n.note(ctx, s.Maildrop, nil, out); err != nil {
 			return err
 		}
 		delete(n.all, s.Maildrop)
@@ -151,15 +157,16 @@ func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status) e
 	}
 	value, err := json.Marshal(a)
 	if err == nil {
-		err = n.note(ctx, s.Maildrop, value)
+		err = n.note(ctx, s.Maildrop, value, out)
 	}
 	a.Told = err == nil
 	return err
 }
 
-func (n *notifier) note(ctx context.Context, name string, value []byte) error {
+// note notes that somebody was told, and others with it; value nil: that nobody needs to be told any more.
+func (n *notifier) note(ctx context.Context, name string, value []byte, others []store.Note) error {
 	x := store.Note{Space: spaceNotify, Owner: name, Key: "told", Value: value}
-	return n.h.store.Commit(ctx, &store.Batch{Notes: []store.Note{x}})
+	return n.h.store.Commit(ctx, &store.Batch{Notes: append(others, x)})
 }
 
 // owners are those who are told of a maildrop.
@@ -182,8 +189,8 @@ func owners(c *conf.Config, name string) (to []mail.Path) {
 	return to
 }
 
-// notify tells of maildrops until ctx ends.
-func (d *serving) notify(ctx context.Context) {
+// notify tells of maildrops, at each look, until ctx ends.
+func (d *serving) notify(ctx context.Context, look <-chan time.Time) {
 	n, err := newNotifier(ctx, d.house)
 	trouble := func(err error) {
 		if err != nil && ctx.Err() == nil {
@@ -191,16 +198,23 @@ func (d *serving) notify(ctx context.Context) {
 		}
 	}
 	trouble(err)
-	look := time.NewTicker(notifyEvery)
-	defer look.Stop()
+	wake := make(chan struct{}, 1)
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { d.post(ctx, wake) })
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-look.C:
+		case <-look:
 		}
-		if len(d.house.config.Load().Notify.Mail) > 0 {
-			trouble(n.look(ctx, d.house.now()))
+		if c := &d.house.config.Load().Notify; len(c.Mail) == 0 && c.Webhook == nil {
+			continue
+		}
+		trouble(n.look(ctx, d.house.now()))
+		select {
+		case wake <- struct{}{}:
+		default:
 		}
 	}
 }

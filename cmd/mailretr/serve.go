@@ -131,6 +131,8 @@ func (d *serving) run(ctx context.Context) error {
 	}
 	d.leftOut(c.Bad)
 	d.poller.Set(ctx, d.drops())
+	told := time.NewTicker(notifyEvery)
+	defer told.Stop()
 	api, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	var work, front sync.WaitGroup
@@ -141,7 +143,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.runner.Run(ctx) })
 	work.Go(func() { d.tend(ctx) })
 	work.Go(func() { d.warn(ctx) })
-	work.Go(func() { d.notify(ctx) })
+	work.Go(func() { d.notify(ctx, told.C) })
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.watchSources(ctx) })

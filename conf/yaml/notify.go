@@ -14,4 +14,7 @@ var notify = []option[conf.Notify]{
 		func(n *conf.Notify) *time.Duration { return &n.After }).rare(),
 	span("recovered", "How long it has to be well again before a mail says so; one that told of no trouble is not "+
 		"followed by another.", "10m", func(n *conf.Notify) *time.Duration { return &n.Recovered }).rare(),
+	optional("webhook", "A program of yours that is told of the same by HTTP. It is tried again for three days, and no mail "+
+		"waits for it.", webhook, func(n *conf.Notify) **conf.Webhook { return &n.Webhook },
+		func(w *conf.Webhook) *conf.Where { return &w.At }).rare(),
 }

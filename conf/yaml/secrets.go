@@ -34,6 +34,9 @@ func (l *loader) secrets() {
 			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
 		}
 	}
+	if w := l.cfg.Notify.Webhook; w != nil {
+		l.secret(w.Secret, w.At.Of("secret"), "", conf.Pos{})
+	}
 	p := &l.cfg.Line.Proxy
 	l.secret(p.Password, p.At.Of("password"), "", conf.Pos{})
 }
@@ -86,6 +89,9 @@ func (l *loader) certificates() {
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
 		l.certificate(&m.TLS, m.Name, m.At.Self)
+	}
+	if w := l.cfg.Notify.Webhook; w != nil {
+		l.certificate(&conf.TLS{At: w.At, CA: w.CA}, "", conf.Pos{})
 	}
 }
 

@@ -50,6 +50,9 @@ func Write(w io.Writer, c *conf.Config) error {
 			return errors.New("a secret is not written into the configuration")
 		}
 	}
+	if w := c.Notify.Webhook; w != nil && w.Secret.Plain() {
+		return errors.New("a secret is not written into the configuration")
+	}
 	if c.Line.Proxy.Password.Plain() {
 		return errors.New("a password is not written into the configuration")
 	}
