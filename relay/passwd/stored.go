@@ -15,13 +15,6 @@ import (
 	"strings"
 )
 
-// Schemes are the names that may stand in braces before what a database keeps, and may be taken for granted where none
-// does. They are those of Dovecot.
-var Schemes = []string{
-	"ARGON2ID", "BLF-CRYPT", "SHA512-CRYPT", "SHA256-CRYPT", "MD5-CRYPT", "CRYPT", "PBKDF2", "SCRAM-SHA-256",
-	"SSHA512", "SSHA256", "SSHA", "SHA512", "SHA256", "SHA", "PLAIN",
-}
-
 // aliases are other names of the same.
 var aliases = map[string]string{"CLEAR": "PLAIN", "CLEARTEXT": "PLAIN", "SHA1": "SHA", "BCRYPT": "BLF-CRYPT"}
 
@@ -33,8 +26,8 @@ const (
 
 // ParseStored reads what a database keeps of a password: all that [Parse] does, and what is not worth beginning with but
 // is there: salted and plain digests, {MD5-CRYPT}, {PBKDF2} as Dovecot and passlib write it, $bcrypt-sha256$, and the
-// password itself after {PLAIN}. scheme is that of one that has none in braces before it; "" is CRYPT: the $…$ in it says
-// what it is. No error shows it.
+// password itself after {PLAIN}. The names of schemes are those of Dovecot. scheme is that of one that has none in braces
+// before it; "" is CRYPT: the $…$ in it says what it is. No error shows it.
 func ParseStored(s, scheme string) (Hash, error) {
 	if len(s) > MaxStored {
 		return nil, errors.New("it is too long")
