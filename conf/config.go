@@ -25,6 +25,7 @@ type Config struct {
 	Log     Log
 	Metrics Metrics
 	Notify  Notify
+	Web     Web
 
 	Maildrops []Maildrop
 	Sources   []Source

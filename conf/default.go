@@ -32,6 +32,7 @@ func Default() Config {
 		Notify:  Notify{After: time.Hour, Recovered: 10 * time.Minute},
 		Log:     Log{Level: "info", Format: "auto"},
 		Rewrite: Rewrite{Mark: "+"},
+		Web:     DefaultWeb(),
 	}
 }
 
@@ -62,6 +63,9 @@ func (c *Config) Complete(p Paths) {
 	c.Log.At.inherit(c.At, "log")
 	c.Metrics.At.inherit(c.At, "metrics")
 	c.Notify.At.inherit(c.At, "notify")
+	c.Web.At.inherit(c.At, "web")
+	c.Web.TLS.At.inherit(c.Web.At, "tls")
+	c.Web.Proxy.At.inherit(c.Web.At, "proxy")
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}

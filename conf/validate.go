@@ -18,6 +18,7 @@ func (c *Config) Validate() []Problem {
 	v.log()
 	v.metrics()
 	v.notify()
+	v.web()
 	v.destinations()
 	v.routes()
 	v.listeners()

@@ -44,6 +44,8 @@ var top = []option[conf.Config]{
 		func(c *conf.Config) *conf.Metrics { return &c.Metrics }, func(m *conf.Metrics) *conf.Where { return &m.At }),
 	sub("notify", "Who is told when a maildrop has been in trouble for long, and when it is well again.", notify,
 		func(c *conf.Config) *conf.Notify { return &c.Notify }, func(n *conf.Notify) *conf.Where { return &n.At }),
+	sub("web", "Pages in a browser: owners see how their maildrops are, admins how everything is.", pages,
+		func(c *conf.Config) *conf.Web { return &c.Web }, func(w *conf.Web) *conf.Where { return &w.At }),
 	maildrops,
 	sources,
 }
