@@ -196,6 +196,7 @@ const (
 // A BadMaildrop was left out because of mistakes in its entry.
 type BadMaildrop struct {
 	Name     string
+	Owner    string // see Maildrop.Owner
 	Pos      Pos
 	Problems []Problem
 }

@@ -47,7 +47,7 @@ func (c *Config) LeaveOut(problems []Problem) {
 	var good []Maildrop
 	for _, m := range c.Maildrops {
 		if list, bad := wrong[m.At.Self]; bad {
-			c.Bad = append(c.Bad, BadMaildrop{Name: m.Name, Pos: m.At.Self, Problems: list})
+			c.Bad = append(c.Bad, BadMaildrop{Name: m.Name, Owner: m.Owner, Pos: m.At.Self, Problems: list})
 		} else {
 			good = append(good, m)
 		}

@@ -1,10 +1,13 @@
 package conf
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -58,6 +61,17 @@ type WebProxy struct {
 // DefaultWeb returns pages of which nothing was written yet.
 func DefaultWeb() Web { return Web{Mode: 0o660, Session: 12 * time.Hour, Collect: time.Minute} }
 
+// Same says whether two say the same, wherever it is written.
+func (w *Web) Same(o *Web) bool {
+	a, b := *w, *o
+	for _, x := range []*Web{&a, &b} {
+		x.At, x.TLS.At, x.Proxy.At, x.Users = Where{}, Where{}, Where{}, nil
+	}
+	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.Users, o.Users, func(u, v WebUser) bool {
+		return u.Name == v.Name && u.Hash.Equal(v.Hash) && slices.Equal(u.Owns, v.Owns)
+	})
+}
+
 // On says whether there are pages.
 func (w *Web) On() bool { return w.Network != "" }
 
@@ -68,6 +82,11 @@ func (w *Web) Name() string {
 	}
 	l := w.listener()
 	return l.Name()
+}
+
+// Place is all that cannot change while it is served.
+func (w *Web) Place() string {
+	return fmt.Sprintf("%s %o %q %q %q", w.Name(), w.Mode, w.Group, w.TLS.Cert, w.TLS.Key)
 }
 
 // SetListen reads where it is: host:port, unix:/path or /path; none for nowhere.

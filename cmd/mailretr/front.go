@@ -143,15 +143,9 @@ func (h *house) openFronts(ctx context.Context, c *conf.Config, old []*front) (a
 // listenAt opens the socket of a listener.
 func listenAt(ctx context.Context, l *conf.Listener) (net.Listener, error) {
 	if l.Network == "unix" {
-		gid := -1
-		if l.Group != "" {
-			g, err := user.LookupGroup(l.Group)
-			if err != nil {
-				return nil, unfit(l, err)
-			}
-			if gid, err = strconv.Atoi(g.Gid); err != nil {
-				return nil, unfit(l, err)
-			}
+		gid, err := groupID(l.Group)
+		if err != nil {
+			return nil, unfit(l, err)
 		}
 		s, err := control.ListenAs(l.Address, fs.FileMode(l.Mode), gid)
 		return s, unmade(err)
@@ -163,6 +157,18 @@ func listenAt(ctx context.Context, l *conf.Listener) (net.Listener, error) {
 				"CAP_NET_BIND_SERVICE"}}
 	}
 	return s, nil
+}
+
+// groupID is the number of a group; -1 for none.
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		return -1, err
+	}
+	return strconv.Atoi(g.Gid)
 }
 
 // frontOptions are those of each front, by its entry in this configuration.

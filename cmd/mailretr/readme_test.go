@@ -29,7 +29,7 @@ func TestReadmeConfigurations(t *testing.T) {
 	begin, _, _ := strings.Cut(found[0][1], "maildrops:")
 	for i := range found[4:] {
 		x := &found[4+i][1]
-		if key, _, _ := strings.Cut(*x, ":"); key == "deliver" || key == "bounce" || key == "metrics" || key == "notify" { // in the place of the first one's
+		if key, _, _ := strings.Cut(*x, ":"); key == "deliver" || key == "bounce" || key == "metrics" || key == "notify" || key == "web" { // in the place of the first one's
 			first := found[0][1]
 			if strings.Contains(*x, "\nmaildrops:") {
 				first, _, _ = strings.Cut(first, "maildrops:")

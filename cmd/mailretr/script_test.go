@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"put": putMessage, "await": await, "code": exitCode, "mode": mode, "cost": cost, "fetch": fetchPage,
+			"put": putMessage, "await": await, "code": exitCode, "mode": mode, "cost": cost, "fetch": fetchPage, "browse": browse,
 			"sql": statement,
 		},
 	})

@@ -125,9 +125,13 @@ func (d *serving) run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, socket.Close())
 	}
+	pages, err := d.opening(ctx, c)
+	if err != nil {
+		return errors.Join(err, socket.Close(), closed(read))
+	}
 	d.life = ctx
 	if err := d.front(ctx, c); err != nil {
-		return errors.Join(err, socket.Close(), closed(read))
+		return errors.Join(err, socket.Close(), closed(read), pages.close())
 	}
 	d.leftOut(c.Bad)
 	d.poller.Set(ctx, d.drops())
@@ -139,6 +143,7 @@ func (d *serving) run(ctx context.Context) error {
 	var failed error
 	front.Go(func() { failed = server.Serve(api, socket) })
 	front.Go(func() { d.measure(api, read, ctx.Done()) })
+	front.Go(func() { d.pages(api, pages) })
 	work.Go(func() { d.poller.Run(ctx) })
 	work.Go(func() { d.runner.Run(ctx) })
 	work.Go(func() { d.tend(ctx) })
@@ -361,6 +366,8 @@ func (d *serving) fits(c *conf.Config) error {
 		return errors.New("socket: another path needs a restart")
 	case c.Metrics.Name() != old.Metrics.Name():
 		return errors.New("metrics: another place to listen needs a restart")
+	case c.Web.Place() != old.Web.Place():
+		return errors.New("web: another place to listen, or another certificate, needs a restart")
 	}
 	return nil
 }

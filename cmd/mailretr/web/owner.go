@@ -1,0 +1,319 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+
+	"mailretr/conf"
+	"mailretr/store/status"
+)
+
+// owned says who owns which maildrops, in one configuration.
+type owned struct {
+	of    *conf.Config
+	names map[string][]string // by the owner, in lower case
+}
+
+// mine are the names of the maildrops of somebody, sorted.
+func (v *visit) mine() (names []string) {
+	o := v.Server.owned.Load()
+	if o == nil || o.of != v.conf {
+		o = &owned{of: v.conf, names: map[string][]string{}}
+		for i := range v.conf.Maildrops {
+			o.add(v.conf.Maildrops[i].Name, v.conf.Maildrops[i].Owner)
+		}
+		for i := range v.conf.Bad {
+			o.add(v.conf.Bad[i].Name, v.conf.Bad[i].Owner)
+		}
+		v.Server.owned.Store(o)
+	}
+	for _, who := range v.who.Owners {
+		names = append(names, o.names[plain(who)]...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (o *owned) add(name, owner string) {
+	if owner != "" {
+		owner = plain(owner)
+		o.names[owner] = append(o.names[owner], name)
+	}
+}
+
+// plain is a name as names are compared: A to Z as a to z. Nothing more is alike: there are letters that only look so.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// owns says whether somebody may see a maildrop.
+func (v *visit) owns(name string) bool {
+	if v.who.Admin {
+		return v.conf.Maildrop(name) != nil ||
+			slices.ContainsFunc(v.conf.Bad, func(b conf.BadMaildrop) bool { return b.Name == name })
+	}
+	_, found := slices.BinarySearch(v.mine(), name)
+	return found
+}
+
+// A drop is a maildrop on a page.
+type drop struct {
+	Name  string
+	ID    string // of its elements
+	Word  string // of its state
+	Sign  string
+	Class string // good, warn, bad or idle
+	State status.State
+	Says  string // a sentence
+	Todo  string // what to do; "": nothing
+	Said  string // the server's words
+	Help  string // URL
+
+	Since, Mail, Checked, Next moment
+
+	Run     *progress // being collected now, or just before
+	Button  bool      // it may be collected by hand
+	Wait    string    // how long the button does nothing
+	Paused  bool
+	Off     bool // it is not enabled
+	Server  string
+	Waiting int
+	Today   status.Counts
+	Left    int // messages that are left in the maildrop for a reason
+	More    bool
+	Admin   adminWords
+}
+
+// adminWords are for who keeps the configuration.
+type adminWords struct{ Wrong, Advice, Cause string }
+
+// signs go with a class, for who sees no colours.
+var signs = map[string]string{"good": "✓", "warn": "!", "bad": "✗", "idle": "–"}
+
+// classOf says how bad a state is.
+func classOf(s status.State) string {
+	switch s {
+	case status.OK:
+		return "good"
+	case status.Pause, status.Never:
+		return "idle"
+	case status.Late, status.Busy, status.Connect, status.Budget:
+		return "warn"
+	}
+	return "bad"
+}
+
+// drop makes of a status what a page shows.
+func (v *visit) drop(s *status.Status) drop {
+	m := v.conf.Maildrop(s.Maildrop)
+	d := drop{
+		Name: s.Maildrop, ID: "m-" + s.Maildrop, State: s.State, Class: classOf(s.State), Said: s.Said,
+		Since: v.moment(s.Since), Mail: v.moment(s.LastMail), Checked: v.moment(s.LastAttempt), Next: v.future(s.Next),
+		Waiting: s.Waiting, Today: s.Today, Left: len(s.Asides), More: s.MoreAsides, Paused: s.State == status.Pause,
+		Run: v.runs.of(s.Maildrop, v),
+	}
+	if m == nil {
+		d.Off = true
+	} else {
+		d.Server, d.Off = m.Host, !m.Enabled
+	}
+	v.worded(&d, s, m)
+	if d.Off {
+		d.Next = moment{}
+	}
+	d.Button = !d.Off && !d.Paused && v.House.Poller != nil && (v.web.Collect > 0 || v.who.Admin)
+	if left := v.runs.left(s.Maildrop, v); left > 0 {
+		d.Wait = span(left)
+	}
+	return d
+}
+
+// worded says how it is in sentences for the owner; an admin reads the program's own, too.
+func (v *visit) worded(d *drop, s *status.Status, m *conf.Maildrop) {
+	state := string(s.State)
+	if d.Off && m != nil {
+		state, d.Class = "off", "idle"
+	}
+	if m != nil && m.OAuth != "" && s.State == status.Login {
+		state = "oauth"
+	}
+	t := v.texts
+	d.Sign, d.Word = signs[d.Class], t.first("state."+state+".word", "state.protocol.word")
+	d.Says = t.first("state."+state, "state.protocol")
+	d.Todo = t.first("todo." + state)
+	if s.State == status.Login {
+		d.Help = v.web.Help
+	}
+	if v.who.Admin {
+		d.Admin = adminWords{s.Wrong, s.Advice, s.Cause}
+	}
+}
+
+// statuses are those of some maildrops, worst first.
+func (v *visit) statuses(names []string) (all []status.Status) {
+	if v.House.Status == nil {
+		return nil
+	}
+	for _, n := range names {
+		if s, ok := v.House.Status.Of(n); ok {
+			all = append(all, s)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b status.Status) int {
+		return cmp.Or(a.State.Compare(b.State), strings.Compare(a.Maildrop, b.Maildrop))
+	})
+	return all
+}
+
+// A listing is the first page of an owner.
+type listing struct {
+	Drops  []drop
+	Unwell int
+	Total  int
+	More   pager
+}
+
+// perPage is how many maildrops one page shows.
+const perPage = 50
+
+func list(v *visit) error {
+	names := v.mine()
+	all := v.statuses(names)
+	l := listing{Total: len(all)}
+	for i := range all {
+		if !all[i].State.Well() {
+			l.Unwell++
+		}
+	}
+	var some []status.Status
+	some, l.More = paged(v, all, perPage)
+	soon := false
+	for i := range some {
+		d := v.drop(&some[i])
+		soon = soon || d.Run != nil && !d.Run.Done
+		l.Drops = append(l.Drops, d)
+	}
+	v.live("list", v.texts.get("list.title"), l, soon)
+	return nil
+}
+
+// live shows a page that a script keeps fresh.
+func (v *visit) live(name, title string, body any, soon bool) {
+	p := &page{Name: name, Title: title, Body: body, Live: 15, Soon: soon}
+	if soon {
+		p.Live = 2
+	}
+	v.render(http.StatusOK, p)
+}
+
+// A pager leads to the other pages of a list.
+type pager struct {
+	Page, Pages    int
+	Before, Behind string // addresses; "": there is none
+}
+
+// paged takes out of a list what the page shows that is asked for.
+func paged[T any](v *visit, all []T, per int) ([]T, pager) {
+	pages := max(1, (len(all)+per-1)/per)
+	n := min(max(1, number(v.r.URL.Query().Get("page"))), pages)
+	p := pager{Page: n, Pages: pages}
+	to := func(n int) string {
+		q := v.r.URL.Query()
+		q.Del("did")
+		q.Set("page", itoa(n))
+		return v.r.URL.Path + "?" + q.Encode()
+	}
+	if n > 1 {
+		p.Before = to(n - 1)
+	}
+	if n < pages {
+		p.Behind = to(n + 1)
+	}
+	return all[(n-1)*per : min(n*per, len(all))], p
+}
+
+// A dropPage is the page of one maildrop.
+type dropPage struct {
+	drop
+	Keeps   string // what happens there to what was collected
+	To      []string
+	Left    []left
+	Recent  []recent
+	Remarks []status.Remark
+	Chart   chart
+	Total   status.Counts
+}
+
+// A left is a message that stays in the maildrop for a reason.
+type left struct {
+	UID, Why string
+	Since    moment
+	Next     moment
+	Tries    int
+}
+
+// A recent is a message of which something became lately.
+type recent struct {
+	status.Recent
+	When moment
+	Word string
+}
+
+func showDrop(v *visit) error {
+	name := v.r.URL.Query().Get("name")
+	if !v.owns(name) || v.House.Status == nil {
+		return errNotThere
+	}
+	s, ok := v.House.Status.Of(name)
+	if !ok {
+		return errNotThere
+	}
+	p := dropPage{drop: v.drop(&s), Total: s.Total, Remarks: s.Remarks}
+	if m := v.conf.Maildrop(name); m != nil {
+		p.Keeps, p.To = v.keeps(m), m.To
+	}
+	for _, a := range s.Asides {
+		p.Left = append(p.Left, left{UID: a.UID, Why: a.Why, Since: v.moment(a.Since), Next: v.future(a.Next), Tries: a.Tries})
+	}
+	for _, r := range slices.Backward(s.Recent) {
+		p.Recent = append(p.Recent, recent{r, v.moment(r.At), v.texts.first("outcome." + r.Outcome)})
+	}
+	if err := v.cost(name, &p); err != nil {
+		return err
+	}
+	v.live("maildrop", name, p, p.Run != nil && !p.Run.Done)
+	return nil
+}
+
+// keeps says what happens in the maildrop to what was collected.
+func (v *visit) keeps(m *conf.Maildrop) string {
+	switch {
+	case m.After.Act == conf.Delete && (m.After.Delay > 0 || m.After.Above > 0):
+		return v.texts.get("keeps.later", m.After.String())
+	case m.After.Act == conf.Delete:
+		return v.texts.get("keeps.delete")
+	case m.After.Act == conf.Move:
+		return v.texts.get("keeps.move", m.After.Folder)
+	}
+	return v.texts.get("keeps.keep")
+}
+
+// cost says what the maildrop has cost on the line.
+func (v *visit) cost(name string, p *dropPage) error {
+	if v.House.Budget == nil {
+		return nil
+	}
+	days, err := v.House.Budget.Days(v.r.Context(), name)
+	if err != nil {
+		return err
+	}
+	p.Chart = v.chart(days)
+	return nil
+}

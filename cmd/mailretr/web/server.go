@@ -1,0 +1,135 @@
+package web
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/signin"
+	"mailretr/conf"
+)
+
+// A Server shows a house. Its fields are set before Handler is called. What is written below web: in the configuration in
+// use counts at once. Safe for concurrent use.
+type Server struct {
+	House  control.House
+	SignIn func() signin.Checker // of the configuration in use; nil, or a nil Checker: nobody signs in here
+	Log    *slog.Logger          // is told who signs in, and who is refused; nil: nobody is
+	Secure bool                  // it is reached by TLS
+
+	client   *control.Client
+	life     context.Context // of what goes on when a request has ended
+	sessions sessions
+	attempts attempts
+	runs     runs
+	texts    texts
+	owned    atomic.Pointer[owned]
+	rules    atomic.Pointer[conf.Web] // that the sessions began under
+}
+
+// What bounds browsers.
+const (
+	maxPeers   = 256
+	maxForm    = 64 << 10 // octets
+	maxHeaders = 32 << 10
+	grace      = 2 * time.Second
+)
+
+// Serve answers on l until ctx ends, and closes it. With a certificate it speaks TLS, and Secure has to be set.
+func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	h := &http.Server{
+		Handler: s.Handler(ctx), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaders,
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do to a connection is no news
+	}
+	l = netutil.LimitListener(l, maxPeers)
+	ended := make(chan error, 1)
+	go func() {
+		if cert == nil {
+			ended <- h.Serve(l)
+			return
+		}
+		h.TLSConfig = &tls.Config{GetCertificate: cert, MinVersion: tls.VersionTLS12}
+		ended <- h.ServeTLS(l, "", "")
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if h.Shutdown(wait) != nil {
+		h.Close()
+	}
+	<-ended // ErrServerClosed
+	s.runs.stop()
+	return nil
+}
+
+// Handler is what Serve serves; it is for tests, and for who has a server of his own. What it begins ends with ctx.
+func (s *Server) Handler(ctx context.Context) http.Handler {
+	s.life, s.client, s.texts = ctx, control.Local(s.House), english()
+	m := http.NewServeMux()
+	m.HandleFunc("GET /static/{file}", static)
+	m.HandleFunc("GET /sign-in", s.open(signInPage))
+	m.HandleFunc("POST /sign-in", s.open(signIn))
+	m.HandleFunc("POST /sign-out", s.open(signOut))
+	for pattern, f := range map[string]handling{
+		"GET /{$}":               list,
+		"GET /maildrop":          showDrop,
+		"POST /maildrop/collect": collect,
+	} {
+		m.HandleFunc(pattern, s.signedIn(f))
+	}
+	m.HandleFunc("/", s.open(func(v *visit) error { return errNotThere }))
+	return guarded(http.MaxBytesHandler(m, maxForm))
+}
+
+// policy is what a page may do: nothing that is not ours, and no script or style inside of a page (CSP 3).
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// guarded says to browsers what they may not do, and refuses what another site has them send.
+func guarded(next http.Handler) http.Handler {
+	next = http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Robots-Tag", "noindex")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) now() time.Time {
+	if s.House.Now != nil {
+		return s.House.Now()
+	}
+	return time.Now()
+}
+
+// web is what the configuration in use says of the pages. Where it says something else than before, everybody has to sign
+// in again: he may not be allowed to any more.
+func (s *Server) web() *conf.Web {
+	w := &s.House.Config().Web
+	if old := s.rules.Load(); old == nil || !old.Same(w) {
+		if s.rules.CompareAndSwap(old, w) && old != nil {
+			s.sessions.endAll()
+		}
+	}
+	return w
+}

@@ -1,0 +1,201 @@
+package web
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/signin"
+	"mailretr/conf"
+	"mailretr/store/mail"
+)
+
+// A visit is one request, and who makes it.
+type visit struct {
+	*Server
+	w      http.ResponseWriter
+	r      *http.Request
+	at     time.Time
+	conf   *conf.Config
+	web    *conf.Web
+	who    signin.Who
+	known  bool // who he is
+	secure bool // the browser speaks TLS, with us or with the server in front
+	auto   bool // a script asked by itself
+}
+
+// A handling answers a visit. What it returns becomes a page that says so.
+type handling func(*visit) error
+
+// A fault is an answer that is no page.
+type fault struct {
+	status int
+	text   string // key of texts
+}
+
+// Error is for tests.
+func (f *fault) Error() string { return f.text }
+
+var errNotThere = &fault{http.StatusNotFound, "error.notthere"}
+
+// open answers whoever comes.
+func (s *Server) open(f handling) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v := s.visit(w, r)
+		if err := f(v); err != nil {
+			v.fail(err)
+		}
+	}
+}
+
+// signedIn answers who has signed in, and sends others to do so.
+func (s *Server) signedIn(f handling) http.HandlerFunc {
+	return s.open(func(v *visit) error {
+		if v.known {
+			return f(v)
+		}
+		to := "/sign-in"
+		if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
+			to += "?" + url.Values{"next": {v.r.URL.RequestURI()}}.Encode()
+		}
+		return v.see(to)
+	})
+}
+
+// visit finds out who makes a request.
+func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
+	c := s.House.Config()
+	v := &visit{Server: s, w: w, r: r, at: s.now(), conf: c, web: s.web()}
+	v.auto = r.Header.Get("X-Live") != ""
+	front := v.front()
+	v.secure = s.Secure || front && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	if v.web.Proxy.User != "" && front {
+		v.who, v.known = v.told()
+	} else {
+		v.who, v.known = s.sessions.of(v.secret(), v.at, v.web.Session, !v.auto)
+	}
+	v.who.Admin = v.known && (v.who.Admin || slices.Contains(v.web.Admins, v.who.Name))
+	return v
+}
+
+// peer is who is at the other end of the connection; not ok: it is a unix socket.
+func (v *visit) peer() (netip.Addr, bool) {
+	host, _, err := net.SplitHostPort(v.r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(host)
+	return a.Unmap().WithZone(""), err == nil
+}
+
+// front says whether the peer is a server in front that is believed.
+func (v *visit) front() bool {
+	a, ok := v.peer()
+	if !ok {
+		return v.web.Network == "unix"
+	}
+	return v.trusted(a)
+}
+
+func (v *visit) trusted(a netip.Addr) bool {
+	return slices.ContainsFunc(v.web.Proxy.Prefixes(), func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// told is who somebody is by what the server in front says. A field that is there twice was not written by it alone.
+func (v *visit) told() (who signin.Who, known bool) {
+	names := v.r.Header.Values(v.web.Proxy.User)
+	if len(names) != 1 || !signin.Proper(names[0]) {
+		return who, false
+	}
+	who = signin.Who{Name: names[0], Owners: []string{names[0]}}
+	if f := v.web.Proxy.Owns; f != "" {
+		who.Owners = nil
+		for _, o := range strings.Split(strings.Join(v.r.Header.Values(f), ","), ",") {
+			if o = strings.TrimSpace(o); o != "" {
+				who.Owners = append(who.Owners, o)
+			}
+		}
+	}
+	return who, true
+}
+
+// from is the network of the browser, as far as it can be known: an IPv6 client has a /64 of its own.
+func (v *visit) from() netip.Prefix {
+	a, ok := v.peer()
+	if v.front() {
+		for _, one := range slices.Backward(strings.Split(strings.Join(v.r.Header.Values("X-Forwarded-For"), ","), ",")) {
+			x, err := netip.ParseAddr(strings.TrimSpace(one))
+			if err != nil {
+				break
+			}
+			if a, ok = x.Unmap().WithZone(""), true; !v.trusted(a) {
+				break
+			}
+		}
+	}
+	if !ok {
+		return netip.Prefix{}.Masked()
+	}
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // fits
+	return p
+}
+
+// see sends the browser on, so that a reload repeats nothing.
+func (v *visit) see(to string) error {
+	http.Redirect(v.w, v.r, to, http.StatusSeeOther)
+	return nil
+}
+
+// fail shows what went wrong.
+func (v *visit) fail(err error) {
+	status, p := http.StatusInternalServerError, problem{}
+	var f *fault
+	var e *control.Error
+	switch {
+	case errors.As(err, &f):
+		status, p.Text = f.status, v.texts.get(f.text)
+	case errors.As(err, &e):
+		status, p.Text = statusOf(e.Code), e.Error()
+		if v.who.Admin {
+			p.Hint = mail.Printable(e.Hint, 500)
+		}
+	default:
+		p.Text = v.texts.get("error.internal")
+		v.log("a page could not be made", "path", mail.Printable(v.r.URL.Path, 200), "err", mail.Printable(err.Error(), 500))
+	}
+	v.show(status, "error", v.texts.get("error.title"), p)
+}
+
+// A problem is what the page of an error shows.
+type problem struct{ Text, Hint string }
+
+// statusOf is a code as HTTP has it.
+func statusOf(c control.Code) int {
+	switch c {
+	case control.NotFound:
+		return http.StatusNotFound
+	case control.Usage:
+		return http.StatusBadRequest
+	case control.Busy:
+		return http.StatusConflict
+	case control.Unavailable, control.Tempfail:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func (s *Server) log(text string, args ...any) {
+	if s.Log != nil {
+		s.Log.Info(text, args...)
+	}
+}
