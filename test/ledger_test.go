@@ -22,13 +22,16 @@ type ledger struct {
 	mu      sync.Mutex
 	given   map[string][32]byte // by the number in the Subject; hash of the normal form
 	taken   map[string]int
+	ids     map[string]string // of the queue, under which each was taken first
+	size    int64             // of all that was given
+	again   []string          // was taken under another id too
 	wrong   []string
 	reports int
 	doubles map[int64]int // duplicates by connection
 }
 
 func newLedger(t *testing.T) *ledger {
-	return &ledger{t: t, given: map[string][32]byte{}, taken: map[string]int{}, doubles: map[int64]int{}}
+	return &ledger{t: t, given: map[string][32]byte{}, taken: map[string]int{}, ids: map[string]string{}, doubles: map[int64]int{}}
 }
 
 // fillMore puts n more messages of mixed size into a user's maildrop.
@@ -56,11 +59,15 @@ func (l *ledger) put(d *real.Dovecot, user string, size int, seed uint64) {
 	number := fmt.Sprintf("no-%s-%d", user, i)
 	octets := text(seed*1e6+uint64(i), number, size)
 	l.given[number] = sha256.Sum256([]byte(body(normal(octets))))
+	l.size += int64(len(octets))
 	l.mu.Unlock()
 	d.Put(user, []byte(octets))
 }
 
-var numberField = regexp.MustCompile(`(?m)^Subject: (no-\S+)\r$`)
+var (
+	numberField = regexp.MustCompile(`(?m)^Subject: (no-\S+)\r$`)
+	queueID     = regexp.MustCompile(`\r\n\tid ([0-9A-Z]+)[\r; ]`)
+)
 
 // body is a message from its From field on: what stands before are trace fields.
 func body(octets string) string {
@@ -91,6 +98,15 @@ func (l *ledger) take(m real.Taken) string {
 	if l.taken[number]++; l.taken[number] > 1 {
 		l.doubles[m.Conn]++
 	}
+	id := "none"
+	if found := queueID.FindStringSubmatch(octets); found != nil {
+		id = found[1]
+	}
+	if first, ok := l.ids[number]; !ok {
+		l.ids[number] = id
+	} else if first != id || id == "none" {
+		l.again = append(l.again, fmt.Sprintf("%s as %s and %s", number, first, id))
+	}
 	return ""
 }
 
@@ -104,6 +120,23 @@ func (l *ledger) missing() (n int) {
 		}
 	}
 	return n
+}
+
+// octets returns the size of all that was given.
+func (l *ledger) octets() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+// once checks that each message came into the queue once: those that arrived twice had one id there.
+func (l *ledger) once() {
+	l.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.again {
+		l.t.Errorf("collected twice: %s", a)
+	}
 }
 
 // judge checks the whole history: each message arrived, with its octets, and at most this many twice.

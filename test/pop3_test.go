@@ -149,7 +149,7 @@ func TestCutPOP3Body(t *testing.T) {
 		t.Error(shown())
 	}
 	b.line.CutAfter(0)
-	b.hasten()
+	b.hasten("jaco")
 	if out, talk, code := b.p.run("poll", "jaco"); code != 0 {
 		t.Fatalf("poll: %s%s", out, talk)
 	}

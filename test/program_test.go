@@ -107,14 +107,15 @@ func (p *program) kill() {
 // stop ends the daemon in good order and says how. It waits until the daemon serves: before, it may not even know yet
 // what SIGTERM means.
 func (p *program) stop() error {
-	eventually(p.t, time.Minute, "a daemon that serves", func() bool {
-		return strings.Contains(p.logged()[p.since:], "serving")
-	})
+	eventually(p.t, time.Minute, "a daemon that serves", p.serves)
 	p.daemon.Process.Signal(syscall.SIGTERM)
 	err := p.daemon.Wait()
 	p.daemon = nil
 	return err
 }
+
+// serves says whether the daemon has come so far.
+func (p *program) serves() bool { return strings.Contains(p.logged()[p.since:], "serving") }
 
 func (p *program) logged() string {
 	b, _ := os.ReadFile(filepath.Join(p.dir, "log"))
