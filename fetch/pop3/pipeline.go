@@ -13,15 +13,17 @@ import (
 // Limits of what is asked for and not answered. More commands than fit into the smallest socket buffers are
 // sent by a goroutine of their own, or a server that answers before it reads on, and we, would wait for each
 // other: 1 KiB is a fortieth of what went well with buffers of 4 KiB. The octets have to fill a round trip:
-// what the line brings in a second, between the two limits. A session that is given up, or a stop, waits for
-// them or loses what is in the network's buffers; a line that breaks loses no more than the message it was
-// carrying.
+// what the line brings in a second, between the two limits, and less at first, when a listing that came out of
+// some buffer is all that was measured. A session that is given up, or a stop, waits for them or loses what is
+// in the network's buffers; a line that breaks loses no more than the message it was carrying. 5,000
+// messages of 5 KB are asked for in two turns; with a quarter of these limits it would take four.
 const (
-	maxFlight   = 1200
+	maxFlight   = 6000
 	maxAlone    = 1 << 10
 	firstAhead  = 1 << 20
 	leastAhead  = 64 << 10
-	mostAhead   = 8 << 20
+	mostGuessed = 8 << 20
+	mostAhead   = 32 << 20
 	drained     = 256 << 10 // at the end of a session that much is read rather than given up
 	headerGuess = 4 << 10   // expected octets of an answer to TOP
 )
@@ -50,7 +52,7 @@ func (m *meter) came(n int64, now time.Time) {
 // guess takes what came before anything was fetched for a measure, where it is enough to be one.
 func (m *meter) guess(n int64, took time.Duration) {
 	if n >= leastAhead && m.since.IsZero() {
-		m.ahead = int64(min(max(float64(n)/took.Seconds(), leastAhead), mostAhead))
+		m.ahead = int64(min(max(float64(n)/took.Seconds(), leastAhead), mostGuessed))
 	}
 }
 

@@ -88,7 +88,7 @@ func TestWindow(t *testing.T) {
 		least, most int // commands
 		verb        string
 	}{
-		"small messages": {[]string{"PIPELINING", "UIDL"}, 200, 2000, 400, 1200, "RETR"},
+		"small messages": {[]string{"PIPELINING", "UIDL"}, 200, 8000, 400, 6000, "RETR"},
 		"5 KB":           {[]string{"PIPELINING", "UIDL"}, 5 << 10, 500, 180, 210, "RETR"},
 		"100 KB":         {[]string{"PIPELINING", "UIDL"}, 100 << 10, 20, 8, 10, "RETR"},
 		"1 MB":           {[]string{"PIPELINING", "UIDL"}, 1 << 20, 3, 1, 1, "RETR"},
@@ -136,13 +136,14 @@ func TestTurns(t *testing.T) {
 	}{
 		"empty, plain": {0, wire.Plain, 7 * rtt / 2, 5 * rtt / 2},
 		"empty, STLS":  {0, wire.StartTLS, 11 * rtt / 2, 9 * rtt / 2},
-		// Six windows of messages, and all DELE in one turn with QUIT. The listing comes with the login later.
-		"500, plain": {500, wire.Plain, 15 * rtt / 2, 11 * rtt / 2},
+		// Two windows of messages, however many there are, and all DELE in one turn with QUIT. The listing comes with the login later.
+		"500, plain":  {500, wire.Plain, 13 * rtt / 2, 9 * rtt / 2},
+		"3000, plain": {3000, wire.Plain, 13 * rtt / 2, 9 * rtt / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, o := secured(t)
-				s.Latency, s.Buffer = rtt/2, 1<<20
+				s.Latency, s.Buffer = rtt/2, 32<<20
 				o.Dial.TLS.Mode = x.mode
 				o.Memory = &memory{}
 				for i, most := range []time.Duration{x.first, x.later} {
