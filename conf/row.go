@@ -96,7 +96,7 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	if !s.Reach.Any {
 		m.Reach = &s.Reach
 	}
-	m.At.Self = Pos{File: fmt.Sprintf("%s row %s", s.Name, r.ID)}
+	m.At.Self = s.place(r)
 	for column, key := range settingOf {
 		m.At.Set(key, x.pos(column))
 	}
@@ -129,7 +129,18 @@ var settingOf = map[string]string{
 	"interval": "poll", "deliver": "deliver", "host": "url", "keep": "after", "active": "enabled",
 }
 
+// place says which row it is, in the words of the source.
+func (s *Source) place(r *Row) Pos {
+	if s.LDAP != nil {
+		return Pos{File: fmt.Sprintf("%s entry %s", s.Name, r.ID)}
+	}
+	return Pos{File: fmt.Sprintf("%s row %s", s.Name, r.ID)}
+}
+
 func (x *reading) pos(column string) Pos {
+	if l := x.s.LDAP; l != nil {
+		return Pos{File: x.m.At.Self.File + ", attribute " + l.attribute(column)}
+	}
 	return Pos{File: x.m.At.Self.File + ", column " + column}
 }
 

@@ -12,7 +12,7 @@ import (
 type Source struct {
 	At Where `json:"-"`
 
-	Kind string // yaml, mysql, postgres, sqlite
+	Kind string // yaml, mysql, postgres, sqlite, ldap
 	Path string // of yaml
 
 	// Of all that are no files.
@@ -24,7 +24,8 @@ type Source struct {
 	Key     Secret        // opens passwords that begin with enc:
 	Deliver string        // name of a destination, for rows that name none
 
-	SQL *SQL // of mysql, postgres and sqlite
+	SQL  *SQL  // of mysql, postgres and sqlite
+	LDAP *LDAP // of ldap
 }
 
 // SQL says how a database is asked for maildrops.
@@ -42,8 +43,11 @@ func DefaultSource() Source { return Source{Every: time.Minute} }
 // Asked says whether it is asked for rows, as opposed to a file that is read with the others.
 func (s *Source) Asked() bool { return s.Kind != "yaml" }
 
-// complete gives it a name that none of those before it has.
+// complete fills in what was not written; its name is one that none of those before it has.
 func (s *Source) complete(before []Source) {
+	if s.LDAP != nil {
+		s.LDAP.complete(s.At)
+	}
 	if s.Name != "" || !s.Asked() {
 		return
 	}
@@ -104,6 +108,9 @@ func (v *validator) asked(s *Source) {
 	if s.SQL != nil {
 		v.sql(s)
 	}
+	if s.LDAP != nil {
+		v.ldap(s)
+	}
 }
 
 // Tables are the presets: tables that are known, by the kinds of databases in which they are found.
@@ -163,6 +170,12 @@ func (s *Source) Same(o *Source) bool {
 		}
 		p.DSN, q.DSN = Secret{}, Secret{}
 		a.SQL, b.SQL = &p, &q
+	}
+	if a.LDAP != nil && b.LDAP != nil {
+		if !a.LDAP.same(b.LDAP) {
+			return false
+		}
+		a.LDAP, b.LDAP = nil, nil
 	}
 	same := a.Key.Equal(b.Key)
 	a.At, b.At, a.Key, b.Key = Where{}, Where{}, Secret{}, Secret{}

@@ -46,7 +46,7 @@ func verbs(a *app) []*cobra.Command {
 	return []*cobra.Command{
 		newServe(a), newPoll(a), newInit(a), newCheck(a), newStatus(a), newQueue(a), newMaildrop(a), newRoute(a), newSeen(a),
 		newLogin(a), newSendmail(a), newPreview(a), newReload(a), newConfig(a), newDemo(a), newVersion(a),
-		newBackup(a), newRestore(a), newForeign(a), newSource(a), newSQL(a), newSecret(a), newWeb(a),
+		newBackup(a), newRestore(a), newForeign(a), newSource(a), newSQL(a), newLDAP(a), newSecret(a), newWeb(a),
 		newMan(a),
 	}
 }

@@ -26,7 +26,7 @@ import (
 
 // sourceKinds are the kinds of sources that are asked for rows.
 var sourceKinds = map[string]func(conf.Source) (source.Reader, error){
-	"mysql": readSQL, "postgres": readSQL, "sqlite": readSQL,
+	"mysql": readSQL, "postgres": readSQL, "sqlite": readSQL, "ldap": readLDAP,
 }
 
 func readSQL(s conf.Source) (source.Reader, error) { return sql.New(s) }
@@ -344,7 +344,7 @@ func askedOnce(ctx context.Context, c *conf.Config) (all conf.Config, problems [
 		x.Took = time.Since(began)
 		if err != nil {
 			x.Err = &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: s.Name, Err: err,
-				Hint: "Check dsn:, the query, and the rights of its user."}
+				Hint: "Check where it is, what is asked, and the rights of its user."}
 		}
 		found = append(found, x)
 	}

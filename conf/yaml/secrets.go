@@ -33,6 +33,9 @@ func (l *loader) secrets() {
 		if s.SQL != nil {
 			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
 		}
+		if s.LDAP != nil {
+			l.secret(s.LDAP.Password, s.At.Of("password"), "", conf.Pos{})
+		}
 	}
 	if w := l.cfg.Notify.Webhook; w != nil {
 		l.secret(w.Secret, w.At.Of("secret"), "", conf.Pos{})
@@ -85,6 +88,11 @@ func (l *loader) secretFile(s conf.Secret, file string, at conf.Pos) {
 func (l *loader) certificates() {
 	for i := range l.cfg.Deliver {
 		l.certificate(&l.cfg.Deliver[i].TLS, "", conf.Pos{})
+	}
+	for _, s := range l.cfg.Asked() {
+		if s.LDAP != nil {
+			l.certificate(&s.LDAP.TLS, "", conf.Pos{})
+		}
 	}
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]

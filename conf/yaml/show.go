@@ -46,7 +46,7 @@ func Write(w io.Writer, c *conf.Config) error {
 		}
 	}
 	for _, s := range c.Asked() {
-		if s.Key.Plain() || s.SQL != nil && s.SQL.DSN.Plain() {
+		if s.Key.Plain() || s.SQL != nil && s.SQL.DSN.Plain() || s.LDAP != nil && s.LDAP.Password.Plain() {
 			return errors.New("a secret is not written into the configuration")
 		}
 	}

@@ -12,7 +12,16 @@ import (
 
 // sourceKinds are the tables of the kinds of sources that are asked for rows.
 var sourceKinds = map[string][]option[conf.Source]{
-	"mysql": sql, "postgres": sql, "sqlite": sql,
+	"mysql": sql, "postgres": sql, "sqlite": sql, "ldap": directory,
+}
+
+// ofKind gives a source what sources of its kind have.
+func ofKind(s *conf.Source) {
+	if s.Kind == "ldap" {
+		s.LDAP = &conf.LDAP{}
+	} else if s.Asked() {
+		s.SQL = &conf.SQL{}
+	}
 }
 
 // asked are the options of every such source.
@@ -74,7 +83,7 @@ const presetNames = "postfixadmin (its table fetchmail), mailu, mailcow, ispconf
 var sources = option[conf.Config]{
 	key: "sources", adds: true, off: true,
 	doc: "Other places that hold maildrops, beside files: - yaml: /path, and databases: - mysql: {dsn: …, preset: …}, " +
-		"- postgres: …, - sqlite: …. Files come first, then the sources in this order: of two maildrops that cannot both " +
+		"- postgres: …, - sqlite: …, and directories: - ldap: {url: …, base: …, preset: …}. Files come first, then the sources in this order: of two maildrops that cannot both " +
 		"be, the later one is left out, and its status says why. While a source is away, or has suddenly less than half " +
 		"of its rows, its last good set goes on.",
 	read: readSources, show: showSources,
@@ -82,6 +91,8 @@ var sources = option[conf.Config]{
 		p.item().key("yaml", "/etc/mailretr/more.yaml")
 		p.item().key("mysql", "")
 		explain(&printer{w: p.w, indent: p.indent + "    ", off: p.off}, sql)
+		p.item().key("ldap", "")
+		explain(&printer{w: p.w, indent: p.indent + "    ", off: p.off}, directory)
 	},
 }
 
@@ -103,10 +114,10 @@ func readSources(d *decoder, n *yaml.Node, c *conf.Config) {
 		case s.Kind == "yaml":
 			s.Path = d.path(x.Content[1], "yaml")
 		case table == nil:
-			d.fail(x.Content[0], "write one of: yaml, mysql, postgres, sqlite", "sources: %q is not known", s.Kind)
+			d.fail(x.Content[0], "write one of: yaml, mysql, postgres, sqlite, ldap", "sources: %q is not known", s.Kind)
 			return
 		default:
-			s.SQL = &conf.SQL{}
+			ofKind(&s)
 			section(d, x.Content[1], table, &s, &s.At)
 		}
 		c.Sources = append(c.Sources, s)
@@ -120,7 +131,8 @@ func showSources(sh shower, c *conf.Config) *yaml.Node {
 		value := scalar(s.Path)
 		if s.Asked() {
 			base := conf.DefaultSource()
-			base.SQL = &conf.SQL{}
+			base.Kind = s.Kind
+			ofKind(&base)
 			value = mapping(sh, sourceKinds[s.Kind], s, &base, s.At)
 		}
 		n.Content = append(n.Content, &yaml.Node{
