@@ -19,6 +19,7 @@ type Row struct {
 	ID      string            // what the source calls it; see Call
 	Columns map[string]string // by the names in Columns; one that is missing or NULL is not there
 	Wrong   map[string]string // by column: why its value was not taken
+	Version string            `json:",omitempty"` // differs after each change, and grows; "": nobody knows. It says nothing of the maildrop
 }
 
 // Columns are the names that a column of a query may have.
@@ -37,7 +38,7 @@ const (
 // Call gives the row its ID, which becomes part of messages.
 func (r *Row) Call(id string) { r.ID = short(id) }
 
-// Equal says whether two rows say the same.
+// Equal says whether two rows say the same, whatever their versions.
 func (r *Row) Equal(o *Row) bool {
 	if r == nil || o == nil {
 		return r == o
@@ -54,6 +55,8 @@ func (r *Row) Set(column, value string) {
 		r.wrong(column, "is not UTF-8")
 	case strings.IndexFunc(value, control) >= 0 && column != "options":
 		r.wrong(column, "has a control character inside")
+	case column == "version":
+		r.Version = value
 	default:
 		if r.Columns == nil {
 			r.Columns = make(map[string]string, len(Columns))

@@ -33,9 +33,13 @@ type SQL struct {
 	DSN     Secret // where it is, and how to log in; of sqlite the path of a file
 	Preset  string // the name of a table that people have; "": Query
 	Query   string // its columns have the names of Columns
-	Version string // a query for one value that changes with the rows; "": the rows are read each time
+	Version string // a query for one value that changes with the rows; "": they are looked at each time
+	Changed string // a query as Query, for the rows whose version is later than Since; "": all are read
 	Server  int    // of ispconfig: only rows of this server_id; 0: of all
 }
+
+// Since is what stands for the version in the query SQL.Changed.
+const Since = ":since"
 
 // DefaultSource returns a source in which nothing was written yet.
 func DefaultSource() Source { return Source{Every: time.Minute} }
@@ -133,13 +137,16 @@ func (v *validator) sql(s *Source) {
 	case q.Preset == "" && q.Query == "":
 		v.fail(s.At.Of("query"), "write preset: mailretr, or query: SELECT … with columns named "+strings.Join(Columns, ", "),
 			"neither preset nor query is written")
-	case q.Preset != "" && (q.Query != "" || q.Version != ""):
-		v.fail(s.At.Of("query"), "remove one of them", "preset excludes query and version: it has its own")
+	case q.Preset != "" && (q.Query != "" || q.Version != "" || q.Changed != ""):
+		v.fail(s.At.Of("query"), "remove one of them", "preset excludes query, version and changed: it has its own")
 	case q.Preset != "" && !known:
 		v.fail(s.At.Of("preset"), "write one of: "+strings.Join(tablesOf(s.Kind), ", "), "preset: %q is not known", q.Preset)
 	case q.Preset != "" && !slices.Contains(kinds, s.Kind):
 		v.fail(s.At.Of("preset"), "write one of: "+strings.Join(tablesOf(s.Kind), ", "),
 			"preset: %s is not a table of %s", q.Preset, s.Kind)
+	}
+	if q.Changed != "" && !strings.Contains(q.Changed, Since) {
+		v.fail(s.At.Of("changed"), "write e.g. WHERE modified > "+Since, "changed: it has no %s, so that it would find all rows", Since)
 	}
 	if s.At.Has("server") {
 		v.number(s.At, "server", int64(q.Server), 1, 1<<31-1)

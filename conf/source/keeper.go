@@ -2,8 +2,8 @@
 //
 // It promises that a source which is away, answers nonsense, or has suddenly lost more than half of its rows changes
 // nothing: the last good set goes on, after a restart too, until the source says something sensible again or somebody
-// accepts what it says ([Keeper.Accept]). It asks cheaply where it can, one question per interval, and hands out the very
-// same row as before where nothing has changed in it.
+// accepts what it says ([Keeper.Accept]). It asks cheaply where it can, one question per interval and for the rows that have
+// changed alone ([Changer]), and hands out the very same row as before where nothing has changed in it.
 //
 // It leaves how a source is asked to its [Reader] (conf/sql), what a row means to package conf, and where sets are kept, and
 // that they are encrypted there, to the [Store].
@@ -68,8 +68,11 @@ type Keeper struct {
 	few  bool // that the set is smaller than half is accepted
 	full time.Time
 
-	fewer   bool // that it has too few rows is what was told last
-	settled bool // all rows were read when their version was known already
+	marks   []mark    // the oldest first; see since
+	asked   time.Time // when rows were asked for last
+	alike   bool      // rows are not told apart by IDs of their own
+	fewer   bool      // that it has too few rows is what was told last
+	settled bool      // all rows were read when their version was known already
 }
 
 // set is what is kept.
@@ -140,15 +143,16 @@ func (k *Keeper) Look(ctx context.Context) error {
 		return k.judge(ctx, nil, false)
 	}
 	var rows []*conf.Row
+	whole := false
 	if err == nil {
-		rows, err = k.read(ctx)
+		rows, whole, err = k.gather(ctx, version)
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // who asked has gone: nothing is known of the source
 	}
 	changed := false
 	if err == nil {
-		changed, err = k.take(rows, version)
+		changed, err = k.take(rows, version, whole)
 	}
 	if err != nil {
 		// The next look makes a connection anew; what this one says at its end helps nobody.
@@ -196,7 +200,7 @@ func (k *Keeper) fresh(version string) bool {
 func (k *Keeper) read(ctx context.Context) (rows []*conf.Row, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	ids := map[string]bool{}
+	ids, alike := map[string]bool{}, false
 	for r, err := range k.Reader.Rows(ctx) {
 		if err != nil {
 			return nil, err
@@ -204,17 +208,21 @@ func (k *Keeper) read(ctx context.Context) (rows []*conf.Row, err error) {
 		if len(rows) == conf.MaxRows {
 			return nil, fmt.Errorf("there are more than %d rows", conf.MaxRows)
 		}
+		alike = alike || ids[r.ID] || anonymous(r)
 		for n, id := 2, r.ID; ids[r.ID]; n++ {
 			r.ID = fmt.Sprintf("%s (%d)", id, n)
 		}
 		ids[r.ID] = true
 		rows = append(rows, r)
 	}
+	k.mu.Lock()
+	k.alike = alike
+	k.mu.Unlock()
 	return rows, ctx.Err()
 }
 
-// take makes the rows the set in use, unless that is too little.
-func (k *Keeper) take(rows []*conf.Row, version string) (changed bool, err error) {
+// take makes the rows the set in use, unless that is too little. whole: all were read.
+func (k *Keeper) take(rows []*conf.Row, version string, whole bool) (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.few && 2*len(rows) < len(k.set.Rows) {
@@ -222,6 +230,7 @@ func (k *Keeper) take(rows []*conf.Row, version string) (changed bool, err error
 		return false, fmt.Errorf("%w: %d, and there were %d; if that is meant: mailretr source accept %s",
 			ErrFewer, len(rows), len(k.set.Rows), k.Source.Name)
 	}
+	k.marked(rows, k.Now())
 	before := make(map[string]*conf.Row, len(k.set.Rows))
 	for _, r := range k.set.Rows {
 		before[r.ID] = r
@@ -235,7 +244,9 @@ func (k *Keeper) take(rows []*conf.Row, version string) (changed bool, err error
 	}
 	k.settled = k.set.Good && k.set.Version == version
 	k.set.Rows, k.set.Version, k.set.Good, k.set.State.Fewer = rows, version, true, 0
-	k.full = k.Now()
+	if whole {
+		k.full = k.Now()
+	}
 	return changed, nil
 }
 

@@ -9,6 +9,15 @@ import (
 type preset struct {
 	query   string
 	version string // one value that changes with the rows; "": the table has none that can be trusted
+	changed string // the query for the rows that changed; "": the table does not say which
+}
+
+// where is the place in a query of a preset in which the condition for rows that changed stands, where it has one.
+const where = "{since}"
+
+// since makes the preset of a query with a column version.
+func since(query, condition, version string) preset {
+	return preset{query: strings.ReplaceAll(query, where, ""), version: version, changed: strings.ReplaceAll(query, where, condition)}
 }
 
 // presetOf returns the preset of a table in a kind of database. In the queries [x] stands for the quoted name x.
@@ -22,65 +31,79 @@ func presetOf(name, kind string) (preset, error) {
 		quote = "`"
 	}
 	quoted := strings.NewReplacer("[", quote, "]", quote)
-	return preset{quoted.Replace(p.query), quoted.Replace(p.version)}, nil
+	return preset{quoted.Replace(p.query), quoted.Replace(p.version), quoted.Replace(p.changed)}, nil
 }
 
 // presets are known by their names and the kinds of databases in which they are found. A mailbox may have several rows, so
-// that their ids are part of the names.
+// that their ids are part of the names. Times of MySQL are compared as numbers of seconds, since they are shown by a clock
+// that is set back once a year; those of mailcow are kept so.
 var presets = map[string]map[string]preset{
-	"mailretr": {"mysql": own, "postgres": own, "sqlite": own},
+	"mailretr": {
+		"mysql":    own("UNIX_TIMESTAMP(changed)", "UNIX_TIMESTAMP(changed) > :since"),
+		"postgres": own("changed", "changed > CAST(:since AS timestamptz)"),
+		"sqlite":   own("changed", "changed > :since"),
+	},
 	// postfixadmin has no server column that says STARTTLS: without usessl, fetchmail uses it where it is offered, and
 	// here it is required. src_port is in newer ones only, and is left out.
 	"postfixadmin": {
-		"mysql":    postfixadmin("CONCAT(mailbox, '-', id)", "f.usessl = 1"),
-		"postgres": postfixadmin("mailbox || '-' || id", "f.usessl"),
-		"sqlite":   postfixadmin("mailbox || '-' || id", "f.usessl"),
+		"mysql": since(postfixadmin("CONCAT(mailbox, '-', id)", "f.usessl = 1", "UNIX_TIMESTAMP(f.modified)"),
+			"WHERE UNIX_TIMESTAMP(f.modified) > :since", postfixadminVersion),
+		"postgres": since(postfixadmin("mailbox || '-' || id", "f.usessl", "f.modified"),
+			"WHERE f.modified > CAST(:since AS timestamptz)", postfixadminVersion),
+		// Its driver writes times in another form than the file has them.
+		"sqlite": {query: strings.ReplaceAll(postfixadmin("mailbox || '-' || id", "f.usessl", "NULL"), where, ""),
+			version: postfixadminVersion},
 	},
+	// Mailu notes days alone, so that the rows themselves say whether they have changed.
 	"mailu": {
-		"mysql":    mailu("CONCAT(user_email, '-', id)"),
-		"postgres": mailu("user_email || '-' || id"),
-		"sqlite":   mailu("user_email || '-' || id"),
+		"mysql":    mailu("CONCAT(user_email, '-', id)", "SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', "+mailuColumns+"))) FROM [fetch]"),
+		"postgres": mailu("user_email || '-' || id", "SELECT COUNT(*), MD5(STRING_AGG(CONCAT_WS('|', "+mailuColumns+"), '/' ORDER BY id)) FROM [fetch]"),
+		"sqlite":   mailu("user_email || '-' || id", ""),
 	},
 	// mailcow copies folders with imapsync; what is collected here is delivered to user2.
-	"mailcow": {"mysql": {
-		query: `SELECT id, CONCAT(user2, '-', id) AS name, active, 'imap' AS protocol, host1 AS host, port1 AS port,
+	"mailcow": {"mysql": since(`SELECT id, CONCAT(user2, '-', id) AS name, active, 'imap' AS protocol, host1 AS host, port1 AS port,
   CASE enc1 WHEN 'SSL' THEN 'implicit' WHEN 'TLS' THEN 'starttls' ELSE 'none' END AS tls, user1 AS [user],
   password1 AS password, 1 - delete1 AS keep, mins_interval * 60 AS [interval], user2 AS recipient,
-  custom_params AS options, 'plain' AS password_encoding
-FROM imapsync WHERE dry = 0 ORDER BY id`,
-		version: "SELECT COUNT(*), MAX(modified), MAX(created), SUM(active) FROM imapsync",
-	}},
+  custom_params AS options, 'plain' AS password_encoding, COALESCE(modified, created) AS version
+FROM imapsync WHERE dry = 0 {since} ORDER BY id`,
+		"AND COALESCE(modified, created) > :since",
+		"SELECT COUNT(*), MAX(modified), MAX(created), SUM(active) FROM imapsync")},
+	// ISPConfig notes no times at all.
 	"ispconfig": {"mysql": {
 		query: `SELECT mailget_id AS id, CONCAT(destination, '-', mailget_id) AS name, active, LEFT(type, 4) AS protocol,
   source_server AS host, CASE WHEN type LIKE '%ssl' THEN 'implicit' ELSE 'none' END AS tls, source_username AS [user],
   source_password AS password, 'plain' AS password_encoding, CASE source_delete WHEN 'n' THEN 1 ELSE 0 END AS keep,
   300 AS [interval], destination AS recipient
 FROM mail_get WHERE ? = 0 OR server_id = ? ORDER BY mailget_id`,
+		version: `SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', mailget_id, server_id, active, type, source_server, source_username,
+  source_password, source_delete, destination))) FROM mail_get`,
 	}},
 }
 
 // own is our own table; see Schema.
-var own = preset{
-	query: `SELECT id, name, active, protocol, host, port, tls, [user], password, folders, keep, [interval], recipient, deliver
-FROM mailretr_maildrops ORDER BY id`,
-	version: "SELECT COUNT(*), MAX(changed), SUM(id) FROM mailretr_maildrops",
+func own(version, condition string) preset {
+	return since(`SELECT id, name, active, protocol, host, port, tls, [user], password, folders, keep, [interval], recipient, deliver,
+  `+version+` AS version FROM mailretr_maildrops {since} ORDER BY id`,
+		"WHERE "+condition, "SELECT COUNT(*), MAX(changed), SUM(id) FROM mailretr_maildrops")
 }
 
-func postfixadmin(name, ssl string) preset {
-	return preset{
-		query: `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, f.src_server AS host,
+const postfixadminVersion = "SELECT COUNT(*), MAX(modified), SUM(id) FROM fetchmail"
+
+func postfixadmin(name, ssl, version string) string {
+	return `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, f.src_server AS host,
   CASE WHEN ` + ssl + ` THEN 'implicit' ELSE 'starttls' END AS tls, f.src_user AS [user], f.src_password AS password,
   'base64' AS password_encoding, NULLIF(f.src_folder, '') AS folders, f.keep, f.fetchall, f.poll_time * 60 AS [interval],
-  f.mailbox AS recipient, f.extra_options AS options
-FROM fetchmail f ORDER BY f.id`,
-		version: "SELECT COUNT(*), MAX(modified), SUM(id) FROM fetchmail",
-	}
+  f.mailbox AS recipient, f.extra_options AS options, ` + version + ` AS version
+FROM fetchmail f {since} ORDER BY f.id`
 }
 
-func mailu(name string) preset {
+const mailuColumns = "id, user_email, protocol, host, port, tls, username, password, folders, keep"
+
+func mailu(name, version string) preset {
 	return preset{
 		query: `SELECT id, ` + name + ` AS name, protocol, host, port, CASE WHEN tls THEN 'implicit' ELSE 'none' END AS tls,
   username AS [user], password, 'plain' AS password_encoding, folders, keep, user_email AS recipient
 FROM [fetch] ORDER BY id`,
+		version: version,
 	}
 }

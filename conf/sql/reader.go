@@ -27,8 +27,9 @@ import (
 
 // A Reader asks one database. It is for one goroutine at a time, and keeps its connection until Close.
 type Reader struct {
-	kind string
-	sql  conf.SQL
+	kind    string
+	sql     conf.SQL
+	changed question // of sql.Changed
 
 	db  *sql.DB
 	dsn string // with which db was opened
@@ -45,9 +46,16 @@ func New(s conf.Source) (*Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		q.Query, q.Version = p.query, p.version
+		q.Query, q.Version, q.Changed = p.query, p.version, p.changed
 	}
-	return &Reader{kind: s.Kind, sql: q}, nil
+	r := &Reader{kind: s.Kind, sql: q}
+	if q.Changed != "" {
+		var err error
+		if r.changed, err = named(s.Kind, q.Changed, strings.TrimPrefix(conf.Since, ":")); err != nil {
+			return nil, fmt.Errorf("changed: %w", err)
+		}
+	}
+	return r, nil
 }
 
 // Close ends the connection.
@@ -158,7 +166,7 @@ func (r *Reader) Rows(ctx context.Context) iter.Seq2[*conf.Row, error] {
 				return err
 			}
 			defer rows.Close()
-			return each(rows, func(row *conf.Row) bool {
+			return r.each(rows, func(row *conf.Row) bool {
 				more = yield(row, nil)
 				return more
 			})
@@ -170,7 +178,7 @@ func (r *Reader) Rows(ctx context.Context) iter.Seq2[*conf.Row, error] {
 }
 
 // each reads the rows of an answer.
-func each(rows *sql.Rows, yield func(*conf.Row) bool) error {
+func (r *Reader) each(rows *sql.Rows, yield func(*conf.Row) bool) error {
 	columns, err := rows.Columns()
 	if err != nil {
 		return err
@@ -180,6 +188,9 @@ func each(rows *sql.Rows, yield func(*conf.Row) bool) error {
 	}
 	if err := fitting(columns); err != nil {
 		return err
+	}
+	if r.sql.Changed != "" && !slices.Contains(columns, "version") {
+		return errors.New("the query has no column \"version\", by which changed: asks; name one of its columns so (AS)")
 	}
 	values, ptrs := scanned(len(columns))
 	for n := 1; rows.Next(); n++ {

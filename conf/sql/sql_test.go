@@ -171,3 +171,38 @@ func place(t *testing.T, r *Reader) string {
 	}
 	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23", " ", "%20").Replace(path)
 }
+
+// Our own table is asked for rows that changed; a query of one's own is, too, and its comments and semicolons stay where they
+// are.
+func TestChangedRows(t *testing.T) {
+	schema, err := Schema("sqlite", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := `INSERT INTO mailretr_maildrops (host, "user", password, recipient, changed) SELECT 'h.example', 'u' || value, 'p', 'a@b.example',
+ '2026-01-01 00:00:0' || value FROM (SELECT 1 AS value UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)`
+	const own = `SELECT id, host, "user", password, recipient, changed AS version FROM mailretr_maildrops`
+	for _, q := range []conf.SQL{
+		{Preset: "mailretr"},
+		{Query: own + " -- ?;\n ;", Changed: own + " WHERE changed > :since OR :since IS NULL -- :since"},
+	} {
+		r := database(t, q, schema, fill)
+		some, total, err := r.Changed(t.Context(), "2026-01-01 00:00:03")
+		if err != nil || total != 4 || len(some) != 1 || some[0].ID != "4" || some[0].Version != "2026-01-01 00:00:04" {
+			t.Errorf("%v of %d, %v", some, total, err)
+		}
+		if some, total, err = r.Changed(t.Context(), "'; DROP TABLE mailretr_maildrops; --"); err != nil || total != 4 {
+			t.Errorf("%v of %d, %v", some, total, err)
+		}
+		if lines, err := said(t, r); err != nil || len(lines) != 4 {
+			t.Errorf("%q, %v", lines, err)
+		}
+	}
+	r := database(t, conf.SQL{Query: strings.ReplaceAll(own, ", changed AS version", ""), Changed: own + " WHERE changed > :since"}, schema, fill)
+	if _, err := said(t, r); err == nil || !strings.Contains(err.Error(), `no column "version", by which changed: asks`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := New(conf.Source{Kind: "sqlite", SQL: &conf.SQL{Query: own, Changed: own + " -- :since"}}); err == nil {
+		t.Error("a query that finds everybody is taken")
+	}
+}

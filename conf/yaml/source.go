@@ -66,6 +66,10 @@ var sql = slices.Concat([]option[conf.Source]{
 	text("version", "A query for a value that changes when rows do, so that they are not read each time, e.g. SELECT "+
 		"COUNT(*), MAX(modified) FROM accounts. Without it they are.", "SELECT …",
 		func(s *conf.Source) *string { return &s.SQL.Version }).rare(),
+	text("changed", "The query once more, for the rows that changed alone: with WHERE modified > :since, where :since is the "+
+		"greatest value of the column version of some minutes ago. Both queries have that column then (modified AS version): "+
+		"a number, a time, or a text that grows. All rows are read once an hour all the same, and when some are gone.",
+		"SELECT … > :since", func(s *conf.Source) *string { return &s.SQL.Changed }).rare(),
 	{
 		key: "server", doc: "Of ispconfig: only the rows of this server_id.", example: "1", off: true,
 		read: func(d *decoder, n *yaml.Node, s *conf.Source) { d.number(n, "server", &s.SQL.Server) },
