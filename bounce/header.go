@@ -71,8 +71,9 @@ func messageID(header []byte) string {
 	return id
 }
 
-// subject returns the subject of the message for people; "" where there is none.
-func subject(header []byte) string {
+// Subject returns the subject of a message for people, decoded, escaped and bounded; "" where there is none. Of a header
+// section the end may be missing.
+func Subject(header []byte) string {
 	s := field(header, "subject")
 	if len(s) > 1000 { // only the beginning is shown
 		s = s[:1000]

@@ -81,7 +81,7 @@ const maxTold = 50
 func (r *Reporter) letter(a *about) *Letter {
 	l := &Letter{
 		Kind: a.kind, Host: r.Host, Postmaster: strings.Trim(string(r.Postmaster), "<>"),
-		Maildrop: mail.Printable(a.m.Origin.Maildrop, 100), IsReport: !a.m.Parent.Zero(), Subject: subject(a.header),
+		Maildrop: mail.Printable(a.m.Origin.Maildrop, 100), IsReport: !a.m.Parent.Zero(), Subject: Subject(a.header),
 		Received: a.local(a.m.Queued), Until: a.local(a.until), Reason: a.why, TooLarge: a.tooLarge(), Whole: a.whole,
 		Cut: len(a.header) > maxHeader, Several: len(a.list) > 1, More: max(len(a.list)-maxTold, 0), Final: true,
 	}

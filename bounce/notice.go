@@ -23,7 +23,7 @@ type Large struct {
 func (r *Reporter) Notice(l Large) *mail.Message {
 	now, m := r.now(), l.Message
 	title := "A large message waits"
-	if s := subject(l.Header); s != "" {
+	if s := Subject(l.Header); s != "" {
 		title += ": " + s
 	}
 	var all []mail.Path
@@ -78,7 +78,7 @@ func (r *Reporter) waits(b *strings.Builder, l *Large) {
 	b.WriteString("\r\n")
 	for _, f := range []struct{ title, value string }{
 		{"From", words(field(l.Header, "from"))},
-		{"Subject", subject(l.Header)},
+		{"Subject", Subject(l.Header)},
 		{"Date", words(field(l.Header, "date"))},
 		{"Size", amount(l.Message.Content.Size())},
 	} {

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -245,6 +246,9 @@ type dropPage struct {
 	Keeps   string // what happens there to what was collected
 	To      []string
 	Left    []left
+	LeftOn  bool // there are more of them
+	Waits   []waiting
+	WaitsOn bool
 	Recent  []recent
 	Remarks []status.Remark
 	Chart   chart
@@ -253,10 +257,12 @@ type dropPage struct {
 
 // A left is a message that stays in the maildrop for a reason.
 type left struct {
-	UID, Why string
-	Since    moment
-	Next     moment
-	Tries    int
+	UID, Kind, Word, Why string
+	Subject              string // "": it is not shown
+	Size                 int64
+	Since, Next          moment
+	Tries                int
+	Button               bool // it may be fetched
 }
 
 // A recent is a message of which something became lately.
@@ -279,13 +285,19 @@ func showDrop(v *visit) error {
 	if m := v.conf.Maildrop(name); m != nil {
 		p.Keeps, p.To = v.keeps(m), m.To
 	}
-	for _, a := range s.Asides {
-		p.Left = append(p.Left, left{UID: a.UID, Why: a.Why, Since: v.moment(a.Since), Next: v.future(a.Next), Tries: a.Tries})
+	var err error
+	if p.Left, p.LeftOn, err = v.asides(name); err != nil {
+		return err
+	}
+	if !v.auto { // the queue may be long; a person may load the page again
+		if p.Waits, p.WaitsOn, err = v.waits(name); err != nil {
+			return err
+		}
 	}
 	for _, r := range slices.Backward(s.Recent) {
 		p.Recent = append(p.Recent, recent{r, v.moment(r.At), v.texts.first("outcome." + r.Outcome)})
 	}
-	if err := v.cost(name, &p); err != nil {
+	if err = v.cost(name, &p); err != nil {
 		return err
 	}
 	v.live("maildrop", name, p, p.Run != nil && !p.Run.Done)
@@ -317,3 +329,6 @@ func (v *visit) cost(name string, p *dropPage) error {
 	p.Chart = v.chart(days)
 	return nil
 }
+
+// dropURL is the page of a maildrop.
+func dropURL(name string) string { return "/maildrop?" + url.Values{"name": {name}}.Encode() }

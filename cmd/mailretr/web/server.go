@@ -88,6 +88,9 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		"GET /{$}":               list,
 		"GET /maildrop":          showDrop,
 		"POST /maildrop/collect": collect,
+		"POST /maildrop/fetch":   fetchLeft,
+		"POST /maildrop/pause":   pause,
+		"POST /message":          changeOne,
 	} {
 		m.HandleFunc(pattern, s.signedIn(f))
 	}
