@@ -21,6 +21,7 @@ type judged struct {
 	counts bool      // this attempt counts
 	asks   bool      // some recipients were not asked: the next transaction follows at once
 	sick   bool      // the lane refused us
+	turn   time.Time // when it is the turn of those who were not asked since their mailboxes were busy; zero: there are none
 	late   bool      // expired although its lane was sick all the time
 	now    time.Time // of the judgement
 }
@@ -44,6 +45,7 @@ type told struct {
 //	Failed                   it is owed a report
 //	Deferred                 it waits; the attempt counts, and Schedule says until when
 //	Deferred, OfSession      it was not asked: no attempt counts if others made progress, and it is due at once
+//	Deferred, OfTurn         it was not asked: no attempt counts unless another one was deferred, it is due at its turn
 //	Deferred, OfLane         nobody was asked: no attempt counts, the due time stays
 //	too old after this       those who were asked and deferred fail as expired
 //
@@ -55,7 +57,7 @@ func judge(r Record, report mail.Report, a attempt) judged {
 	if len(report) > waitingCount(&r) {
 		report = nil
 	}
-	progress, asked := false, 0
+	progress, deferred, asked := false, false, 0
 	words := min(1000, maxReplies/2/max(len(r.Recipients), 1)) // two texts for each recipient
 	for _, x := range r.Recipients {
 		if x.State == Resting {
@@ -69,16 +71,19 @@ func judge(r Record, report mail.Report, a attempt) judged {
 		res := report.Of(asked)
 		asked++
 		j.said = append(j.said, told{Recipient: x.Recipient, Result: res})
-		switch res.Outcome {
-		case mail.Delivered:
+		switch {
+		case res.Outcome == mail.Delivered:
 			progress = true
 			continue
-		case mail.Failed:
+		case res.Outcome == mail.Deferred && res.Scope == mail.OfTurn:
+			j.waits(x, res.Again)
+		case res.Outcome == mail.Failed:
 			progress = true
 			x.say(res, a.now, words)
 			x.State = Owed
 			j.owe(x, true)
 		default:
+			deferred = true
 			x.say(res, a.now, words)
 			j.sick = j.sick || res.Scope == mail.OfLane
 			j.asks = j.asks || res.Scope == mail.OfSession
@@ -86,15 +91,35 @@ func judge(r Record, report mail.Report, a attempt) judged {
 		}
 	}
 	if asked > 0 {
-		j.Tries++
-		j.Last = a.now
+		if progress || deferred {
+			j.Tries++
+			j.Last = a.now
+		}
 		j.asks = j.asks && progress
-		j.counts = !j.asks && (!j.sick || progress)
+		j.counts = !j.asks && (!j.sick || progress) && (j.turn.IsZero() || deferred)
 		j.Sick = a.sick
 		j.again(a)
 	}
 	return j
 }
+
+// waits keeps a recipient who was not asked because his mailbox takes other mail, until it is his turn: no longer than a
+// pause would be that nobody has to be told of.
+func (j *judged) waits(x Recipient, again time.Time) {
+	j.Recipients = append(j.Recipients, x)
+	if again = again.Truncate(0); again.Before(j.now) {
+		again = j.now
+	}
+	if latest := j.now.Add(mostTurn); again.After(latest) {
+		again = latest
+	}
+	if j.turn.IsZero() || again.Before(j.turn) {
+		j.turn = again
+	}
+}
+
+// mostTurn bounds how long a turn may be waited for.
+const mostTurn = time.Hour
 
 func waitingCount(r *Record) (n int) {
 	for i := range r.Recipients {
@@ -124,9 +149,14 @@ func (j *judged) again(a attempt) {
 		j.Due = a.now
 	case j.counts && !expired:
 		j.Due = due.Add(a.now.Sub(a.begun)) // the pause begins when the attempt ends
+		if !j.turn.IsZero() && j.turn.Before(j.Due) {
+			j.Due = j.turn
+		}
 	case expired && (j.counts || a.begun.Sub(j.Queued) >= 2*a.schedule.expire()):
 		j.late = !j.counts || a.sick >= a.schedule.expire()
 		j.expire()
+	case !j.turn.IsZero():
+		j.Due = j.turn
 	}
 }
 

@@ -97,6 +97,48 @@ func letters(r *Record) (s string) {
 	return s
 }
 
+// Whose mailbox is busy is asked at his turn, and no attempt counts; what was said of others does.
+func TestJudgeTurn(t *testing.T) {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	busy := func(d time.Duration) mail.Result {
+		return mail.Result{Scope: mail.OfTurn, Again: start.Add(d), Reply: "never said"}
+	}
+	for _, x := range []struct {
+		name            string
+		report          mail.Report
+		left            string
+		attempts, tries int
+		due             time.Duration
+	}{
+		{"all", mail.Report{busy(5 * time.Second), busy(3 * time.Second), busy(9 * time.Second)}, "abc", 0, 0, 3 * time.Second},
+		{"others were taken", mail.Report{yes, busy(3 * time.Second), yes}, "b", 0, 1, 3 * time.Second},
+		{"another one was deferred", mail.Report{yes, busy(3 * time.Second), later}, "bc", 1, 1, 3 * time.Second},
+		{"later than the next attempt", mail.Report{yes, busy(3 * time.Minute), later}, "bc", 1, 1, time.Minute},
+		{"at once, by a clock of its own", mail.Report{busy(-time.Hour), yes, yes}, "a", 0, 1, 0},
+		{"never", mail.Report{busy(1000 * time.Hour), yes, yes}, "a", 0, 1, time.Hour},
+	} {
+		r := Record{Queued: start, Due: start}
+		for _, s := range []string{"a", "b", "c"} {
+			r.Recipients = append(r.Recipients, Recipient{Recipient: mail.Recipient{Forward: mail.Path(s)}})
+		}
+		j := judge(r, x.report, attempt{begun: start, now: start})
+		if letters(&j.Record) != x.left || j.Attempts != x.attempts || j.Tries != x.tries || !j.Due.Equal(start.Add(x.due)) {
+			t.Errorf("%s: left %q, %d attempts, %d tries, due %v", x.name, letters(&j.Record), j.Attempts, j.Tries, j.Due.Sub(start))
+		}
+		for _, y := range j.Recipients {
+			if y.Last.Reply == "never said" {
+				t.Errorf("%s: something was said", x.name)
+			}
+		}
+	}
+	old := start.Add(10 * 24 * time.Hour)
+	r := Record{Queued: start, Due: start, Recipients: []Recipient{{}}}
+	report := mail.Report{{Scope: mail.OfTurn, Again: old}}
+	if j := judge(r, report, attempt{begun: old, now: old}); len(j.owed) != 1 {
+		t.Error("it waits for ever")
+	}
+}
+
 // Those who are owed a report are not attempted: a report speaks of the others.
 func TestJudgeOwed(t *testing.T) {
 	r := Record{Recipients: []Recipient{

@@ -73,7 +73,7 @@ func (s *session) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 	return func(yield func(*mail.Message, error) bool) {
 		seen := map[mail.ID]int{}
 		for !s.sick {
-			some, err := s.lease(ctx, Filter{Lane: s.lane, Due: s.q.now()}, s.q.ahead())
+			some, err := s.lease(ctx, Filter{Lane: s.lane, Due: s.q.now()}, s.q.ahead(s.lane))
 			if err != nil {
 				yield(nil, err)
 				return
@@ -285,7 +285,10 @@ func (h *hold) close() {
 	}
 }
 
-func (q *Queue) ahead() int {
+func (q *Queue) ahead(l mail.Lane) int {
+	if q.Alone != nil && q.Alone(l) {
+		return 1
+	}
 	if q.Ahead > 0 {
 		return q.Ahead
 	}

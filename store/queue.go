@@ -68,6 +68,9 @@ type Queue struct {
 
 	// Ahead is how many messages a session leases at once; 0: 4. More are waited for while others are idle.
 	Ahead int
+	// Alone says that a session of this lane leases one message at a time: one may take so long there that no other shall
+	// wait behind it. nil: no lane is so.
+	Alone func(mail.Lane) bool
 	// TTL is how long a lease holds without being renewed; a session renews in time. 0: 15 minutes.
 	TTL time.Duration
 	// Seals is how many bodies are made durable at the same time; 0: 16. More does not make a disk faster.

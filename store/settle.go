@@ -73,6 +73,9 @@ func (s *settling) health(l *laneState) {
 func (s *settling) outcomes() {
 	for i := range s.j.said {
 		x := &s.j.said[i]
+		if x.Scope == mail.OfTurn && x.Outcome == mail.Deferred {
+			continue // nothing was attempted
+		}
 		e := s.event(mail.OpDeliver)
 		e.To, e.Relay, e.Attempt = x.Forward, x.RemoteMTA, max(s.j.Attempts, 1)
 		e.Delay, e.Outcome, e.Enhanced, e.Reply, e.Err = s.j.now.Sub(s.j.Queued), x.Outcome, x.Enhanced, x.Reply,

@@ -80,7 +80,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
 	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), hops: &hops{}, state: c.State, folder: h.folder,
-		dated: func() bool { return dated(h.config.Load()) }}
+		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -169,7 +169,7 @@ func opening(dir string, err error) error {
 
 func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
-		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Fallback: h.fallback, Schedule: h.schedule, Reporter: h.reporter(),
+		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Fallback: h.fallback, Alone: h.alone, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
 		Now:  h.now,
 		Fate: h.fate, Rule: h.rule,

@@ -11,6 +11,7 @@ import (
 	"mailretr/fetch/oauth"
 	"mailretr/fetch/pop3"
 	"mailretr/relay"
+	"mailretr/relay/local"
 	"mailretr/relay/sasl"
 	"mailretr/relay/smtp"
 	"mailretr/relay/wire"
@@ -27,6 +28,7 @@ type surroundings struct {
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
 	hops    *hops        // what is known of next hops; nil: nothing is shared
+	turns   *local.Turns // of the mailboxes of this machine; nil: nobody waits for another
 
 	// client says who handed a message to the provider; nil: nobody knows.
 	client func(context.Context, *mail.Message) mail.Client

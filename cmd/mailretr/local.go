@@ -44,7 +44,14 @@ func connection1(c *local.Client, err error) (relay.Connection, error) {
 
 func localOf(s surroundings, d *conf.Destination) local.Options {
 	return local.Options{User: d.Local.User, Group: d.Local.Group, Folder: s.folder, Host: d.Hello, Dir: s.state, Since: begun,
-		Trace: final(d)}
+		Trace: final(d), Turns: s.turns}
+}
+
+// alone says whether one message may take long in a lane while others could be delivered: it runs a program, or waits for
+// the lock of a mailbox.
+func (h *house) alone(l mail.Lane) bool {
+	d, ok := h.destination(l)
+	return ok && (d.Local != nil || d.Filter != nil)
 }
 
 // final says whether a destination puts mail into mailboxes, so that a Return-Path belongs in front.

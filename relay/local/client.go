@@ -30,6 +30,9 @@ type Options struct {
 	// Since is when this program began: what was queued before may have been delivered by an earlier one.
 	// Zero: always.
 	Since time.Time
+	// Turns are what all connections of all destinations share, so that a mailbox that takes long holds up its own mail
+	// only. nil: nobody is waited for.
+	Turns *Turns
 	// Trace says whether a Delivered-To field goes in front.
 	Trace bool
 	Now   func() time.Time // nil: time.Now
@@ -53,6 +56,8 @@ type box interface {
 	put(ctx context.Context, t *target, r io.Reader) error
 	// whole says that put cannot take back what it has begun: r has to be known to be whole before.
 	whole() bool
+	// turn names what takes one message at a time; "": it takes many.
+	turn(*target) string
 }
 
 // A target is one recipient of a message on the way into a mailbox.
@@ -184,8 +189,13 @@ func (c *Client) copies(ctx context.Context, m *mail.Message, all []*target) []m
 	return results
 }
 
-// copy writes one.
+// copy writes one, at its turn.
 func (c *Client) copy(ctx context.Context, t *target, r io.Reader) mail.Result {
+	end, err := c.o.Turns.begin(ctx, c.box.turn(t), c.now)
+	if err != nil {
+		return c.result(err, mail.OpBody)
+	}
+	defer end()
 	if c.o.Trace {
 		r = io.MultiReader(strings.NewReader("Delivered-To: "+string(t.to)+"\r\n"), r)
 	}

@@ -59,6 +59,15 @@ type command struct {
 
 func (b *command) whole() bool { return true }
 
+// turn is that of the user whom the address names, whose own files may make the program slow; where there is one user for
+// all, that of the address.
+func (b *command) turn(t *target) string {
+	if len(b.user.used) > 0 {
+		return "user " + t.who.name
+	}
+	return "to " + t.to.Local() + "@" + t.to.Domain()
+}
+
 // find says as whom the program runs. As root only where that was written.
 func (b *command) find(t *target) (err error) {
 	if t.who, err = b.named(t); err != nil {

@@ -17,6 +17,9 @@
 // and the commit of the queue delivers a second time there, and one while an mbox is being written leaves a
 // message without its end.
 //
+// One message at a time goes into an mbox, and to the program of each user: see [Turns]. What comes to a mailbox that has
+// been busy for a while is put off, so that it does not take the workers from the mail of others.
+//
 // It leaves to the queue when a deferred message is tried again, to package relay the Received and
 // Return-Path fields, and to the admin the rights of directories.
 //

@@ -38,6 +38,9 @@ type maildir struct {
 
 func (b *maildir) whole() bool { return false }
 
+// turn is none: each message is a file of its own.
+func (b *maildir) turn(*target) string { return "" }
+
 func (b *maildir) find(t *target) error { return b.settle(t, b.place, b.create) }
 
 // look says whether the Maildir is there, or could be made.

@@ -48,6 +48,8 @@ type mbox struct {
 
 func (b *mbox) whole() bool { return false }
 
+func (b *mbox) turn(t *target) string { return "mbox " + t.path }
+
 // find says where the file is. What is called as the lock of another one would be taken for that.
 func (b *mbox) find(t *target) error {
 	err := b.settle(t, b.place, b.create)

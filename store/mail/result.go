@@ -34,6 +34,7 @@ const (
 	OfMessage         // the same for each recipient of this message
 	OfLane            // the next hop refuses us or is away: no attempt counts, the lane is sick
 	OfSession         // this recipient was not asked (452 too many): next transaction, no attempt counts
+	OfTurn            // its mailbox was not asked, since other mail is just going there: no attempt counts, Again says when
 )
 
 // A Result is what one attempt said about one recipient. The zero value is a deferral about which nothing is known.
@@ -47,6 +48,7 @@ type Result struct {
 	After     Op      // the step that was under way; OpDot: a cut after the final dot, may have delivered
 	Custody   Custody // of Delivered: who reports it to a sender who asked for that
 	At        time.Time
+	Again     time.Time // of OfTurn: when it is its turn
 }
 
 // String says the result in one line, for people.
