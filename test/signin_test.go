@@ -1,0 +1,90 @@
+//go:build interop
+
+package test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"mailretr/cmd/mailretr/signin"
+	"mailretr/conf"
+	"mailretr/conf/sql"
+	"mailretr/relay/wire"
+	"mailretr/test/real"
+)
+
+// lets fails where a back end lets somebody in who is not who he says, or keeps somebody out.
+func lets(t *testing.T, c signin.Checker, user, password, name string) {
+	t.Helper()
+	who, err := c.Check(t.Context(), user, password)
+	switch {
+	case name == "" && !errors.Is(err, signin.ErrRefused):
+		t.Errorf("%q: %+v %v", user, who, err)
+	case name != "" && (err != nil || who.Name != name):
+		t.Errorf("%q: %+v %v", user, who, err)
+	}
+}
+
+// TestSignInDovecot: whoever has a mailbox at the local server signs in with its password.
+func TestSignInDovecot(t *testing.T) {
+	d := real.StartDovecot(t)
+	d.User("jaco@kroon.co.za")
+	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+	for name, dial := range map[string]wire.Options{
+		"plain":    {TLS: wire.TLS{Mode: wire.Plain}, Address: at(d.IMAP)},
+		"starttls": {TLS: wire.TLS{CAFile: d.CAFile}, Address: at(d.IMAP)},
+		"imaps":    {TLS: wire.TLS{CAFile: d.CAFile, Mode: wire.Implicit}, Address: at(d.IMAPS)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := &signin.IMAP{Dial: dial, Domains: []string{"kroon.co.za"}}
+			lets(t, i, "jaco@kroon.co.za", "secret", "jaco@kroon.co.za")
+		})
+	}
+	// Dovecot makes an address wait longer after each wrong password, so that there are few.
+	i := &signin.IMAP{Dial: wire.Options{TLS: wire.TLS{Mode: wire.Plain}, Address: at(d.IMAP)}}
+	lets(t, i, "jaco@kroon.co.za", "wrong", "")
+	lets(t, i, `jaco@kroon.co.za" NIL`, "secret", "")
+}
+
+// TestSignInDatabases: tables of panels, as MariaDB and PostgreSQL have them. MariaDB takes an é for an e and blanks at the
+// end for nothing; whoever comes in is who the table says, all the same.
+func TestSignInDatabases(t *testing.T) {
+	const (
+		rows = "INSERT INTO mailbox (username, password, active) VALUES ('jaco@kroon.co.za', '$1$abc$n6H250boi0sp0yw9RWhqY0', '1'), " +
+			"('anna@kroon.co.za', '{SSHA}7UQdub6GogXz3oZwT8XneoxpRVpmNGq5', '1'), ('old@kroon.co.za', '{PLAIN}open sesame', '0')"
+		query = "SELECT username AS user, password FROM mailbox WHERE username = :user AND active = '1'"
+	)
+	maria, postgres := real.MariaDB(t), real.Postgres(t)
+	maria.Do("CREATE TABLE mailbox (username varchar(255) NOT NULL PRIMARY KEY, password varchar(255) NOT NULL, "+
+		"active tinyint(1) NOT NULL DEFAULT 1) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", rows)
+	postgres.Do("CREATE TABLE mailbox (username varchar(255) NOT NULL PRIMARY KEY, password varchar(255) NOT NULL, "+
+		"active boolean NOT NULL DEFAULT true)", rows)
+	for kind, d := range map[string]*real.Database{"mysql": maria, "postgres": postgres} {
+		t.Run(kind, func(t *testing.T) {
+			l, err := sql.NewLookup(kind, conf.SecretPlain(d.DSN), query, "user")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			s := signin.NewSQL(l.Find, "", nil)
+			lets(t, s, "jaco@kroon.co.za", "open sesame", "jaco@kroon.co.za")
+			lets(t, s, "anna@kroon.co.za", "open sesame", "anna@kroon.co.za")
+			lets(t, s, "jaco@kroon.co.za", "wrong", "")
+			lets(t, s, "old@kroon.co.za", "open sesame", "")
+			for _, name := range []string{"' OR '1'='1", `\' OR 1=1 -- `, "jaco@kroon.co.za' -- ", "'; DROP TABLE mailbox; --", "%", ":user"} {
+				lets(t, s, name, "open sesame", "")
+			}
+			if who, err := s.Check(t.Context(), "jacò@kroon.co.za ", "open sesame"); err == nil && who.Owners[0] != "jaco@kroon.co.za" {
+				t.Errorf("%+v", who)
+			}
+			d.Stop()
+			if _, err := s.Check(t.Context(), "jaco@kroon.co.za", "open sesame"); !errors.Is(err, signin.ErrAway) || strings.Contains(err.Error(), "sesame") {
+				t.Errorf("without the database: %v", err)
+			}
+			d.Start()
+			lets(t, s, "jaco@kroon.co.za", "open sesame", "jaco@kroon.co.za")
+		})
+	}
+}
