@@ -66,6 +66,9 @@ func (c *Config) Complete(p Paths) {
 	c.Web.At.inherit(c.At, "web")
 	c.Web.TLS.At.inherit(c.Web.At, "tls")
 	c.Web.Proxy.At.inherit(c.Web.At, "proxy")
+	for i := range c.Web.SignIn {
+		c.Web.SignIn[i].complete()
+	}
 	for i := range c.Deliver {
 		c.Deliver[i].complete(c.Hostname)
 	}

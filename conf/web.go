@@ -23,6 +23,7 @@ type Web struct {
 	TLS     WebTLS
 
 	Users  []WebUser // who may sign in with a password that is written here
+	SignIn []SignIn  // who else knows passwords
 	Proxy  WebProxy  // who speaks for browsers
 	Admins []string  // names under which people sign in who see and change everything
 
@@ -65,9 +66,9 @@ func DefaultWeb() Web { return Web{Mode: 0o660, Session: 12 * time.Hour, Collect
 func (w *Web) Same(o *Web) bool {
 	a, b := *w, *o
 	for _, x := range []*Web{&a, &b} {
-		x.At, x.TLS.At, x.Proxy.At, x.Users = Where{}, Where{}, Where{}, nil
+		x.At, x.TLS.At, x.Proxy.At, x.Users, x.SignIn = Where{}, Where{}, Where{}, nil, nil
 	}
-	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.Users, o.Users, func(u, v WebUser) bool {
+	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.SignIn, o.SignIn, SignIn.same) && slices.EqualFunc(w.Users, o.Users, func(u, v WebUser) bool {
 		return u.Name == v.Name && u.Hash.Equal(v.Hash) && slices.Equal(u.Owns, v.Owns)
 	})
 }
@@ -118,7 +119,7 @@ func (p *WebProxy) Prefixes() (all []netip.Prefix) {
 func (v *validator) web() {
 	w := &v.c.Web
 	if !w.On() {
-		if len(w.Users)+len(w.Admins) > 0 || w.Proxy.User != "" {
+		if len(w.Users)+len(w.SignIn)+len(w.Admins) > 0 || w.Proxy.User != "" {
 			v.warn(w.At.Self, "write listen: 127.0.0.1:8025", "web: nobody can see it without listen")
 		}
 		return
@@ -126,6 +127,9 @@ func (v *validator) web() {
 	v.webPlace(w)
 	v.webTLS(w)
 	v.webUsers(w)
+	for i := range w.SignIn {
+		v.signIn(&w.SignIn[i])
+	}
 	v.webProxy(w)
 	v.span(w.At, "session", w.Session, time.Minute, 30*24*time.Hour)
 	v.span(w.At, "collect", w.Collect, 0, 24*time.Hour)

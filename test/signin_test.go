@@ -68,7 +68,7 @@ func TestSignInDatabases(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			s := signin.NewSQL(l.Find, "", nil)
+			s := signin.NewSQL(l.Find, "")
 			lets(t, s, "jaco@kroon.co.za", "open sesame", "jaco@kroon.co.za")
 			lets(t, s, "anna@kroon.co.za", "open sesame", "anna@kroon.co.za")
 			lets(t, s, "jaco@kroon.co.za", "wrong", "")

@@ -81,7 +81,7 @@ func undeliverable(c *conf.Config) (list []conf.Problem) {
 		}
 		list = append(list, unusable(&d)...)
 	}
-	return list
+	return append(list, unknowing(c)...)
 }
 
 func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {

@@ -74,7 +74,7 @@ type checkers struct {
 
 	mu   sync.Mutex
 	by   *conf.Web
-	last signin.Checker
+	last *checker
 }
 
 // now is the checker of the configuration in use; nil: nobody has a password here.
@@ -83,25 +83,11 @@ func (c *checkers) now() signin.Checker {
 	defer c.mu.Unlock()
 	w := &c.of().Web
 	if c.by == nil || !c.by.Same(w) {
+		if c.last != nil {
+			c.last.close()
+		}
 		c.last = checkerOf(w)
 	}
 	c.by = w
-	return c.last
-}
-
-// checkerOf makes the checker of a configuration.
-func checkerOf(w *conf.Web) signin.Checker {
-	var ends []signin.Checker
-	if len(w.Users) > 0 {
-		var users []signin.User
-		for i := range w.Users {
-			u := &w.Users[i]
-			users = append(users, signin.User{Name: u.Name, Hash: u.Hash.Resolve, Owners: append([]string{u.Name}, u.Owns...)})
-		}
-		ends = append(ends, signin.NewLocal(users))
-	}
-	if len(ends) == 0 {
-		return nil
-	}
-	return signin.NewGuard(ends...)
+	return c.last.Checker
 }

@@ -37,6 +37,11 @@ func (l *loader) secrets() {
 			l.secret(s.LDAP.Password, s.At.Of("password"), "", conf.Pos{})
 		}
 	}
+	for _, s := range l.cfg.Web.SignIn {
+		if s.SQL != nil {
+			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
+		}
+	}
 	if w := l.cfg.Notify.Webhook; w != nil {
 		l.secret(w.Secret, w.At.Of("secret"), "", conf.Pos{})
 	}
@@ -97,6 +102,11 @@ func (l *loader) certificates() {
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
 		l.certificate(&m.TLS, m.Name, m.At.Self)
+	}
+	for _, s := range l.cfg.Web.SignIn {
+		if s.SQL != nil {
+			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
+		}
 	}
 	if w := l.cfg.Notify.Webhook; w != nil {
 		l.certificate(&conf.TLS{At: w.At, CA: w.CA}, "", conf.Pos{})

@@ -50,6 +50,11 @@ func Write(w io.Writer, c *conf.Config) error {
 			return errors.New("a secret is not written into the configuration")
 		}
 	}
+	for _, s := range c.Web.SignIn {
+		if s.SQL != nil && s.SQL.DSN.Plain() {
+			return errors.New("a secret is not written into the configuration")
+		}
+	}
 	if w := c.Notify.Webhook; w != nil && w.Secret.Plain() {
 		return errors.New("a secret is not written into the configuration")
 	}

@@ -40,6 +40,7 @@ var pages = []option[conf.Web]{
 	sub("tls", "The certificate. Without it: plain HTTP, on this machine only.", webTLS,
 		func(w *conf.Web) *conf.WebTLS { return &w.TLS }, func(t *conf.WebTLS) *conf.Where { return &t.At }).rare(),
 	webUsers,
+	signIns,
 	list("admins", "Names with which people sign in who see and change everything; all others see the maildrops that they own.",
 		"[admin]", func(w *conf.Web) *[]string { return &w.Admins }).rare(),
 	sub("proxy", "A web server in front, which is believed what it says of its clients.", webProxy,

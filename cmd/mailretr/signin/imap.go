@@ -15,7 +15,6 @@ type IMAP struct {
 	Dial    wire.Options
 	Auth    imapconn.Auth // Auto: the strongest that the server offers
 	Domains []string      // of names: others are refused, and a name without one belongs to the first; nil: whatever was typed
-	Admins  []string      // names of admins, with their domain where there are Domains
 }
 
 // Check is Checker. The name goes to the server as it was typed.
@@ -28,7 +27,7 @@ func (i *IMAP) Check(ctx context.Context, user, password string) (Who, error) {
 	var t *mail.Trouble
 	switch {
 	case err == nil:
-		return Who{Name: owner, Owners: []string{owner}, Admin: among(owner, i.Admins)}, nil
+		return Who{Name: owner, Owners: []string{owner}}, nil
 	case errors.As(err, &t) && t.Op == mail.OpLogin && t.Kind == mail.Auth && t.Reply != "":
 		return Who{}, ErrRefused
 	}

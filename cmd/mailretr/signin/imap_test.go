@@ -75,13 +75,13 @@ func TestIMAP(t *testing.T) {
 		"starttls": {Address: imapServer(t, conf), TLS: wire.TLS{Roots: roots, Name: "mail.test"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := &IMAP{Dial: dial, Domains: []string{"kroon.co.za", "example.org"}, Admins: []string{"gert@kroon.co.za"}}
+			i := &IMAP{Dial: dial, Domains: []string{"kroon.co.za", "example.org"}}
 			who, err := i.Check(t.Context(), "jaco", "secret-canary")
 			if err != nil || who.Name != "jaco@kroon.co.za" || who.Owners[0] != who.Name || who.Admin {
 				t.Errorf("%+v %v", who, err)
 			}
 			who, err = i.Check(t.Context(), "Gert@kroon.co.za", "secret-canary")
-			if err != nil || !who.Admin || who.Name != "gert@kroon.co.za" {
+			if err != nil || who.Name != "gert@kroon.co.za" {
 				t.Errorf("%+v %v", who, err)
 			}
 			for _, x := range [][2]string{{"jaco", "wrong"}, {"nobody", "secret-canary"}, {"Gert@evil.example", "secret-canary"},

@@ -11,7 +11,7 @@ import (
 // A User stands in the configuration.
 type User struct {
 	Name   string
-	Hash   func(context.Context) (string, error) // of the password, as passwd.Parse reads it; asked at each sign-in
+	Hash   func(context.Context) (string, error) // of the password, as passwd.ParseStored reads it; asked at each sign-in
 	Owners []string                              // nil: the name
 	Admin  bool
 }
@@ -65,7 +65,7 @@ func (l *Local) Check(ctx context.Context, name, password string) (Who, error) {
 	if err != nil {
 		return Who{}, away(err)
 	}
-	h, err := passwd.Parse(text)
+	h, err := passwd.ParseStored(text, "")
 	if err != nil {
 		return Who{}, away(fmt.Errorf("user %s: %w", mail.Printable(u.Name, 100), err))
 	}

@@ -5,9 +5,6 @@ import (
 	"strings"
 )
 
-// These are asked by several back ends: who is an admin among those who have no better sign of it, and whose maildrops
-// belong to a name.
-
 // plain is a name as names are compared: A to Z as a to z. Nothing more is alike: some databases take an é for an e, but
 // these are two owners.
 func plain(name string) string {

@@ -53,7 +53,9 @@ func (c Chain) Check(ctx context.Context, user, password string) (Who, error) {
 	return Who{}, ErrRefused
 }
 
-// named puts the name of a back end before what it says, and gives it an end in time.
+// Named puts the name of a back end before what it says to the log, and gives it an end in time.
+func Named(name string, c Checker) Checker { return named{name, c} }
+
 type named struct {
 	name string
 	Checker

@@ -23,16 +23,15 @@ var SQLColumns = []string{"user", "password", "owner", "admin"}
 type SQL struct {
 	// Find returns the rows for a name that was typed: a sql.Lookup does.
 	Find   func(ctx context.Context, user string) ([]map[string]string, error)
-	Scheme string   // of passwords without one; see passwd.ParseStored
-	Admins []string // names of admins, beside admin
+	Scheme string // of passwords without one; see passwd.ParseStored
 
 	bench bench
 	last  atomic.Pointer[passwd.Hash] // that was in the table: to be as busy with for who is not
 }
 
 // NewSQL returns such a back end.
-func NewSQL(find func(context.Context, string) ([]map[string]string, error), scheme string, admins []string) *SQL {
-	return &SQL{Find: find, Scheme: scheme, Admins: admins, bench: newBench()}
+func NewSQL(find func(context.Context, string) ([]map[string]string, error), scheme string) *SQL {
+	return &SQL{Find: find, Scheme: scheme, bench: newBench()}
 }
 
 // Check is Checker.
@@ -96,7 +95,6 @@ func (s *SQL) read(rows []map[string]string) (who Who, kept string, err error) {
 	if who.Owners == nil {
 		who.Owners = []string{who.Name}
 	}
-	who.Admin = who.Admin || among(who.Name, s.Admins)
 	return who, kept, nil
 }
 
