@@ -5,6 +5,9 @@ package test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,4 +157,179 @@ func row(d *directory, name string) *conf.Row {
 		}
 	}
 	return nil
+}
+
+// Schemas of others, made of the names and syntaxes that they have published; the numbers of the last two are ours.
+const foreignSchemas = `attributetype ( 1.3.6.1.4.1.44565.1.2 NAME 'fetchmailEnabled' EQUALITY booleanMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.7 )
+attributetype ( 1.3.6.1.4.1.44565.1.3 NAME 'fetchmailServer' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.44565.1.4 NAME 'fetchmailProtocol' SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 )
+attributetype ( 1.3.6.1.4.1.44565.1.5 NAME 'fetchmailUsername' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.44565.1.6 NAME 'fetchmailPassword' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.44565.1.7 NAME 'fetchmailCustom' SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 )
+attributetype ( 1.3.6.1.4.1.44565.1.8 NAME 'fetchmailSSL' EQUALITY booleanMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.7 )
+objectclass ( 1.3.6.1.4.1.44565.2.1 NAME 'fetchmail' SUP top AUXILIARY
+ MAY ( cn $ fetchmailEnabled $ fetchmailUsername $ fetchmailPassword $ fetchmailServer $ fetchmailProtocol $ fetchmailCustom $ fetchmailSSL ) )
+`
+
+// textsOf defines attributes that are texts, and object classes that have them.
+func textsOf(number int, classes []string, structural bool, names ...string) string {
+	var b strings.Builder
+	for i, n := range names {
+		fmt.Fprintf(&b, "attributetype ( 2.25.1.%d.1.%d NAME '%s' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n", number, i, n)
+	}
+	kind := "AUXILIARY"
+	if structural {
+		kind = "STRUCTURAL"
+	}
+	for i, c := range classes {
+		fmt.Fprintf(&b, "objectclass ( 2.25.1.%d.2.%d NAME '%s' SUP top %s MAY ( cn $ %s ) )\n", number, i, c, kind, strings.Join(names, " $ "))
+	}
+	return b.String()
+}
+
+// The presets read the schemas of others in a real server: on its socket as root, and with STARTTLS.
+func TestSlapdPresets(t *testing.T) {
+	schema := filepath.Join(t.TempDir(), "foreign.schema")
+	text := foreignSchemas +
+		textsOf(2, []string{"univentionFetchmail"}, false, "univentionObjectType", "mailPrimaryAddress", "univentionFetchmailSingle",
+			"univentionFetchmailMulti", "univentionFetchmailAddress", "univentionFetchmailServer", "univentionFetchmailProtocol",
+			"univentionFetchmailPasswd", "univentionFetchmailKeepMailOnServer", "univentionFetchmailUseSSL") +
+		textsOf(3, []string{"zimbraPop3DataSource", "zimbraImapDataSource"}, true, "zimbraDataSourceId", "zimbraDataSourceEnabled",
+			"zimbraDataSourceHost", "zimbraDataSourcePort", "zimbraDataSourceConnectionType", "zimbraDataSourceUsername",
+			"zimbraDataSourcePassword", "zimbraDataSourceLeaveOnServer", "zimbraDataSourcePollingInterval", "zimbraMailDeliveryAddress")
+	if err := os.WriteFile(schema, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := real.NewSlapd(t, []string{ownSchema, schema}, "overlay syncprov", owner(1)+ownEntry(1)+`dn: cn=two,uid=u1,dc=kroon,dc=example
+objectClass: inetOrgPerson
+objectClass: fetchmail
+cn: two
+sn: two
+fetchmailServer: pop.isp.example
+fetchmailProtocol: POP3
+fetchmailUsername: u1@isp.example
+fetchmailPassword: {SSHA}x
+fetchmailSSL: TRUE
+fetchmailCustom: nokeep fetchall
+
+dn: uid=u2,dc=kroon,dc=example
+objectClass: inetOrgPerson
+objectClass: univentionFetchmail
+univentionObjectType: users/user
+cn: u2
+sn: u2
+uid: u2
+mail: u2@kroon.example
+mailPrimaryAddress: u2@kroon.example
+univentionFetchmailSingle: ["imap.isp.example", "IMAP", "u2", "p;2", "1", "1"]
+univentionFetchmailSingle: "pop.isp.example";"POP3";"v2";"p3";"0";"0"
+
+dn: cn=gmail,uid=u2,dc=kroon,dc=example
+objectClass: zimbraImapDataSource
+cn: gmail
+zimbraDataSourceId: 6f0c52a1-9d4e-4b7a-8a35-2d1f7c90be44
+zimbraDataSourceEnabled: TRUE
+zimbraDataSourceHost: imap.gmail.example
+zimbraDataSourcePort: 143
+zimbraDataSourceConnectionType: tls
+zimbraDataSourceUsername: u2
+zimbraDataSourcePassword: ATAxMjM0NTY3ODlhYmNkZWZQlZLHGeaPuglfFlvZ72aw
+zimbraDataSourceLeaveOnServer: FALSE
+zimbraDataSourcePollingInterval: 10m
+
+`)
+	for preset, want := range map[string][]string{
+		"mailretr":  {"u1 imaps://u1@imap.isp.example implicit p1 keep 5m0s to u1@kroon.example true"},
+		"fetchmail": {"u1-two pop3s://u1%40isp.example@pop.isp.example implicit {SSHA}x delete 5m0s to u1@kroon.example true"},
+		"univention": {"u2@kroon.example-1 imaps://u2@imap.isp.example implicit p;2 keep 5m0s to u2@kroon.example true",
+			"u2@kroon.example-2 pop3://v2@pop.isp.example starttls p3 delete 5m0s to u2@kroon.example true"},
+		"zimbra": {"u2-gmail imap://u2@imap.gmail.example starttls secret delete 10m0s to u2@kroon.example true"},
+	} {
+		l := ofSlapd(s, preset)
+		same(t, preset, drops(t, directoryOf(t, l).Keeper), want...)
+		if os.Getuid() == 0 { // who the server then knows us as
+			l.Bind, l.Password = conf.External, conf.Secret{}
+			same(t, preset+" as root", drops(t, directoryOf(t, l).Keeper), want...)
+		}
+		l = ofSlapd(s, preset)
+		l.URL = "ldap://" + s.Address
+		l.TLS = conf.TLS{Mode: conf.ModeStartTLS, CA: s.CA}
+		same(t, preset+" with STARTTLS", drops(t, directoryOf(t, l).Keeper), want...)
+	}
+	l := ofSlapd(s, "mailretr")
+	l.Password = conf.SecretPlain("another-canary")
+	if err := directoryOf(t, l).Look(t.Context()); err == nil || !strings.Contains(err.Error(), "49 (Invalid Credentials)") ||
+		strings.Contains(err.Error(), "canary") {
+		t.Errorf("a wrong password: %v", err)
+	}
+	l = ofSlapd(s, "mailretr")
+	l.URL, l.TLS = "ldap://"+s.Address, conf.TLS{Mode: conf.ModeStartTLS}
+	if err := directoryOf(t, l).Look(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody knows: %v", err)
+	}
+	l.Base, l.TLS.CA = "dc=elsewhere", s.CA
+	if err := directoryOf(t, l).Look(t.Context()); err == nil {
+		t.Error("a base that is not there is no error")
+	}
+}
+
+// The program takes in what changes in a directory within an interval, names an entry that cannot be, and goes on with what it
+// knows while the server is away, after a restart too.
+func TestH8_SlapdAndTheProgram(t *testing.T) {
+	long := strings.Repeat("x", 1_000_000)
+	s := real.NewSlapd(t, []string{ownSchema}, "overlay syncprov", owner(1)+ownEntry(1)+owner(2)+ownEntry(2)+
+		owner(3)+strings.Replace(ownEntry(3), "imap.isp.example", long, 1)+
+		owner(4)+strings.Replace(ownEntry(4), "mailretrUser: u4", "mailretrUser:: YQBi", 1)+
+		owner(5)+strings.Replace(ownEntry(5), "mailretrUser: u5", "mailretrUser: *)(uid=*", 1))
+	p := newProgram(t, `deliver: {smtp: "127.0.0.1:1"}
+bounce: {from: "Mail Delivery System <mailer-daemon@kroon.co.za>", postmaster: postmaster@kroon.co.za}
+sources:
+  - ldap:
+      name: office
+      url: ldap://`+strings.Replace(s.Address, "127.0.0.1", "localhost", 1)+`
+      tls: {mode: starttls, ca: "`+s.CA+`"}
+      bind: `+real.SlapdUser+`
+      password: {file: ldap.pass}
+      base: `+real.SlapdBase+`
+      preset: mailretr
+      every: 5s
+`)
+	if err := os.WriteFile(filepath.Join(p.dir, "ldap.pass"), []byte(real.SlapdPassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	names := func() string {
+		var all []string
+		for _, x := range p.lines("status", "--json") {
+			if name, ok := x["maildrop"].(string); ok && x["state"] != "gone" {
+				all = append(all, name)
+			}
+		}
+		slices.Sort(all)
+		return strings.Join(all, " ")
+	}
+	p.serve()
+	eventually(t, 10*time.Second, "five maildrops", func() bool { return names() == "u1 u2 u3 u4 u5" })
+	out, _, _ := p.run("status", "-v")
+	for _, want := range []string{"entry cn=isp,uid=u3,dc=kroon,dc=example, attribute mailretrHost  error    host: is longer than 4096 octets",
+		"attribute mailretrUser  error    user: has a control character inside"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	s.Change(strings.NewReplacer("\nobjectClass: mailretrEntry", "\nchangetype: add\nobjectClass: mailretrEntry", "cn=isp", "cn=more", "cn: isp",
+		"cn: more", "mailretrName: u1", "mailretrName: more", "mailretrUser: u1", "mailretrUser: more").Replace(ownEntry(1)) + "\ndn: cn=isp,uid=u2," + real.SlapdBase + "\nchangetype: delete\n")
+	eventually(t, 10*time.Second, "one more, and one less", func() bool { return names() == "more u1 u3 u4 u5" })
+	s.Stop()
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	p.serve()
+	eventually(t, 15*time.Second, "the last good set", func() bool {
+		return names() == "more u1 u3 u4 u5" && strings.Contains(p.logged(), "its last good set, 5 rows, goes on")
+	})
+	s.Start()
+	eventually(t, 15*time.Second, "the server is back", func() bool { return strings.Contains(p.logged(), "source office is well again: 5 rows") })
+	if strings.Contains(p.logged(), real.SlapdPassword) {
+		t.Error("the password is in the log")
+	}
 }

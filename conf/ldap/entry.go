@@ -60,7 +60,7 @@ func (r *Reader) set(row *conf.Row, column string, values []string) {
 	switch {
 	case len(values) == 0:
 		return
-	case len(values) > 1 && r.preset == "zimbra" && column == "protocol": // all its object classes
+	case r.preset == "zimbra" && column == "protocol": // its object classes
 		values = []string{protocolOf(values)}
 	case len(values) > 1 && !lists[column]:
 		wrong(row, column, fmt.Sprintf("has %d values", len(values)))
