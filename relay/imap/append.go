@@ -2,7 +2,6 @@ package imap
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +77,13 @@ func (a *attempt) once() mail.Result {
 	a.conn.SetIdle(answer)
 	a.folder = a.o.Folder
 	if a.o.Of != nil {
-		a.folder = cmp.Or(a.o.Of(a.m), a.folder)
+		if theirs := a.o.Of(a.m); theirs != "" {
+			names, err := a.places()
+			if err != nil {
+				return a.failed(mail.OpList, err)
+			}
+			a.folder = names.name(theirs)
+		}
 	}
 	if err := imapconn.Clean("folder name", a.folder); err != nil {
 		return mail.Result{Err: err}

@@ -16,6 +16,8 @@ import (
 type Client struct {
 	o    Options
 	conn *imapconn.Conn // nil: none
+
+	names *place // of this connection; nil: not yet asked for
 }
 
 // New makes a client. It dials when it is first used. An error says what is wrong with the options.
@@ -131,6 +133,6 @@ func (c *Client) session(ctx context.Context) (reused bool, err error) {
 		return false, mail.TroubleOf(mail.OpLogin, c.o.Dial.Address, err)
 	}
 	conn.Password = ""
-	c.conn = conn
+	c.conn, c.names = conn, nil
 	return false, nil
 }

@@ -42,6 +42,7 @@ type server struct {
 	appended []appended
 	dialled  int
 	deaf     bool // answers are thrown away
+	answers  int  // how often it has answered after it had read something: round trips
 	open     []net.Conn
 }
 
@@ -107,10 +108,14 @@ type line struct {
 	net.Conn
 	server *server
 	left   int
+	heard  bool // something was read since the last answer
 }
 
 func (l *line) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
+	l.server.mu.Lock()
+	l.heard = l.heard || n > 0
+	l.server.mu.Unlock()
 	if l.left > 0 {
 		if l.left -= n; l.left <= 0 {
 			l.Conn.Close()
@@ -123,6 +128,10 @@ func (l *line) Read(p []byte) (int, error) {
 func (l *line) Write(p []byte) (int, error) {
 	l.server.mu.Lock()
 	deaf := l.server.deaf
+	if l.heard {
+		l.server.answers++
+		l.heard = false
+	}
 	l.server.mu.Unlock()
 	if deaf {
 		l.Conn.Close()
@@ -135,6 +144,11 @@ func (l *line) Write(p []byte) (int, error) {
 type recording struct {
 	imapserver.Session
 	s *server
+}
+
+// Namespace is that of a server that has nothing in front of its names.
+func (r *recording) Namespace() (*goimap.NamespaceData, error) {
+	return &goimap.NamespaceData{Personal: []goimap.NamespaceDescriptor{{Delim: '/'}}}, nil
 }
 
 // Select refuses on order.
@@ -179,6 +193,12 @@ func (s *server) arrived() []appended {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]appended(nil), s.appended...)
+}
+
+func (s *server) waits() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answers
 }
 
 func (s *server) dials() int {
