@@ -70,7 +70,7 @@ func (s Status) polled(e mail.Event) Status {
 		if e.Text == "" { // "stopped" is neither
 			s.LastSuccess = e.At
 			s.fold.Trouble, s.fold.Wrong, s.fold.Advice = "", "", ""
-			s.Said, s.Cause, s.Failures = "", "", 0
+			s.Class, s.Said, s.Cause, s.Failures = "", "", "", 0
 			s = s.keeping(func(a Aside) bool { return !a.stale(e.At) })
 		}
 		return s
@@ -84,7 +84,7 @@ func (s Status) troubled(e mail.Event) Status {
 	m := meaningOf(t.Kind)
 	m.wrong, m.advice = wrongOf(t, m.wrong), Advice(t)
 	s.Failures++
-	s.Said, s.Cause = printable(t.Reply), printable(t.Error())
+	s.Class, s.Said, s.Cause = t.Kind.String(), printable(t.Reply), printable(t.Error())
 	switch {
 	case e.Attempt == 0: // no failure of the maildrop: a cut line, or one bad message
 		s.Failures = 0
@@ -181,7 +181,7 @@ func (s Status) leftOut(e mail.Event) Status {
 		return s
 	}
 	t := mail.TroubleOf(mail.OpConfig, "", e.Err)
-	s.Said, s.Cause, s.Failures, s.Next = "", printable(t.Error()), 0, time.Time{}
+	s.Class, s.Said, s.Cause, s.Failures, s.Next = mail.Local.String(), "", printable(t.Error()), 0, time.Time{}
 	s.fold.Trouble, s.fold.Wrong, s.fold.Advice = Local, wrongEntry, printable(t.Hint)
 	return s
 }
@@ -261,6 +261,7 @@ func (s Status) At(now time.Time) Status {
 	if s.State == OK && !s.Next.IsZero() && now.Sub(latest) > overdue {
 		s.State, s.Since, s.Wrong, s.Advice = Late, latest, wrongLate, adviseLate
 	}
+	s.Words = s.words()
 	return s
 }
 

@@ -34,6 +34,8 @@ type Folder struct {
 	lanes map[string]Lane
 	dirty map[string]bool // keys
 	known map[string]bool // keys of what is configured; nil: everything counts
+
+	followers map[*Follower]bool
 }
 
 // Keys of records.
@@ -108,7 +110,7 @@ func (f *Folder) Observe(e mail.Event) {
 			s = fresh(name)
 		}
 		f.drops[name] = Fold(s, e)
-		f.dirty[key] = true
+		f.changed(name)
 	}
 	if key := laneKey + lane; lane != "" && f.counts(key) && (e.Op == mail.OpLane || e.Op == mail.OpDeliver) {
 		l, ok := f.lanes[lane]
@@ -140,6 +142,7 @@ func (f *Folder) Keep(maildrops, lanes []string) {
 		f.known[dropKey+name] = true
 		if _, ok := f.drops[name]; !ok {
 			f.drops[name] = fresh(name)
+			f.followed(name)
 		}
 	}
 	for _, name := range lanes {
@@ -151,7 +154,7 @@ func (f *Folder) Keep(maildrops, lanes []string) {
 	for name := range f.drops {
 		if !f.known[dropKey+name] {
 			delete(f.drops, name)
-			f.dirty[dropKey+name] = true
+			f.changed(name)
 		}
 	}
 	for name := range f.lanes {

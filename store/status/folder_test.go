@@ -152,7 +152,7 @@ func TestLoadDamaged(t *testing.T) {
 
 // The names in JSON are read by programs of others.
 func TestJSON(t *testing.T) {
-	s := folded(well, aside("7", mail.NoEnvelope), poll(mail.Auth, 1))
+	s := folded(well, aside("7", mail.NoEnvelope), poll(mail.Auth, 1)).At(start.Add(10 * time.Minute))
 	s.Maildrop, s.Advice = "jaco", "Enter it anew."
 	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
@@ -161,7 +161,9 @@ func TestJSON(t *testing.T) {
 	const want = `{
  "maildrop": "jaco",
  "state": "login",
+ "words": "The server refuses the user name or the password.",
  "since": "2026-01-02T10:10:00Z",
+ "class": "auth",
  "wrong": "The server refuses the user name or the password.",
  "advice": "Enter it anew.",
  "said": "-ERR no\\x0d\\x0a\\x1b[2J",

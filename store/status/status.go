@@ -44,7 +44,9 @@ func (s State) Well() bool { return s == OK || s == Never || s == Pause }
 type Status struct {
 	Maildrop string    `json:"maildrop"`
 	State    State     `json:"state"`
+	Words    string    `json:"words,omitempty"`  // State as a sentence, also where nothing is wrong; At says it
 	Since    time.Time `json:"since,omitzero"`   // when State began
+	Class    string    `json:"class,omitempty"`  // of the trouble of the last session, as mail.Kind is written
 	Wrong    string    `json:"wrong,omitempty"`  // what is wrong, a sentence
 	Advice   string    `json:"advice,omitempty"` // what to do about it, a sentence or two
 	Said     string    `json:"said,omitempty"`   // the server's own words

@@ -59,6 +59,10 @@ const (
 		"Until then it is seldom tried, so that the provider does not lock the account."
 	wrongWaits = "Mail waits in the maildrop because a budget of the line has no room for it."
 
+	wordsOK    = "Mail is collected."
+	wordsNever = "It was not visited yet."
+	wordsPause = "It is paused: nothing is collected until somebody resumes it."
+
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )
 
@@ -122,3 +126,16 @@ func meaningOf(k mail.Kind) meaning {
 
 // lasting is how often in a row something may go wrong before it is more than late, or is shown at all.
 const lasting = 3
+
+// words says how a maildrop is, in a sentence.
+func (s *Status) words() string {
+	switch {
+	case s.State == Pause:
+		return wordsPause
+	case s.State == Never:
+		return wordsNever
+	case s.Wrong != "":
+		return s.Wrong
+	}
+	return wordsOK
+}
