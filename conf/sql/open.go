@@ -30,7 +30,11 @@ func openMySQL(dsn string) (*sql.DB, error) {
 	// What is read is data: no file of ours is sent, and a query is one statement.
 	c.AllowAllFiles, c.MultiStatements, c.ParseTime = false, false, false
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = idle, idle, idle
-	c.Logger = &mysql.NopLogger{} // it would write to standard error, beside the log; what matters comes as an error
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	c.Params["time_zone"], c.Loc = "'+00:00'", time.UTC // what is written and what is compared mean the same anywhere
+	c.Logger = &mysql.NopLogger{}                       // it would write to standard error, beside the log; what matters comes as an error
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
 		return nil, errors.New("the DSN cannot be used")
@@ -45,6 +49,7 @@ func openPostgres(dsn string) (*sql.DB, error) {
 		return nil, errors.New("the DSN is none of PostgreSQL: postgres://user:password@host:5432/database is wanted")
 	}
 	c.ConnectTimeout = idle
+	c.RuntimeParams["timezone"] = "UTC"
 	// Prepared statements outlive a transaction, which PgBouncer does not like.
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	return stdlib.OpenDB(*c), nil

@@ -27,18 +27,16 @@ import (
 
 // A Reader asks one database. It is for one goroutine at a time, and keeps its connection until Close.
 type Reader struct {
-	kind    string
+	link
 	sql     conf.SQL
 	changed question // of sql.Changed
-
-	db  *sql.DB
-	dsn string // with which db was opened
 }
 
 // New returns the reader of a source of kind mysql, postgres or sqlite. It connects when it is first asked.
 func New(s conf.Source) (*Reader, error) {
-	if opens[s.Kind] == nil || s.SQL == nil {
-		return nil, fmt.Errorf("%q is no kind of database", s.Kind)
+	l, err := linkOf(s)
+	if err != nil {
+		return nil, err
 	}
 	q := *s.SQL
 	if q.Preset != "" {
@@ -48,44 +46,13 @@ func New(s conf.Source) (*Reader, error) {
 		}
 		q.Query, q.Version, q.Changed = p.query, p.version, p.changed
 	}
-	r := &Reader{kind: s.Kind, sql: q}
+	r := &Reader{link: l, sql: q}
 	if q.Changed != "" {
-		var err error
 		if r.changed, err = named(s.Kind, q.Changed, strings.TrimPrefix(conf.Since, ":")); err != nil {
 			return nil, fmt.Errorf("changed: %w", err)
 		}
 	}
 	return r, nil
-}
-
-// Close ends the connection.
-func (r *Reader) Close() error {
-	if r.db == nil {
-		return nil
-	}
-	db := r.db
-	r.db, r.dsn = nil, ""
-	return db.Close()
-}
-
-// open connects, if it is not connected with the same DSN already.
-func (r *Reader) open(ctx context.Context) error {
-	dsn, err := r.sql.DSN.Resolve(ctx)
-	if err != nil {
-		return err
-	}
-	if r.db != nil && r.dsn == dsn {
-		return nil
-	}
-	// What the old connection says at its end helps nobody.
-	_ = r.Close()
-	db, err := opens[r.kind](dsn)
-	if err != nil {
-		return err
-	}
-	db.SetMaxOpenConns(1)
-	r.db, r.dsn = db, dsn
-	return nil
 }
 
 // ask runs f in a transaction that can only read.
@@ -249,11 +216,3 @@ func rowOf(columns []string, values []sql.RawBytes, n int) *conf.Row {
 
 // tooLong stands for what need not be copied to be refused.
 var tooLong = strings.Repeat("x", conf.MaxColumn+1)
-
-// told is an error without the password of the database: a driver quotes what it could not parse.
-func (r *Reader) told(err error) error {
-	if err == nil {
-		return nil
-	}
-	return errors.New(conceal(err.Error(), r.dsn))
-}
