@@ -99,7 +99,7 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	if !s.Reach.Any {
 		m.Reach = &s.Reach
 	}
-	m.At.Self = s.place(r)
+	m.At.Self = s.Place(r)
 	for column, key := range settingOf {
 		m.At.Set(key, x.pos(column))
 	}
@@ -132,8 +132,8 @@ var settingOf = map[string]string{
 	"interval": "poll", "deliver": "deliver", "host": "url", "keep": "after", "active": "enabled",
 }
 
-// place says which row it is, in the words of the source.
-func (s *Source) place(r *Row) Pos {
+// Place says which row it is, in the words of the source.
+func (s *Source) Place(r *Row) Pos {
 	if s.LDAP != nil {
 		return Pos{File: fmt.Sprintf("%s entry %s", s.Name, r.ID)}
 	}

@@ -36,6 +36,9 @@ type SQL struct {
 	Version string // a query for one value that changes with the rows; "": they are looked at each time
 	Changed string // a query as Query, for the rows whose version is later than Since; "": all are read
 	Server  int    // of ispconfig: only rows of this server_id; 0: of all
+
+	Status    Mirroring // what is written into the table mailretr_status
+	WriteBack bool      // into the columns that the table of the preset has for it, too
 }
 
 // Since is what stands for the version in the query SQL.Changed.
@@ -134,6 +137,7 @@ func (v *validator) sql(s *Source) {
 	}
 	kinds, known := Tables[q.Preset]
 	switch {
+	case q.Preset == "" && q.Query == "" && q.Version == "" && q.Status == MirrorAll: // it has no rows, and gets some
 	case q.Preset == "" && q.Query == "":
 		v.fail(s.At.Of("query"), "write preset: mailretr, or query: SELECT … with columns named "+strings.Join(Columns, ", "),
 			"neither preset nor query is written")
@@ -148,6 +152,7 @@ func (v *validator) sql(s *Source) {
 	if q.Changed != "" && !strings.Contains(q.Changed, Since) {
 		v.fail(s.At.Of("changed"), "write e.g. WHERE modified > "+Since, "changed: it has no %s, so that it would find all rows", Since)
 	}
+	v.mirrored(s)
 	if s.At.Has("server") {
 		v.number(s.At, "server", int64(q.Server), 1, 1<<31-1)
 		if q.Preset != "ispconfig" {

@@ -46,6 +46,7 @@ type house struct {
 
 	consents *oauth.Keeper
 	sources  sources
+	mirrors  mirrors
 
 	config  atomic.Pointer[conf.Config]
 	rewrite atomic.Pointer[relay.Rewriter] // of that configuration
@@ -104,7 +105,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 		return nil, errors.Join(err, engine.Close())
 	}
 	h.wire(key)
-	if err := h.sourced(ctx, c); err != nil {
+	if err := errors.Join(h.sourced(ctx, c), h.mirrored(c)); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
 	all, _ := h.sources.merged(ctx)
@@ -231,10 +232,7 @@ func (h *house) configured() {
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
 	h.around.tickets.flush()
-	for _, k := range h.sources.all() {
-		err = errors.Join(err, k.Reader.Close())
-	}
-	return errors.Join(err, h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
+	return errors.Join(err, h.sources.close(), h.mirrors.close(), h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
 }
 
 // room says whether the disk may take more.
@@ -492,7 +490,7 @@ func (h *house) controlled() control.House {
 			return h.engine.Backup(ctx, w, backedUp, nil)
 		},
 		Verify:  h.engine.Verify,
-		Sources: h.sources.states, AcceptSource: h.accept,
+		Sources: h.sources.states, Mirrors: h.mirrors.states, AcceptSource: h.accept,
 		Config: h.config.Load, Version: version(), Now: h.now, Consent: h.consent, Signed: h.signed,
 		Expire: func(lane string) time.Duration { return h.schedule(mail.Lane(lane)).Expire },
 	}

@@ -57,7 +57,7 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	var found []connection
 	if l.err == nil && connect {
 		all, wrong, asked := askedOnce(ctx, config)
-		config, l.problems, found = &all, append(l.problems, wrong...), asked
+		config, l.problems, found = &all, append(l.problems, wrong...), append(asked, askedMirrors(ctx, config)...)
 	}
 	for _, p := range l.problems {
 		if err := a.showProblem(p); err != nil {

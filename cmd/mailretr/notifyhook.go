@@ -52,6 +52,7 @@ type hooked struct {
 	Host     string       `json:"host"` // our name
 	Maildrop string       `json:"maildrop"`
 	State    status.State `json:"state"`
+	Class    string       `json:"class,omitempty"`
 	Since    time.Time    `json:"since"`                  // when it began
 	Trouble  time.Time    `json:"trouble_since,omitzero"` // of one that is well: when the trouble began
 	Wrong    string       `json:"wrong,omitempty"`        // a sentence
@@ -69,7 +70,7 @@ type hooked struct {
 // postingOf is a note of the outbox.
 func postingOf(c *conf.Config, s *status.Status, a *ailment, now time.Time) (store.Note, error) {
 	x := posting{Type: hookTrouble, At: now, Data: hooked{
-		Host: c.Hostname, Maildrop: mail.Printable(s.Maildrop, 100), State: s.State, Since: a.Since, Wrong: s.Wrong,
+		Host: c.Hostname, Maildrop: mail.Printable(s.Maildrop, 100), State: s.State, Class: s.Class, Since: a.Since, Wrong: s.Wrong,
 		Advice: s.Advice, Said: s.Said, Cause: s.Cause, Failures: s.Failures, Attempt: s.LastAttempt, Success: s.LastSuccess,
 		Next: s.Next, Waiting: s.Waiting, Octets: s.WaitingOctets,
 	}}

@@ -50,6 +50,7 @@ func (a *app) poll(ctx context.Context, q control.PollRequest) error {
 		err := v.collect(ctx, d, q)
 		if err == nil && own != nil {
 			err = v.deliver(ctx, own)
+			own.mirrorOnce(ctx)
 		}
 		v.progress.Close()
 		if err != nil {

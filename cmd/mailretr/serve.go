@@ -152,6 +152,7 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.listen(ctx) })
 	work.Go(func() { d.watch(ctx) })
 	work.Go(func() { d.watchSources(ctx) })
+	work.Go(func() { d.mirror(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
 	look := time.NewTicker(giveBackEvery)
@@ -324,10 +325,11 @@ func (d *serving) reload(ctx context.Context) error {
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
 	ctx = context.WithoutCancel(ctx) // half of what follows is worse than late
-	if err := d.sourced(ctx, &c); err != nil {
+	if err := errors.Join(d.sourced(ctx, &c), d.mirrored(&c)); err != nil {
 		return err
 	}
 	d.startSources(d.life)
+	d.startMirrors(d.life)
 	c, _ = d.sources.merged(ctx)
 	d.use(&c)
 	d.around.line.Set(c.Line.Rate, c.Line.Burst)

@@ -68,6 +68,14 @@ func (s *sources) merged(ctx context.Context) (conf.Config, []conf.Problem) {
 	return file.With(ctx, sets)
 }
 
+// close ends their connections.
+func (s *sources) close() (err error) {
+	for _, k := range s.all() {
+		err = errors.Join(err, k.Reader.Close())
+	}
+	return err
+}
+
 // states are how they are.
 func (s *sources) states() (all []source.State) {
 	for _, k := range s.all() {
@@ -82,6 +90,9 @@ func (h *house) sourced(ctx context.Context, c *conf.Config) error {
 	old := h.sources.all()
 	var list []*asking
 	for _, s := range c.Asked() {
+		if !s.Yields() {
+			continue
+		}
 		i := slices.IndexFunc(old, func(k *asking) bool { return k.Source.Same(s) })
 		if i >= 0 {
 			list = append(list, old[i])
@@ -332,6 +343,9 @@ func (h *house) accept(ctx context.Context, name string) (source.State, error) {
 func askedOnce(ctx context.Context, c *conf.Config) (all conf.Config, problems []conf.Problem, found []connection) {
 	var asked []conf.Set
 	for _, s := range c.Asked() {
+		if !s.Yields() {
+			continue
+		}
 		began := time.Now()
 		x := connection{Kind: "source", Name: s.Name, Server: s.Kind}
 		r, err := sourceKinds[s.Kind](*s)

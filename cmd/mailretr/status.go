@@ -95,6 +95,8 @@ func (v *statusView) line(s control.Status) error {
 		v.front(s.Front)
 	case s.Source != nil:
 		v.source(s.Source)
+	case s.Mirror != nil:
+		v.mirror(s.Mirror)
 	case s.Lane != nil:
 		v.lane(s.Lane)
 	case s.Maildrop != nil:
@@ -173,6 +175,20 @@ func (v *statusView) source(s *source.State) {
 		note = fmt.Sprintf("the last good set goes on, %s, since %s: %s", note, term.Clock(s.Since, v.now()), s.Wrong)
 	}
 	v.table.Row(colour, mark, "⇐ "+s.Name, state, "-", term.Ago(s.Read, v.now()), "-", "-", "-", note)
+}
+
+// mirror is a database into which is written how maildrops are.
+func (v *statusView) mirror(m *control.Mirror) {
+	mark, colour, state, note := "✓", term.Colour(""), string(status.OK), "into "+m.Into
+	switch {
+	case m.Wrong != "":
+		mark, colour, state = "✗", term.Red, "away"
+		note = fmt.Sprintf("%s: %s to be written, since %s: %s", note, term.Count(m.Waiting, "maildrop"),
+			term.Clock(m.Since, v.now()), m.Wrong)
+	case m.Written.IsZero():
+		mark, state = "-", string(status.Never)
+	}
+	v.table.Row(colour, mark, "⇒ "+m.Name, state, "-", term.Ago(m.Written, v.now()), "-", "-", "-", note)
 }
 
 func (v *statusView) lane(l *status.Lane) {

@@ -53,7 +53,7 @@ var sql = slices.Concat([]option[conf.Source]{
 		doc: "Where the database is and how to log in, in the forms of a password. mysql: " +
 			"user:password@tcp(host:3306)/database, or user:password@unix(/path)/database; postgres: " +
 			"postgres://user:password@host/database; sqlite: the path of its file, which is only read. It needs the right to " +
-			"SELECT and no other. Required.",
+			"SELECT and no other, unless status or write_back is written. Required.",
 		read: func(d *decoder, n *yaml.Node, s *conf.Source) { readSecret(d, n, "dsn", &s.SQL.DSN) },
 		show: func(_ shower, s *conf.Source) *yaml.Node { return showSecret(s.SQL.DSN) },
 	},
@@ -80,6 +80,14 @@ var sql = slices.Concat([]option[conf.Source]{
 			return bare(strconv.Itoa(s.SQL.Server), "!!int")
 		},
 	},
+	value("status", "Of which maildrops is written how they are, into a table mailretr_status in this database that "+
+		"mailretr sql schema makes: none; own, those whose rows stand here; all. It needs the rights to SELECT, INSERT, UPDATE "+
+		"and DELETE on that table. With all, preset and query may be left out: then nothing is read.", "none",
+		func(s *conf.Source) *conf.Mirroring { return &s.SQL.Status }, conf.ParseMirroring, conf.Mirroring.String).rare(),
+	truth("write_back", "Write it into the columns too in which the users of the panel look: date and returned_text of "+
+		"postfixadmin, last_check and error of mailu, last_run, returned_text, success and exit_status of mailcow; those that "+
+		"are there. It needs the right to UPDATE these.", "false",
+		func(s *conf.Source) *bool { return &s.SQL.WriteBack }).rare(),
 }, asked())
 
 const presetNames = "postfixadmin (its table fetchmail), mailu, mailcow, ispconfig, or mailretr (our own: mailretr sql schema)"

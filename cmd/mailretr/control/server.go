@@ -39,6 +39,7 @@ type House struct {
 	Signed  func(maildrop string, in bool)       // is told that somebody signed in, or that a consent was forgotten; may be nil
 	Fronts  func() []Front                       // the listeners; nil: there is no daemon
 	Sources func() []source.State                // of maildrops; nil: none are known
+	Mirrors func() []Mirror                      // of the status; nil: none are known
 
 	// AcceptSource takes what a source says now, however little that is; nil: it cannot be done.
 	AcceptSource func(ctx context.Context, name string) (source.State, error)

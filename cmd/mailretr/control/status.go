@@ -14,12 +14,13 @@ import (
 	"mailretr/store/status"
 )
 
-// A Status is a line of the answer to a status request: first the Overview, then each listener, each source, each lane, and each
+// A Status is a line of the answer to a status request: first the Overview, then each listener, source, mirror and lane, and each
 // maildrop, these both worst first. One of its fields is set.
 type Status struct {
 	Overview *Overview
 	Front    *Front
 	Source   *source.State
+	Mirror   *Mirror
 	Lane     *status.Lane
 	Maildrop *status.Status
 }
@@ -59,6 +60,7 @@ const (
 	typeLane     = "lane"
 	typeMaildrop = "maildrop"
 	typeSource   = "source"
+	typeMirror   = "mirror"
 )
 
 // On the wire a line is the object itself with its type beside its other keys.
@@ -79,6 +81,10 @@ type (
 		Type string `json:"message_type"`
 		*source.State
 	}
+	mirrorLine struct {
+		Type string `json:"message_type"`
+		*Mirror
+	}
 	maildropLine struct {
 		Type string `json:"message_type"`
 		*status.Status
@@ -94,6 +100,8 @@ func (s Status) MarshalJSON() ([]byte, error) {
 		return json.Marshal(frontLine{typeFront, s.Front})
 	case s.Source != nil:
 		return json.Marshal(sourceLine{typeSource, s.Source})
+	case s.Mirror != nil:
+		return json.Marshal(mirrorLine{typeMirror, s.Mirror})
 	case s.Lane != nil:
 		return json.Marshal(laneLine{typeLane, s.Lane})
 	}
@@ -118,6 +126,9 @@ func (s *Status) UnmarshalJSON(b []byte) error {
 	case typeSource:
 		s.Source = &source.State{}
 		return json.Unmarshal(b, s.Source)
+	case typeMirror:
+		s.Mirror = &Mirror{}
+		return json.Unmarshal(b, s.Mirror)
 	case typeLane:
 		s.Lane = &status.Lane{}
 		return json.Unmarshal(b, s.Lane)
@@ -151,6 +162,13 @@ func statusOf(h *House, out *stream, r *http.Request) error {
 	if h.Sources != nil {
 		for _, s := range h.Sources() {
 			if err := out.item(Status{Source: &s}, false); err != nil {
+				return err
+			}
+		}
+	}
+	if h.Mirrors != nil {
+		for _, m := range h.Mirrors() {
+			if err := out.item(Status{Mirror: &m}, false); err != nil {
 				return err
 			}
 		}
