@@ -16,8 +16,8 @@ type chart struct {
 	Sum           int64
 	Messages      int64
 	Saved, Wasted int64
-	Limit         int // height at which a limit is; 0: there is none
-	LimitOctets   int64
+	Limit         int   // from above, where the limit of a day is
+	LimitOctets   int64 // 0: there is none
 }
 
 // A bar is one day.
@@ -69,6 +69,20 @@ func (v *visit) chart(days []budget.Dated) chart {
 		b.Y = chartHeight - b.H
 	}
 	return c
+}
+
+// cap draws the limit of a day. Bars stay below it where they did not pass it.
+func (c *chart) cap(limit int64) {
+	if limit <= 0 || len(c.Days) == 0 {
+		return
+	}
+	highest := max(c.Most, limit)
+	for i := range c.Days {
+		b := &c.Days[i]
+		b.H = tall(b.Line, highest)
+		b.Y = chartHeight - b.H
+	}
+	c.LimitOctets, c.Limit = limit, chartHeight-tall(limit, highest)
 }
 
 // tall is the height of a bar; what is not nothing can be seen.

@@ -186,6 +186,9 @@ const perPage = 50
 
 func list(v *visit) error {
 	names := v.mine()
+	if len(names) == 0 && v.who.Admin {
+		return v.see("/admin")
+	}
 	all := v.statuses(names)
 	l := listing{Total: len(all)}
 	for i := range all {

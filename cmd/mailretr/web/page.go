@@ -33,6 +33,7 @@ type page struct {
 	Known  bool
 	Proxy  bool // one has signed in elsewhere
 	Here   string
+	Mine   bool   // he has maildrops, or is no admin
 	Notice string // what was done just now; "": nothing
 	Live   int    // seconds after which a script looks again; 0: never
 	Soon   bool   // something is under way, so that a browser without scripts loads the page again
@@ -84,12 +85,13 @@ func (v *visit) show(status int, name, title string, body any) {
 func (v *visit) render(status int, p *page) {
 	p.Who, p.Known, p.Here = v.who, v.known, v.r.URL.Path
 	p.Proxy = v.known && v.web.Proxy.User != "" && v.front()
+	p.Mine = v.known && (!v.who.Admin || len(v.mine()) > 0)
 	if p.Notice == "" {
 		p.Notice = v.notice()
 	}
 	var b bytes.Buffer
 	if err := templates()[p.Name].ExecuteTemplate(&b, "frame.html", p); err != nil {
-		v.log("a page could not be made", "page", p.Name, "err", err.Error())
+		v.fault("a page could not be made", "page", p.Name, "err", err.Error())
 		http.Error(v.w, v.texts.get("error.internal"), http.StatusInternalServerError)
 		return
 	}

@@ -29,6 +29,7 @@ type Server struct {
 	sessions sessions
 	attempts attempts
 	runs     runs
+	jobs     jobs
 	texts    texts
 	owned    atomic.Pointer[owned]
 	rules    atomic.Pointer[conf.Web] // that the sessions began under
@@ -73,6 +74,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	}
 	<-ended // ErrServerClosed
 	s.runs.stop()
+	s.jobs.stop()
 	return nil
 }
 
@@ -93,6 +95,21 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		"POST /message":          changeOne,
 	} {
 		m.HandleFunc(pattern, s.signedIn(f))
+	}
+	for pattern, f := range map[string]handling{
+		"GET /admin":           adminPage,
+		"GET /admin/maildrops": dropsOf,
+		"GET /admin/queue":     queueOf,
+		"GET /admin/why":       whyOf,
+		"GET /admin/message":   messageOf,
+		"GET /admin/octets":    octetsOf,
+		"GET /admin/traffic":   trafficOf,
+		"POST /admin/queue":    changeMany,
+		"POST /admin/flush":    flush,
+		"POST /admin/reload":   reload,
+		"POST /admin/source":   acceptSource,
+	} {
+		m.HandleFunc(pattern, s.admin(f))
 	}
 	m.HandleFunc("/", s.open(func(v *visit) error { return errNotThere }))
 	return guarded(http.MaxBytesHandler(m, maxForm))

@@ -2,10 +2,12 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -42,12 +44,22 @@ type fault struct {
 // Error is for tests.
 func (f *fault) Error() string { return f.text }
 
-var errNotThere = &fault{http.StatusNotFound, "error.notthere"}
+var (
+	errNotThere = &fault{http.StatusNotFound, "error.notthere"}
+	errForm     = &fault{http.StatusBadRequest, "error.form"}
+)
 
 // open answers whoever comes.
 func (s *Server) open(f handling) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := s.visit(w, r)
+		defer func() {
+			if x := recover(); x == http.ErrAbortHandler {
+				panic(x)
+			} else if x != nil { // a mistake of ours in one page is no reason to end, nor to be silent
+				v.fail(fmt.Errorf("%v\n%s", x, debug.Stack()))
+			}
+		}()
 		if err := f(v); err != nil {
 			v.fail(err)
 		}
@@ -65,6 +77,16 @@ func (s *Server) signedIn(f handling) http.HandlerFunc {
 			to += "?" + url.Values{"next": {v.r.URL.RequestURI()}}.Encode()
 		}
 		return v.see(to)
+	})
+}
+
+// admin answers admins. For others it is not there.
+func (s *Server) admin(f handling) http.HandlerFunc {
+	return s.signedIn(func(v *visit) error {
+		if !v.who.Admin {
+			return errNotThere
+		}
+		return f(v)
 	})
 }
 
@@ -171,7 +193,7 @@ func (v *visit) fail(err error) {
 		}
 	default:
 		p.Text = v.texts.get("error.internal")
-		v.log("a page could not be made", "path", mail.Printable(v.r.URL.Path, 200), "err", mail.Printable(err.Error(), 500))
+		v.fault("a page could not be made", "path", mail.Printable(v.r.URL.Path, 200), "err", mail.Printable(err.Error(), 4000))
 	}
 	v.show(status, "error", v.texts.get("error.title"), p)
 }
@@ -192,6 +214,13 @@ func statusOf(c control.Code) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// fault logs a mistake of ours.
+func (s *Server) fault(text string, args ...any) {
+	if s.Log != nil {
+		s.Log.Error(text, args...)
+	}
 }
 
 func (s *Server) log(text string, args ...any) {

@@ -2,7 +2,9 @@ package web
 
 import (
 	"io/fs"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"regexp"
@@ -424,7 +426,7 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%s has no text", key)
 		}
 	}
-	made := regexp.MustCompile(`^(state|todo|outcome|did|unit|left|hold|verb|confirm)\.`)
+	made := regexp.MustCompile(`^(state|todo|outcome|did|unit|left|hold|verb|confirm|lane|qstate|queue|rcpt|many|now)\.`)
 	for key := range english() {
 		if !used[key] && !made.MatchString(key) {
 			t.Errorf("%s is never asked for", key)
@@ -434,3 +436,16 @@ func TestTexts(t *testing.T) {
 
 // sources are the files of this package.
 var sources = os.DirFS(".")
+
+// A mistake of ours costs one page, and is logged.
+func TestPanic(t *testing.T) {
+	w := newWorld(t)
+	var log strings.Builder
+	w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
+	got := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	w.server.open(func(*visit) error { panic("oh") })(got, r)
+	if got.Code != 500 || strings.Contains(got.Body.String(), "oh") || !strings.Contains(log.String(), "oh") {
+		t.Errorf("%d %s %s", got.Code, got.Body, log.String())
+	}
+}
