@@ -28,7 +28,8 @@ type session struct {
 	began    time.Time
 
 	first     bool              // contact
-	largeSlot bool              // it has a large slot, given back at its end
+	largeSlot bool              // it has a large slot, given back when it has hung up
+	offline   bool              // it has hung up; guarded by Poller.mu
 	open      *listing          // nil: it never was
 	glance    string            // how the server describes what is there
 	covered   int               // folders that this speaks of

@@ -298,6 +298,7 @@ func (l *listing) Close() error {
 				Text: "a copy is let go of in the next session"})
 		}
 	}
+	defer s.p.hangUp(s) // from here on it needs no slot
 	return l.Maildrop.Close()
 }
 

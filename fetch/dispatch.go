@@ -204,8 +204,11 @@ func (p *Poller) dispatch() (next time.Time) {
 	return now.Add(time.Hour)
 }
 
+// fits says whether there is a slot for a maildrop. Sessions that have hung up and are about to end do not count, unless
+// there are as many of them as there are slots: the disk is what is slow then.
 func (p *Poller) fits(e *entry) bool {
-	return p.running < orDefault(p.Overall, 20) && p.server[e.drop.Server] < orDefault(p.PerServer, 3) &&
+	most := orDefault(p.Overall, 20)
+	return p.online < most && p.running < 2*most && p.server[e.drop.Server] < orDefault(p.PerServer, 3) &&
 		!p.crowded(e)
 }
 
@@ -262,6 +265,7 @@ func (p *Poller) start(e *entry, one part) {
 	unhook := context.AfterFunc(parent, s.stop)
 	e.session = s
 	p.running++
+	p.online++
 	p.server[s.drop.Server]++
 	go func() {
 		defer cancel()
@@ -289,16 +293,38 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	defer p.mu.Unlock()
 	e.session = nil
 	p.running--
+	p.offline(s)
+	p.account(e, s)
+	p.requeue(e, s)
+	p.dispatch()
+	p.wake()
+}
+
+// hangUp gives the slots of a session to the next one as soon as its connection is closed: what it has still to note
+// waits for the disk, and the line need not.
+func (p *Poller) hangUp(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.offline(s) {
+		p.dispatch()
+		p.wake()
+	}
+}
+
+// offline takes the slots of a session back, once. p.mu is held.
+func (p *Poller) offline(s *session) bool {
+	if s.offline {
+		return false
+	}
+	s.offline = true
+	p.online--
 	if p.server[s.drop.Server]--; p.server[s.drop.Server] == 0 {
 		delete(p.server, s.drop.Server)
 	}
 	if s.largeSlot {
 		p.giveLarge(s.drop.Server)
 	}
-	p.account(e, s)
-	p.requeue(e, s)
-	p.dispatch()
-	p.wake()
+	return true
 }
 
 // account adds a session to the visit, and answers who waits for it when it is over.

@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -86,6 +88,45 @@ func TestLargeLeavesASession(t *testing.T) {
 			}
 			if w.queue.count() != 6 {
 				t.Errorf("%+v: %d messages", c, w.queue.count())
+			}
+		})
+	}
+}
+
+// slow is a disk on which what is known of a maildrop takes a second.
+type slow struct{ Notes }
+
+func (s slow) Save(ctx context.Context, name string, state []byte) error {
+	return errors.Join(pause(ctx, time.Second), s.Notes.Save(ctx, name, state))
+}
+
+// The line does not wait for the disk: a session that has hung up and notes how it ended leaves its slot to the next.
+// There are never more of these than there are slots.
+func TestSlotIsFreeWhenItHasHungUp(t *testing.T) {
+	for _, c := range []struct {
+		overall int
+		within  time.Duration
+	}{{0, 900 * time.Millisecond}, {1, 5 * time.Second}} {
+		inBubble(t, func(t *testing.T, w *world) {
+			w.p.Notes, w.p.PerServer, w.p.Overall = slow{w.notes}, 1, c.overall
+			all := names(10)
+			for _, name := range all {
+				w.drop(name, "isp").put(mail.UID(name), 100)
+			}
+			begin, latest := time.Now(), time.Duration(0)
+			w.queue.when = map[mail.UID]time.Duration{}
+			w.queue.now = func() time.Duration { return time.Since(begin) }
+			w.p.Set(t.Context(), w.drops(all...))
+			defer w.run()()
+			after(20 * time.Second)
+			for _, when := range w.queue.when {
+				latest = max(latest, when)
+			}
+			if len(w.queue.when) != len(all) || latest > c.within || w.most["isp"] > 1 {
+				t.Errorf("%d came, the last one after %s; %d sessions at once", len(w.queue.when), latest, w.most["isp"])
+			}
+			if c.overall == 1 && latest < 4*time.Second {
+				t.Errorf("the last one came after %s: too many sessions wait for the disk", latest)
 			}
 		})
 	}

@@ -46,8 +46,9 @@ type Poller struct {
 	due     dues           // waits for its time
 	ready   []*entry       // waits for a slot, in order
 	after   []*entry       // more of its visit waits for a slot
-	running int            // sessions
-	server  map[string]int // sessions by server
+	running int            // sessions, up to their last note
+	online  int            // those of them that may have a connection
+	server  map[string]int // these, by server
 	large   int            // large slots taken
 	larges  map[string]int // by server
 	run     context.Context
