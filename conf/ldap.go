@@ -170,29 +170,33 @@ func (l *LDAP) complete(at Where) {
 }
 
 func (v *validator) ldap(s *Source) {
-	l := s.LDAP
-	if v.need(s.At, "url", l.URL, "write url: ldaps://ldap.example.org") {
+	v.directory(s.At, s.LDAP)
+	v.schema(s)
+}
+
+// directory checks where it is, and how to log in.
+func (v *validator) directory(at Where, l *LDAP) {
+	if v.need(at, "url", l.URL, "write url: ldaps://ldap.example.org") {
 		if _, _, _, err := l.Endpoint(); err != nil {
-			v.fail(s.At.Of("url"), "write it as ldaps://ldap.example.org", "url: %v", err)
+			v.fail(at.Of("url"), "write it as ldaps://ldap.example.org", "url: %v", err)
 		}
 	}
 	v.tls(&l.TLS)
-	if (l.TLS.Mode == ModeImplicit) != strings.HasPrefix(l.URL, "ldaps:") && s.At.Has("tls") {
-		v.fail(s.At.Of("tls"), "write ldaps:// in url, or remove tls", "tls: ldaps is implicit TLS, and nothing else is")
+	if (l.TLS.Mode == ModeImplicit) != strings.HasPrefix(l.URL, "ldaps:") && at.Has("tls") {
+		v.fail(at.Of("tls"), "write ldaps:// in url, or remove tls", "tls: ldaps is implicit TLS, and nothing else is")
 	}
-	v.clean(s.At, "bind", l.Bind)
-	v.secret(s.At, "password", l.Password)
+	v.clean(at, "bind", l.Bind)
+	v.secret(at, "password", l.Password)
 	switch {
 	case l.Bind == External && l.Password.Given():
-		v.fail(s.At.Of("password"), "remove it", "password: bind: external needs none")
+		v.fail(at.Of("password"), "remove it", "password: bind: external needs none")
 	case l.Bind != "" && l.Bind != External && !l.Password.Given():
-		v.fail(s.At.Of("bind"), "write password: {file: /etc/mailretr/ldap.pass}", "bind: there is no password for it")
+		v.fail(at.Of("bind"), "write password: {file: /etc/mailretr/ldap.pass}", "bind: there is no password for it")
 	case l.Bind == "" && l.Password.Given():
-		v.fail(s.At.Of("password"), "write bind: with the DN that it is for", "password: nobody logs in with it")
+		v.fail(at.Of("password"), "write bind: with the DN that it is for", "password: nobody logs in with it")
 	}
-	v.clean(s.At, "base", l.Base)
-	v.one(s.At, "scope", l.Scope, "sub", "one", "base")
-	v.schema(s)
+	v.clean(at, "base", l.Base)
+	v.one(at, "scope", l.Scope, "sub", "one", "base")
 }
 
 // schema checks what becomes of an entry.

@@ -14,8 +14,9 @@ import (
 type SignIn struct {
 	At Where `json:"-"`
 
-	Kind string // imap, mysql, postgres, sqlite
+	Kind string // imap, ldap, mysql, postgres, sqlite
 	IMAP *SignInIMAP
+	LDAP *SignInLDAP
 	SQL  *SignInSQL
 }
 
@@ -26,6 +27,14 @@ type SignInIMAP struct {
 	Port    int
 	TLS     TLS
 	Domains []string // of names; nil: whatever is typed
+}
+
+// SignInLDAP lets in who can log in at a directory.
+type SignInLDAP struct {
+	LDAP         // its Filter finds the entry of {user}
+	Name  string // the attribute that says who it is
+	Owner string // that says what is his; "": Name
+	Admin string // a filter that fits the entries of admins; "": none
 }
 
 // SignInSQL lets in who is in a table with a password.
@@ -75,6 +84,12 @@ func (i *SignInIMAP) Address() string { return net.JoinHostPort(i.Host, strconv.
 
 // complete secures the connection, if it leaves this machine.
 func (s *SignIn) complete() {
+	if s.LDAP != nil {
+		s.LDAP.complete(s.At)
+		if s.LDAP.Name == "" {
+			s.LDAP.Name = "mail"
+		}
+	}
 	if s.IMAP == nil {
 		return
 	}
@@ -95,8 +110,28 @@ func (v *validator) signIn(s *SignIn) {
 	switch {
 	case s.IMAP != nil:
 		v.signInIMAP(s.At, s.IMAP)
+	case s.LDAP != nil:
+		v.signInLDAP(s.At, s.LDAP)
 	case s.SQL != nil:
 		v.signInSQL(s.At, s.SQL)
+	}
+}
+
+func (v *validator) signInLDAP(at Where, l *SignInLDAP) {
+	v.directory(at, &l.LDAP)
+	if l.TLS.Mode == ModeNone {
+		if network, _, host, err := l.Endpoint(); err == nil && network != "unix" && !Loopback(host) {
+			v.fail(at.Of("tls"), "remove tls: none", "tls: none would send the passwords of all across the network in clear text")
+		}
+	}
+	example := "write e.g. (&(objectClass=person)(mail={user}))"
+	if v.need(at, "filter", l.Filter, example) && !strings.Contains(l.Filter, "{user}") {
+		v.fail(at.Of("filter"), example, "filter: it has no {user}, and would find the same for everybody")
+	}
+	for _, x := range []struct{ key, name string }{{"name", l.Name}, {"owner", l.Owner}} {
+		if x.name != "" && !attributeSyntax(x.name) {
+			v.fail(at.Of(x.key), "write its name, e.g. mail", "%s: %q is no attribute", x.key, x.name)
+		}
 	}
 }
 
@@ -144,6 +179,14 @@ func (s SignIn) same(o SignIn) bool {
 		}
 		p.DSN, q.DSN = Secret{}, Secret{}
 		a.SQL, b.SQL = &p, &q
+	}
+	if a.LDAP != nil && b.LDAP != nil {
+		p, q := *a.LDAP, *b.LDAP
+		if !p.LDAP.same(&q.LDAP) {
+			return false
+		}
+		p.LDAP, q.LDAP = LDAP{}, LDAP{}
+		a.LDAP, b.LDAP = &p, &q
 	}
 	if a.IMAP != nil && b.IMAP != nil {
 		p, q := *a.IMAP, *b.IMAP

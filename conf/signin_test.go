@@ -18,6 +18,7 @@ func TestSignIn(t *testing.T) {
 		return SignIn{Kind: "imap", IMAP: i}
 	}
 	sql := func(q SignInSQL) SignIn { return SignIn{Kind: "mysql", SQL: &q} }
+	ldap := func(l SignInLDAP) SignIn { return SignIn{Kind: "ldap", LDAP: &l} }
 	dsn := SecretFile("/dsn")
 	for _, x := range []struct {
 		one  SignIn
@@ -28,6 +29,14 @@ func TestSignIn(t *testing.T) {
 		{imap("imaps://localhost", func(i *SignInIMAP) { i.TLS.Mode = ModeStartTLS }), "contradicts the url"},
 		{imap("imap://localhost", func(i *SignInIMAP) { i.Domains = []string{"a b"} }), "no domain"},
 		{SignIn{Kind: "imap", IMAP: &SignInIMAP{}}, "url is missing"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldaps://l.example.org", Filter: "(mail={user})"}, Owner: "mailAlternateAddress"}), ""},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://localhost", Filter: "(mail={user})"}}), ""},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://l.example.org", Filter: "(mail=*)"}}), "no {user}"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://l.example.org"}}), "filter is missing"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "http://l.example.org", Filter: "(mail={user})"}}), "ldapi:// is wanted"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://l.example.org", Filter: "(mail={user})", TLS: TLS{Mode: ModeNone}}}), "clear text"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://l.example.org", Filter: "(mail={user})", Bind: "cn=x"}}), "no password"},
+		{ldap(SignInLDAP{LDAP: LDAP{URL: "ldap://l.example.org", Filter: "(mail={user})"}, Name: "a b"}), "no attribute"},
 		{sql(SignInSQL{DSN: dsn, Query: "SELECT u AS user, p AS password FROM t WHERE u = :user", Scheme: "plain"}), ""},
 		{sql(SignInSQL{Query: "SELECT :user"}), "dsn is missing"}, {sql(SignInSQL{DSN: dsn}), "query is missing"},
 		{sql(SignInSQL{DSN: dsn, Query: "SELECT u FROM t"}), "no :user"},

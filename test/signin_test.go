@@ -3,13 +3,16 @@
 package test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
 	"mailretr/cmd/mailretr/signin"
 	"mailretr/conf"
+	"mailretr/conf/ldap"
 	"mailretr/conf/sql"
 	"mailretr/relay/wire"
 	"mailretr/test/real"
@@ -86,5 +89,46 @@ func TestSignInDatabases(t *testing.T) {
 			d.Start()
 			lets(t, s, "jaco@kroon.co.za", "open sesame", "jaco@kroon.co.za")
 		})
+	}
+}
+
+// plainLine is a connection without TLS, for a socket.
+type plainLine struct{ net.Conn }
+
+func (plainLine) StartTLS(context.Context) error { return errors.New("no TLS here") }
+
+// TestSignInSlapd: who is in a real directory signs in by a bind; what is typed is no filter and no DN there.
+func TestSignInSlapd(t *testing.T) {
+	person := func(uid, more string) string {
+		return "dn: uid=" + uid + "," + real.SlapdBase + "\nobjectClass: inetOrgPerson\ncn: x\nsn: x\nuid: " + uid + "\nmail: " + uid +
+			"@kroon.co.za\n" + more + "\n"
+	}
+	// of "open sesame"
+	const password = "userPassword: {SSHA}7UQdub6GogXz3oZwT8XneoxpRVpmNGq5\n"
+	s := real.NewSlapd(t, nil, "", person("jaco", password)+person("gert", password+"employeeType: admin\n")+person("none", ""))
+	l := conf.LDAP{URL: "ldapi://" + s.Socket, TLS: conf.TLS{Mode: conf.ModeNone}, Bind: real.SlapdUser, Scope: "sub",
+		Password: conf.SecretPlain(real.SlapdPassword), Base: real.SlapdBase, Filter: "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={user})))"}
+	c := &signin.LDAP{Name: "mail", Owner: "mail", Door: &ldap.Door{LDAP: l, Names: []string{"mail"}, Marked: "(employeeType=admin)",
+		Dial: func(ctx context.Context) (ldap.Line, error) {
+			c, err := new(net.Dialer).DialContext(ctx, "unix", s.Socket)
+			if err != nil {
+				return nil, err
+			}
+			return plainLine{c}, nil
+		}}}
+	lets(t, c, "jaco", "open sesame", "jaco@kroon.co.za")
+	lets(t, c, "JACO@kroon.co.za", "open sesame", "jaco@kroon.co.za")
+	if who, err := c.Check(t.Context(), "gert", "open sesame"); err != nil || !who.Admin {
+		t.Errorf("%+v %v", who, err)
+	}
+	lets(t, c, "jaco", "wrong", "")
+	lets(t, c, "jaco", "", "")
+	lets(t, c, "none", "open sesame", "")
+	for _, name := range []string{"*", "*)(uid=*", "jaco)(|(uid=gert", `\2a`, "uid=jaco," + real.SlapdBase} {
+		lets(t, c, name, "open sesame", "")
+	}
+	s.Stop()
+	if _, err := c.Check(t.Context(), "jaco", "open sesame"); !errors.Is(err, signin.ErrAway) {
+		t.Errorf("without slapd: %v", err)
 	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"mailretr/cmd/mailretr/signin"
 	"mailretr/conf"
+	"mailretr/conf/ldap"
 	"mailretr/conf/sql"
 	"mailretr/relay/wire"
 )
@@ -16,13 +19,20 @@ import (
 type knowing func(*conf.SignIn) (signin.Checker, io.Closer, error)
 
 var knowers = map[string]knowing{
-	"imap": newIMAPSignIn, "mysql": newSQLSignIn, "postgres": newSQLSignIn, "sqlite": newSQLSignIn,
+	"imap": newIMAPSignIn, "ldap": newLDAPSignIn, "mysql": newSQLSignIn, "postgres": newSQLSignIn, "sqlite": newSQLSignIn,
 }
 
 func newIMAPSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {
 	dial := wire.Options{Address: s.IMAP.Address(), TLS: tlsOf(&s.IMAP.TLS)}
 	dial.TLS.Classic = classic(&s.IMAP.TLS, false)
 	return &signin.IMAP{Dial: dial, Domains: s.IMAP.Domains}, nil, nil
+}
+
+func newLDAPSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {
+	l := s.LDAP
+	owner := cmp.Or(l.Owner, l.Name)
+	door := &ldap.Door{LDAP: l.LDAP, Names: []string{l.Name, owner}, Marked: l.Admin, Dial: lineTo(&l.LDAP)}
+	return &signin.LDAP{Door: door, Name: strings.ToLower(l.Name), Owner: strings.ToLower(owner)}, nil, nil
 }
 
 func newSQLSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {

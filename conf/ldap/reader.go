@@ -14,6 +14,8 @@
 // Any schema can be read, with a map from columns to attributes; for schemas that people have there are presets
 // (conf.Schemas).
 //
+// [Door] is another use of a directory: it proves the password of somebody by a bind.
+//
 // Read [Reader.Version] first.
 package ldap
 
@@ -56,6 +58,17 @@ type Reader struct {
 	Now func() time.Time // time.Now, but in tests
 }
 
+// scopeOf is the scope of a search (RFC 4511, 4.5.1.2).
+func scopeOf(word string) int {
+	switch word {
+	case "one":
+		return ldap.ScopeSingleLevel
+	case "base":
+		return ldap.ScopeBaseObject
+	}
+	return ldap.ScopeWholeSubtree
+}
+
 // New returns the reader of a source of kind ldap. It connects when it is first asked.
 func New(s conf.Source, dial Dial) (*Reader, error) {
 	if s.LDAP == nil {
@@ -63,11 +76,7 @@ func New(s conf.Source, dial Dial) (*Reader, error) {
 	}
 	l := *s.LDAP
 	r := &Reader{session: session{l: &l, dial: dial}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
-	scopes := map[string]int{"one": ldap.ScopeSingleLevel, "base": ldap.ScopeBaseObject}
-	scope, ok := scopes[l.Scope]
-	if !ok {
-		scope = ldap.ScopeWholeSubtree
-	}
+	scope := scopeOf(l.Scope)
 	if _, err := ldap.CompileFilter(r.schema.Filter); err != nil {
 		return nil, fmt.Errorf("the filter %q: %w", r.schema.Filter, err)
 	}

@@ -22,6 +22,7 @@ type server struct {
 	t        *testing.T
 	mu       sync.Mutex
 	password string
+	others   map[string]string // passwords, by DN
 	entries  []*ldap.Entry
 	meant    func(base, filter string, e *ldap.Entry) bool
 	page     int                // entries on a page; 0: the control is not known
@@ -70,7 +71,11 @@ func (s *server) serve(c net.Conn) {
 		switch op.Tag {
 		case ldap.ApplicationBindRequest:
 			code := ldap.LDAPResultSuccess
-			if s.password != "" && op.Children[2].Data.String() != s.password {
+			if want, ok := s.others[op.Children[1].Data.String()]; ok {
+				if op.Children[2].Data.String() != want {
+					code = ldap.LDAPResultInvalidCredentials
+				}
+			} else if s.password != "" && op.Children[2].Data.String() != s.password {
 				code = ldap.LDAPResultInvalidCredentials
 			}
 			s.write(c, message(id, done(ldap.ApplicationBindResponse, code, s.text)))

@@ -11,20 +11,26 @@ import (
 	"mailretr/conf"
 )
 
+// directoryAt are the options that say where a directory is, how to log in, and below which entry is looked.
+func directoryAt[T any](f func(*T) *conf.LDAP) []option[T] {
+	return []option[T]{
+		text("url", "Where the directory is: ldaps://host, ldap://host (STARTTLS is required unless tls: none is written, or it "+
+			"is this machine), or ldapi:///path/of/its/socket. Required.", "ldap://ldap.example.org",
+			func(v *T) *string { return &f(v).URL }),
+		security(func(v *T) *conf.TLS { return &f(v).TLS }),
+		value("bind", "The DN to log in as; or external, where the server knows us by the certificate of tls: or, on a socket, "+
+			"by our user. Without it: nobody.", `"cn=mailretr,dc=example,dc=org"`,
+			func(v *T) *string { return &f(v).Bind }, parseBind, func(v string) string { return v }).rare(),
+		password(func(v *T) *conf.Secret { return &f(v).Password }, "{file: /etc/mailretr/ldap.pass}").rare(),
+		value("base", "The entry at or below which is looked.", `"ou=mail,dc=example,dc=org"`,
+			func(v *T) *string { return &f(v).Base }, parseDN, func(v string) string { return v }),
+		text("scope", "sub (below it), one (right below it) or base (itself).", "sub",
+			func(v *T) *string { return &f(v).Scope }).rare(),
+	}
+}
+
 // directory is the table of a source in an LDAP directory.
-var directory = slices.Concat([]option[conf.Source]{
-	text("url", "Where the directory is: ldaps://host, ldap://host (STARTTLS is required unless tls: none is written, or it "+
-		"is this machine), or ldapi:///path/of/its/socket. Required.", "ldap://ldap.example.org",
-		func(s *conf.Source) *string { return &s.LDAP.URL }),
-	security(func(s *conf.Source) *conf.TLS { return &s.LDAP.TLS }),
-	value("bind", "The DN to log in as; or external, where the server knows us by the certificate of tls: or, on a socket, "+
-		"by our user. Without it: nobody.", `"cn=mailretr,dc=example,dc=org"`,
-		func(s *conf.Source) *string { return &s.LDAP.Bind }, parseBind, func(v string) string { return v }).rare(),
-	password(func(s *conf.Source) *conf.Secret { return &s.LDAP.Password }, "{file: /etc/mailretr/ldap.pass}").rare(),
-	value("base", "The entry at or below which is looked.", `"ou=mail,dc=example,dc=org"`,
-		func(s *conf.Source) *string { return &s.LDAP.Base }, parseDN, func(v string) string { return v }),
-	text("scope", "sub (below it), one (right below it) or base (itself).", "sub",
-		func(s *conf.Source) *string { return &s.LDAP.Scope }).rare(),
+var directory = slices.Concat(directoryAt(func(s *conf.Source) *conf.LDAP { return s.LDAP }), []option[conf.Source]{
 	text("preset", "A schema that is known: mailretr (our own: mailretr ldap schema), fetchmail, univention or zimbra.",
 		"mailretr", func(s *conf.Source) *string { return &s.LDAP.Preset }),
 	value("filter", "Which entries hold maildrops (RFC 4515), where no preset says it, or instead of what it says.",

@@ -41,6 +41,9 @@ func (l *loader) secrets() {
 		if s.SQL != nil {
 			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
 		}
+		if s.LDAP != nil {
+			l.secret(s.LDAP.Password, s.At.Of("password"), "", conf.Pos{})
+		}
 	}
 	if w := l.cfg.Notify.Webhook; w != nil {
 		l.secret(w.Secret, w.At.Of("secret"), "", conf.Pos{})
@@ -99,6 +102,15 @@ func (l *loader) certificates() {
 			l.certificate(&s.LDAP.TLS, "", conf.Pos{})
 		}
 	}
+	for i := range l.cfg.Web.SignIn {
+		s := &l.cfg.Web.SignIn[i]
+		if s.LDAP != nil {
+			l.certificate(&s.LDAP.TLS, "", conf.Pos{})
+		}
+		if s.IMAP != nil {
+			l.certificate(&s.IMAP.TLS, "", conf.Pos{})
+		}
+	}
 	for i := range l.cfg.Maildrops {
 		m := &l.cfg.Maildrops[i]
 		l.certificate(&m.TLS, m.Name, m.At.Self)
@@ -106,6 +118,9 @@ func (l *loader) certificates() {
 	for _, s := range l.cfg.Web.SignIn {
 		if s.SQL != nil {
 			l.secret(s.SQL.DSN, s.At.Of("dsn"), "", conf.Pos{})
+		}
+		if s.LDAP != nil {
+			l.secret(s.LDAP.Password, s.At.Of("password"), "", conf.Pos{})
 		}
 	}
 	if w := l.cfg.Notify.Webhook; w != nil {

@@ -51,7 +51,7 @@ func Write(w io.Writer, c *conf.Config) error {
 		}
 	}
 	for _, s := range c.Web.SignIn {
-		if s.SQL != nil && s.SQL.DSN.Plain() {
+		if s.SQL != nil && s.SQL.DSN.Plain() || s.LDAP != nil && s.LDAP.Password.Plain() {
 			return errors.New("a secret is not written into the configuration")
 		}
 	}

@@ -1,6 +1,7 @@
 package yaml
 
 import (
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -10,7 +11,7 @@ import (
 
 // signInKinds are the tables of the places that know passwords.
 var signInKinds = map[string][]option[conf.SignIn]{
-	"imap": signInIMAP, "mysql": signInSQL, "postgres": signInSQL, "sqlite": signInSQL,
+	"imap": signInIMAP, "ldap": signInLDAP, "mysql": signInSQL, "postgres": signInSQL, "sqlite": signInSQL,
 }
 
 var signInIMAP = []option[conf.SignIn]{
@@ -30,6 +31,26 @@ var signInIMAP = []option[conf.SignIn]{
 		"where the server does not look at the domain.", "[example.org]",
 		func(s *conf.SignIn) *[]string { return &s.IMAP.Domains }).rare(),
 	security(func(s *conf.SignIn) *conf.TLS { return &s.IMAP.TLS }).rare(),
+}
+
+var signInLDAP = slices.Concat(directoryAt(func(s *conf.SignIn) *conf.LDAP { return &s.LDAP.LDAP }), []option[conf.SignIn]{
+	value("filter", "Finds the entry of a user, whose name as it was typed is {user} (RFC 4515). As this entry one then logs in "+
+		"with the password.", `"(&(objectClass=person)(mail={user}))"`, func(s *conf.SignIn) *string { return &s.LDAP.Filter },
+		parseUserFilter, func(v string) string { return v }).rare(),
+	text("name", "The attribute that says who it is.", "mail", func(s *conf.SignIn) *string { return &s.LDAP.Name }).rare(),
+	text("owner", "The attribute whose values say what the person owns. Without it: name.", "mailAlternateAddress",
+		func(s *conf.SignIn) *string { return &s.LDAP.Owner }).rare(),
+	value("admin", "A filter that fits the entries of those who see and change everything.",
+		`"(memberOf=cn=mailadmins,ou=groups,dc=example,dc=org)"`, func(s *conf.SignIn) *string { return &s.LDAP.Admin },
+		parseFilter, func(v string) string { return v }).rare(),
+})
+
+// parseUserFilter reads a filter with a place for a name.
+func parseUserFilter(s string) (string, error) {
+	if _, err := parseFilter(strings.ReplaceAll(s, "{user}", "x")); err != nil {
+		return "", err
+	}
+	return s, nil
 }
 
 var signInSQL = []option[conf.SignIn]{
@@ -53,17 +74,18 @@ var signInSQL = []option[conf.SignIn]{
 var signIns = option[conf.Web]{
 	key: "sign_in", off: true,
 	doc: "Who else knows the passwords of those who sign in; they are asked in this order, after users. - imap: {url: …}: who can " +
-		"log in there owns what is his address. - mysql: {dsn: …, query: …}, - postgres, - sqlite: who is in a table.",
+		"log in there owns what is his address. - ldap: {url: …, filter: …}: the same by a bind. - mysql: {dsn: …, query: " +
+		"…}, - postgres, - sqlite: who is in a table.",
 	read: readSignIns, show: showSignIns,
 	explain: func(p *printer) {
-		for _, kind := range []string{"imap", "mysql"} {
+		for _, kind := range []string{"imap", "ldap", "mysql"} {
 			p.item().key(kind, "")
 			explain(&printer{w: p.w, indent: p.indent + "    ", off: p.off}, signInKinds[kind])
 		}
 	},
 }
 
-const signInHint = "write - imap: {url: imap://localhost}, or - mysql: {dsn: …, query: …}"
+const signInHint = "write - imap: {url: imap://localhost}, - ldap: {url: …, filter: …}, or - mysql: {dsn: …, query: …}"
 
 func readSignIns(d *decoder, n *yaml.Node, w *conf.Web) {
 	d.each(n, func(x *yaml.Node) {
@@ -80,6 +102,8 @@ func readSignIns(d *decoder, n *yaml.Node, w *conf.Web) {
 		switch s.Kind {
 		case "imap":
 			s.IMAP = &conf.SignInIMAP{}
+		case "ldap":
+			s.LDAP = &conf.SignInLDAP{}
 		case "mysql", "postgres", "sqlite":
 			s.SQL = &conf.SignInSQL{}
 		default:
@@ -98,7 +122,7 @@ func showSignIns(sh shower, w *conf.Web) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range w.SignIn {
 		s := &w.SignIn[i]
-		base := conf.SignIn{IMAP: &conf.SignInIMAP{}, SQL: &conf.SignInSQL{}}
+		base := conf.SignIn{IMAP: &conf.SignInIMAP{}, LDAP: &conf.SignInLDAP{}, SQL: &conf.SignInSQL{}}
 		n.Content = append(n.Content, &yaml.Node{Kind: yaml.MappingNode,
 			Content: []*yaml.Node{scalar(s.Kind), mapping(sh, signInKinds[s.Kind], s, &base, s.At)}})
 	}

@@ -31,14 +31,23 @@ func TestSignIn(t *testing.T) {
         dsn: {env: DSN}
         query: SELECT username AS user, password FROM mailbox WHERE username = :user
         scheme: ssha
+    - ldap:
+        url: ldap://ldap.example.org
+        bind: cn=mailretr,dc=kroon
+        password: {env: LDAP}
+        base: ou=people,dc=kroon
+        filter: (&(objectClass=person)(mail={user}))
+        owner: mailAlternateAddress
+        admin: (memberOf=cn=admins,dc=kroon)
     - imap: {url: "imap://mail.example.org", tls: {ca: /etc/ssl/certs/ca-certificates.crt}}
 `)
 	if err != nil {
 		t.Fatal(err, problems)
 	}
 	w := c.Web.SignIn
-	if len(w) != 3 || w[0].IMAP.TLS.Mode != conf.ModeNone || w[2].IMAP.TLS.Mode != conf.ModeStartTLS || w[0].IMAP.Address() != "localhost:143" ||
-		w[1].SQL.Scheme != "ssha" || w[1].SQL.DSN.Source() != "env DSN" || w[0].IMAP.Domains[0] != "kroon.co.za" {
+	if len(w) != 4 || w[0].IMAP.TLS.Mode != conf.ModeNone || w[3].IMAP.TLS.Mode != conf.ModeStartTLS || w[0].IMAP.Address() != "localhost:143" ||
+		w[1].SQL.Scheme != "ssha" || w[1].SQL.DSN.Source() != "env DSN" || w[0].IMAP.Domains[0] != "kroon.co.za" ||
+		w[2].LDAP.TLS.Mode != conf.ModeStartTLS || w[2].LDAP.Name != "mail" || w[2].LDAP.Admin == "" || w[2].LDAP.Password.Source() != "env LDAP" {
 		t.Errorf("%+v", w)
 	}
 	var shown bytes.Buffer
@@ -62,6 +71,7 @@ func TestH3_SignInMistakes(t *testing.T) {
   sign_in:
     - imap: {url: "pop3://localhost"}
     - kerberos: {}
+    - ldap: {url: "ldaps://l", filter: "(mail={user}", base: x}
     - mysql: {dsn: "root:canary@tcp(x)/y", query: SELECT 1, schema: x}
     - imap
 `)
@@ -72,8 +82,8 @@ func TestH3_SignInMistakes(t *testing.T) {
 		}
 	}
 	text := strings.Join(all, "\n")
-	for _, want := range []string{":9:19 ", "does not begin with imap", ":10:7 ", `"kerberos" is not known`, "no :user", `unknown key "schema"`,
-		`did you mean "scheme"?`, ":12:7 "} {
+	for _, want := range []string{":9:19 ", "does not begin with imap", ":10:7 ", `"kerberos" is not known`, "no :user", ":11:40 ", "no filter such as", "no DN such as", `unknown key "schema"`,
+		`did you mean "scheme"?`, ":13:7 "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not told:\n%s", want, text)
 		}
