@@ -88,7 +88,7 @@ func (j *jobs) state(v *visit) *jobState {
 		return nil
 	}
 	s := &jobState{Done: x.over, Changed: x.done + x.failed + x.gone, Of: x.total}
-	verb := v.texts.get("verb." + string(x.verb))
+	verb := v.texts.get("verbs." + string(x.verb))
 	s.Text = v.texts.get("job.running", verb, s.Changed, s.Of)
 	if x.over {
 		s.Text = v.texts.get("job.done", verb, counted(x.done, "message"))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"mailretr/bounce"
@@ -50,6 +51,10 @@ func (v *visit) waits(name string) (all []waiting, more bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), looking)
 	defer cancel()
+	if !v.turn(ctx) {
+		return nil, true, nil
+	}
+	defer v.turns.done()
 	q := control.ListRequest{Select: control.Select{Maildrop: name}}
 	for m, err := range v.client.List(ctx, q) {
 		switch {
@@ -60,10 +65,35 @@ func (v *visit) waits(name string) (all []waiting, more bool, err error) {
 		case len(all) == maxWaiting:
 			return all, true, nil
 		}
-		all = append(all, v.waiting(&m))
+		w := v.waiting(&m)
+		if v.web.Subjects || v.who.Admin {
+			w.Subject = v.subject(m.ID)
+		}
+		all = append(all, w)
 	}
 	return all, false, nil
 }
+
+// turns bound how many look through the whole queue at once: it may be long, and deliveries need the disk more.
+type turns struct {
+	once sync.Once
+	room chan struct{}
+}
+
+const looks = 4
+
+// turn waits for a turn; false: none came in time.
+func (s *Server) turn(ctx context.Context) bool {
+	s.turns.once.Do(func() { s.turns.room = make(chan struct{}, looks) })
+	select {
+	case s.turns.room <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t *turns) done() { <-t.room }
 
 // waiting says of a message why it waits.
 func (v *visit) waiting(m *control.Message) waiting {
@@ -85,11 +115,11 @@ func (v *visit) waiting(m *control.Message) waiting {
 		w.Sentence = t.get("waits.reporting")
 	case control.Deferred:
 		w.Sentence = t.get("waits.deferred", counted(m.Attempts, "attempt"))
+		if m.Attempts == 0 { // the destination was away before anybody spoke of this message
+			w.Sentence = t.get("waits.away")
+		}
 	default:
 		w.Sentence = t.get("waits.queued")
-	}
-	if v.web.Subjects || v.who.Admin {
-		w.Subject = v.subject(m.ID)
 	}
 	return w
 }

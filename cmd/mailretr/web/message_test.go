@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,27 @@ func TestWordsOfNotes(t *testing.T) {
 	for _, kind := range append(ownerFetches, fetch.AsideBudget, store.AsideWanted) {
 		if english()["left."+kind] == "" {
 			t.Errorf("%s has none", kind)
+		}
+	}
+}
+
+// An owner is told that what was fetched waits because the destination is away.
+func TestAway(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(c *conf.Config) {
+		c.Maildrops = slices.Clone(c.Maildrops)
+		for i := range c.Maildrops {
+			c.Maildrops[i].Deliver = "default"
+		}
+	})
+	b := w.as("jaco")
+	if _, text := b.get("/"); strings.Contains(text, "takes no mail") {
+		t.Error(text)
+	}
+	w.observe("", mail.Event{Op: mail.OpLane, Lane: "default", Outcome: mail.Deferred, Reply: "421 no", Next: w.now().Add(time.Minute)})
+	for _, path := range []string{"/", "/maildrop?name=jaco"} {
+		if _, text := b.get(path); !strings.Contains(text, "your own mail server takes no mail") {
+			t.Error(text)
 		}
 	}
 }

@@ -86,6 +86,7 @@ type drop struct {
 	Off     bool // it is not enabled
 	Server  string
 	Waiting int
+	Away    bool // what is fetched waits here, because its destination takes nothing
 	Today   status.Counts
 	Left    int // messages that are left in the maildrop for a reason
 	More    bool
@@ -123,7 +124,7 @@ func (v *visit) drop(s *status.Status) drop {
 	if m == nil {
 		d.Off = true
 	} else {
-		d.Server, d.Off = m.Host, !m.Enabled
+		d.Server, d.Off, d.Away = m.Host, !m.Enabled, v.sick()[m.Deliver]
 	}
 	v.worded(&d, s, m)
 	if d.Off {
@@ -134,6 +135,17 @@ func (v *visit) drop(s *status.Status) drop {
 		d.Wait = span(left)
 	}
 	return d
+}
+
+// sick are the destinations that take no mail at the moment.
+func (v *visit) sick() map[string]bool {
+	if v.away == nil {
+		v.away = map[string]bool{}
+		for _, l := range v.House.Status.Lanes() {
+			v.away[l.Lane] = l.State == status.Sick
+		}
+	}
+	return v.away
 }
 
 // worded says how it is in sentences for the owner; an admin reads the program's own, too.

@@ -95,7 +95,7 @@ func queueOf(v *visit) error {
 		p.Conditions = append(p.Conditions, condition{key, v.texts.get("queue." + key), q.Get(key), v.texts.get("queue." + key + ".example")})
 	}
 	for _, verb := range []control.Verb{control.Release, control.Retry, control.Hold, control.Bounce, control.Remove} {
-		p.Verbs = append(p.Verbs, button{Verb: verb, Text: v.texts.get("verb." + string(verb)),
+		p.Verbs = append(p.Verbs, button{Verb: verb, Text: v.texts.get("verbs." + string(verb)),
 			Danger: verb == control.Bounce || verb == control.Remove})
 	}
 	n := max(1, number(q.Get("page")))
@@ -127,6 +127,11 @@ func queueOf(v *visit) error {
 func (v *visit) rows(p *queuePage, s control.Select, skip int) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), soon)
 	defer cancel()
+	if !v.turn(ctx) {
+		p.Late = true
+		return false, nil
+	}
+	defer v.turns.done()
 	for m, err := range v.client.List(ctx, control.ListRequest{Select: s}) {
 		switch {
 		case err != nil && ctx.Err() != nil && v.r.Context().Err() == nil:
@@ -166,6 +171,10 @@ func whyOf(v *visit) error {
 	var p whyPage
 	ctx, cancel := context.WithTimeout(v.r.Context(), 4*soon)
 	defer cancel()
+	if !v.turn(ctx) {
+		return &fault{http.StatusServiceUnavailable, "queue.late"}
+	}
+	defer v.turns.done()
 	for g, err := range v.client.Top(ctx, control.TopRequest{}) {
 		if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			p.Late = true
@@ -211,6 +220,7 @@ func messageOf(v *visit) error {
 		return err
 	}
 	p := messagePage{waiting: v.waiting(&m), Last: v.moment(m.Last)}
+	p.Subject = v.subject(m.ID)
 	for _, r := range m.Recipients {
 		p.Rcpts = append(p.Rcpts, rcpt{r, v.moment(r.At), v.moment(r.Since), v.texts.first("rcpt." + r.State)})
 	}
@@ -337,7 +347,7 @@ func (v *visit) askMany(verb control.Verb, q control.ChangeRequest, f url.Values
 	}
 	m := many{
 		Ask:  v.texts.get("many."+string(verb), counted(first.Total, "message")),
-		Verb: string(verb), Text: v.texts.get("verb." + string(verb)), Total: first.Total,
+		Verb: string(verb), Text: v.texts.get("verbs." + string(verb)), Total: first.Total,
 		Danger: verb == control.Bounce || verb == control.Remove, Why: verb == control.Bounce || verb == control.Hold,
 		Now: v.texts.first("now." + string(verb)), Back: local(f.Get("back")),
 		Fields: [][2]string{{"before", first.At.Format(time.RFC3339Nano)}, {"most", strconv.Itoa(first.Total)},

@@ -30,6 +30,7 @@ type Server struct {
 	attempts attempts
 	runs     runs
 	jobs     jobs
+	turns    turns
 	texts    texts
 	owned    atomic.Pointer[owned]
 	rules    atomic.Pointer[conf.Web] // that the sessions began under

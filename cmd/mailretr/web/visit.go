@@ -27,9 +27,10 @@ type visit struct {
 	conf   *conf.Config
 	web    *conf.Web
 	who    signin.Who
-	known  bool // who he is
-	secure bool // the browser speaks TLS, with us or with the server in front
-	auto   bool // a script asked by itself
+	known  bool            // who he is
+	secure bool            // the browser speaks TLS, with us or with the server in front
+	auto   bool            // a script asked by itself
+	away   map[string]bool // see sick
 }
 
 // A handling answers a visit. What it returns becomes a page that says so.
