@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,10 +73,22 @@ func checkDir(path string) error {
 		return err
 	}
 	if me := os.Geteuid(); int(st.Uid) != me {
-		return denied{fmt.Sprintf("%s belongs to user %d, and this process runs as user %d; say: chown -R %[3]d %[1]s",
-			path, st.Uid, me)}
+		return denied{fmt.Sprintf("%s belongs to user %d, and this process runs as user %d; say: %s", path, st.Uid, me,
+			remedy(path, st.Uid, me))}
 	}
 	return nil
+}
+
+// remedy is what makes process and owner the same. For root it is to become the owner: to take the state away from the
+// daemon that it belongs to is seldom what root wants.
+func remedy(path string, owner uint32, me int) string {
+	if me != 0 {
+		return fmt.Sprintf("chown -R %d %s", me, path)
+	}
+	if u, err := user.LookupId(fmt.Sprint(owner)); err == nil {
+		return "runuser -u " + u.Username + " -- mailretr …"
+	}
+	return fmt.Sprintf("sudo -u '#%d' mailretr …", owner)
 }
 
 // denied is an error that says what to do about it, and is fs.ErrPermission.
