@@ -79,18 +79,7 @@ func TestPackage(t *testing.T) {
 	if out := m.Do("systemctl", "is-enabled", "mailretr"); out != "enabled" {
 		t.Error(out)
 	}
-	for path, want := range map[string]string{"/etc/mailretr": "750 root:mailretr", "/etc/mailretr/conf.d": "750 root:mailretr",
-		"/var/lib/mailretr": "700 mailretr:mailretr"} {
-		if got := m.Do("stat", "-c", "%a %U:%G", path); got != want {
-			t.Errorf("%s: %s", path, got)
-		}
-	}
-	if out, err := m.Try("systemctl", "is-active", "mailretr"); err == nil {
-		t.Error("it runs without a configuration:", out)
-	}
-	if out := m.Do("systemctl", "--failed", "--no-legend"); out != "" {
-		t.Error(out)
-	}
+	installed(t, m)
 	hardened(t, m)
 
 	m.Write("/etc/mailretr/mailretr.yaml", []byte(packagedConfig), 0o640)
@@ -134,6 +123,23 @@ func TestPackage(t *testing.T) {
 		t.Error(out)
 	}
 	asRoot(t, m)
+}
+
+// installed: the directories are there, nothing runs, and nothing has failed, as long as there is no configuration.
+func installed(t *testing.T, m *real.Machine) {
+	t.Helper()
+	for path, want := range map[string]string{"/etc/mailretr": "750 root:mailretr", "/etc/mailretr/conf.d": "750 root:mailretr",
+		"/var/lib/mailretr": "700 mailretr:mailretr"} {
+		if got := m.Do("stat", "-c", "%a %U:%G", path); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if out, err := m.Try("systemctl", "is-active", "mailretr"); err == nil {
+		t.Error("it runs without a configuration:", out)
+	}
+	if out := m.Do("systemctl", "--failed", "--no-legend"); out != "" {
+		t.Error(out)
+	}
 }
 
 func install(t *testing.T, m *real.Machine, deb string) {

@@ -19,12 +19,15 @@ import (
 const fewWell = 10
 
 func newStatus(a *app) *cobra.Command {
-	var verbose, all, traffic, days bool
+	var verbose, all, traffic, days, probe bool
 	c := &cobra.Command{
 		Use:               "status [MAILDROP…]",
 		Short:             "Say how each maildrop and destination is, worst first",
 		ValidArgsFunction: a.completeMaildrops,
 		RunE: func(c *cobra.Command, args []string) error {
+			if probe {
+				return a.probe(c.Context())
+			}
 			return a.house(c.Context(), func(d *control.Client) error {
 				if traffic || days {
 					return (&trafficView{app: a, only: args, days: days}).show(c.Context(), d)
@@ -37,6 +40,7 @@ func newStatus(a *app) *cobra.Command {
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with what is wrong, what to do, and what is left in the maildrop")
 	c.Flags().BoolVar(&all, "all", false, "all that are well, too")
 	c.Flags().BoolVar(&traffic, "traffic", false, "what the line has cost, what was saved, and what is left of the cap")
+	c.Flags().BoolVar(&probe, "probe", false, "say nothing, and exit with 0 if a daemon answers and its store does")
 	c.Flags().BoolVar(&days, "days", false, "the same with each day of the last 13 months, of the line or of MAILDROP")
 	return c
 }
