@@ -3,6 +3,9 @@ package conf
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // A Route says where some mail goes. Of its conditions those that are written all have to hold; of the patterns of one
@@ -119,12 +122,30 @@ func split(address string) (user, domain string) {
 	return address, ""
 }
 
-// likeDomain: *.domain is every domain below it, and not itself.
+// likeDomain: *.domain is every domain below it, and not itself. Internationalised domains are the same in either form.
 func likeDomain(pattern, domain string) bool {
+	pattern, domain = plainDomain(pattern), plainDomain(domain)
 	if below, wide := strings.CutPrefix(pattern, "*"); wide {
 		return len(domain) > len(below) && strings.HasSuffix(domain, below)
 	}
 	return pattern == domain
+}
+
+// plainDomain returns the form of a domain in which all its spellings are the same: that of RFC 5891 where it is
+// internationalised. "*." in front stays. One that cannot be written in it is compared as it is.
+func plainDomain(domain string) string {
+	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return domain
+	}
+	name, below := strings.CutPrefix(domain, "*.")
+	a, err := idna.Lookup.ToASCII(name)
+	switch {
+	case err != nil:
+		return domain
+	case below:
+		return "*." + a
+	}
+	return a
 }
 
 func (v *validator) routes() {

@@ -54,6 +54,11 @@ func TestLikeAddress(t *testing.T) {
 		{`"a@b"@x.example`, `"a@b"@x.example`, true},
 		{"*@x.example", `"a@y.example"@x.example`, true}, // the last at sign counts
 		{"*@y.example", `"a@y.example"@x.example`, false},
+		{"*@büro.example", "a@xn--bro-hoa.example", true},
+		{"*@xn--bro-hoa.example", "a@BÜRO.example", true},
+		{"a@*.büro.example", "a@post.xn--bro-hoa.example", true},
+		{"a@*.xn--bro-hoa.example", "a@büro.example", false},
+		{"*@a\u0300\u0301 b.example", "a@a\u0300\u0301 b.example", true}, // no domain, and the same all the same
 	} {
 		if got := likeAddress(c.pattern, c.address); got != c.want {
 			t.Errorf("%s and %q: %v", c.pattern, c.address, got)
