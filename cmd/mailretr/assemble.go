@@ -80,7 +80,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.use(c)
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
-	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), hops: &hops{}, state: c.State, folder: h.folder,
+	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), ahead: aheadOf(), hops: &hops{}, state: c.State, folder: h.folder,
 		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,

@@ -25,6 +25,7 @@ type surroundings struct {
 	observe mail.Observer
 	log     *slog.Logger // for the trace
 	line    *wire.Shaper // that all maildrops share
+	ahead   *imap.Pool   // the same, of what IMAP sessions ask for ahead; nil: no bound
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
 	hops    *hops        // what is known of next hops; nil: nothing is shared
@@ -106,7 +107,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
 		Token: tokenOf(m), To: map[string][]mail.Path{},
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
-		NoCompress: !m.Compress, Details: m.First.Mode == conf.FirstSince || s.dated != nil && s.dated(),
+		NoCompress: !m.Compress, Pool: s.ahead, Details: m.First.Mode == conf.FirstSince || s.dated != nil && s.dated(),
 	}
 	acts := map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}
 	o.After = acts[m.After.Act]

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"mailretr/conf"
+	"mailretr/fetch/imap"
 	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
@@ -56,6 +57,9 @@ func proxyOf(p *conf.Proxy) *wire.Proxy {
 	}
 	return o
 }
+
+// aheadOf bounds the memory that mail takes which has come and is not read yet, however many sessions there are.
+func aheadOf() *imap.Pool { return &imap.Pool{} }
 
 // lineOf is what all maildrops share.
 func lineOf(c *conf.Config) *wire.Shaper { return wire.NewShaper(c.Line.Rate, c.Line.Burst) }

@@ -219,6 +219,9 @@ func (s *session) spend(p *part) {
 // commands are few. Messages of another folder have to wait until the line is empty: only with wait does it
 // wait. s.mu is held, and let go of while something is sent.
 func (s *session) pump(wait bool) error {
+	if s.window == 0 {
+		s.widen(firstWindow)
+	}
 	if len(s.queue) > 0 && (s.out == 0 || s.window-s.out >= s.portion()) && len(s.asks) == 0 {
 		s.fill()
 	}
@@ -307,12 +310,26 @@ func (s *session) measure() {
 		whole := float64(s.window) / float64(s.window-s.out) // as many times as much
 		switch d := time.Duration(now.Sub(s.filled).Seconds() * whole * float64(time.Second)); {
 		case d < quick:
-			s.window = min(2*s.window, s.limits.Window)
+			s.widen(2 * s.window)
 		case d > slow:
 			s.window = max(s.window/2, min(leastWindow, s.limits.Window))
 		}
 	}
 	s.filled = now
+}
+
+// widen makes the window this large, if limits and pool allow it. s.mu is held.
+func (s *session) widen(want int64) {
+	s.share = s.o.Pool.grow(s.share, min(want, s.limits.Window))
+	s.window = min(want, s.share)
+}
+
+// giveBack returns what the session had of the pool, when nothing of it is in memory any more.
+func (s *session) giveBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.o.Pool.give(s.share)
+	s.share = 0
 }
 
 // add puts a part into an ask that is not yet sent.

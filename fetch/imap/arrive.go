@@ -120,7 +120,7 @@ func (s *session) place(p *part, lit *literal, size int64) (again bool) {
 	case p.dropped:
 		s.give(p, lit, size)
 		s.spend(p)
-	case size <= small && s.held+size <= s.limits.Window:
+	case size <= small && s.held+size <= s.share+small: // what was announced fits into the share
 		s.keep(p, lit, size)
 	case s.waiting == p:
 		s.offer(p, lit)

@@ -382,6 +382,7 @@ func TestLargeInARow(t *testing.T) {
 func TestWindowFollowsTheLine(t *testing.T) {
 	now := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	s := newSession(&Options{Now: func() time.Time { return now }})
+	s.widen(firstWindow)
 	s.measure()
 	equal(t, "first", s.window, firstWindow)
 	in := func(d time.Duration) { // that is how long half of it took
@@ -416,46 +417,51 @@ func TestImplicitTLS(t *testing.T) {
 // TestReversingServer: Dovecot answers the newest of several pipelined commands first when its output was
 // blocked. Nothing comes twice because of that.
 func TestReversingServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t)
-		total := 0
-		for i := range 60 {
-			b := fetchtest.Text([]int{300_000, 2000, 700_000, 40_000}[i%4], i)
-			total += len(b)
-			s.put("INBOX", b)
+	for _, pool := range []*Pool{nil, {Octets: 1}} {
+		synctest.Test(t, func(t *testing.T) { reversing(t, pool) })
+	}
+}
+
+func reversing(t *testing.T, pool *Pool) {
+	s := newServer(t)
+	total := 0
+	for i := range 60 {
+		b := fetchtest.Text([]int{300_000, 2000, 700_000, 40_000}[i%4], i)
+		total += len(b)
+		s.put("INBOX", b)
+	}
+	var stack [][2]string
+	s.on = atBody(func(c *client, tag, args string) {
+		if stack = append(stack, [2]string{tag, args}); c.r.Buffered() > 0 {
+			return
 		}
-		var stack [][2]string
-		s.on = atBody(func(c *client, tag, args string) {
-			if stack = append(stack, [2]string{tag, args}); c.r.Buffered() > 0 {
-				return
-			}
-			for _, x := range slices.Backward(stack) {
-				c.command(x[0], "UID FETCH", x[1])
-			}
-			stack = nil
-		})
-		l := &fetchtest.Line{}
-		r := s.retriever(nil)
-		r.Dial.DialContext = l.Dialer(s.far(25 * time.Millisecond))
-		d := open(t, r)
-		ms := messages(t, d)
-		for i := range ms {
-			j := i * 7919 % len(ms)
-			ms[i], ms[j] = ms[j], ms[i]
+		for _, x := range slices.Backward(stack) {
+			c.command(x[0], "UID FETCH", x[1])
 		}
-		announce(t, d, mail.Whole, ms)
-		for _, m := range ms {
-			if b, err := read(t.Context(), m); err != nil || int64(len(b)) != m.Content.Size() {
-				t.Fatal(len(b), err)
-			}
-		}
-		if err := d.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if _, down := l.Octets(); down > int64(total)*102/100 {
-			t.Errorf("%d octets came down for %d", down, total)
-		}
+		stack = nil
 	})
+	l := &fetchtest.Line{}
+	r := s.retriever(nil)
+	r.Pool = pool
+	r.Dial.DialContext = l.Dialer(s.far(25 * time.Millisecond))
+	d := open(t, r)
+	ms := messages(t, d)
+	for i := range ms {
+		j := i * 7919 % len(ms)
+		ms[i], ms[j] = ms[j], ms[i]
+	}
+	announce(t, d, mail.Whole, ms)
+	for _, m := range ms {
+		if b, err := read(t.Context(), m); err != nil || int64(len(b)) != m.Content.Size() {
+			t.Fatal(len(b), err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, down := l.Octets(); down > int64(total)*102/100 {
+		t.Errorf("%d octets came down for %d", down, total)
+	}
 }
 
 // TestHeaderThenAnother: a header that was read of an announced message does not hold its body; when the body

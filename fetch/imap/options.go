@@ -62,6 +62,8 @@ type Options struct {
 	ClassicWatch bool // Dial.TLS.Classic of the connections of Watch, which stay
 	// Details: messages come with Origin.Date and Origin.Flags, which cost some 60 octets each.
 	Details bool
+	Pool    *Pool // of what is asked for ahead, shared with other maildrops; nil: each has its own limit only
+
 	// NoCompress leaves COMPRESS=DEFLATE alone where it is offered.
 	NoCompress bool
 }
@@ -70,7 +72,7 @@ type Options struct {
 type Limits struct {
 	Messages int           // in one folder; one with more is left out: 1,000,000
 	Message  int64         // octets of one message; a larger one is yielded with an error: no limit
-	Window   int64         // octets asked for ahead at most, and kept in memory: 8 MiB
+	Window   int64         // octets asked for ahead at most, and kept in memory: 8 MiB; see [Pool]
 	Close    time.Duration // for Close as a whole: 30 s
 
 	// Compress is how many octets must be about to be asked for if COMPRESS, which costs a round trip and about

@@ -52,10 +52,11 @@ type session struct {
 	asks     []*ask        // made up, not yet sent
 	out      int64         // octets asked for and not yet read
 	held     int64         // octets of these that wait in memory
-	window   int64
-	filled   time.Time // when the window was filled last
-	waste    int64     // octets that nobody asked for
-	unfit    bool      // the server gave another part of a message than was asked for
+	window   int64         // octets that may be asked for; 0: nobody has asked
+	share    int64         // the most that window was: what the pool has given, and what may wait in memory
+	filled   time.Time     // when the window was filled last
+	waste    int64         // octets that nobody asked for
+	unfit    bool          // the server gave another part of a message than was asked for
 	current  *reader
 	gone     []mail.UID
 	result   error // of Close
@@ -77,7 +78,6 @@ var (
 func newSession(o *Options) *session {
 	s := &session{o: o, limits: o.limits(), asked: map[key]*part{}}
 	s.cond = sync.NewCond(&s.mu)
-	s.window = min(firstWindow, s.limits.Window)
 	s.unfit = o.Memory != nil && o.Memory.Unfit
 	s.remembered()
 	return s
@@ -127,6 +127,7 @@ func (s *session) end() {
 	}
 	s.cond.Broadcast()
 	s.mu.Unlock()
+	defer s.giveBack()
 	s.line.Close()
 	if s.c != nil {
 		s.wg.Wait()
