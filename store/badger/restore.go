@@ -301,17 +301,18 @@ func (in *incoming) fill() error {
 // restored is what becomes of a pair; no key: nothing.
 func (in *incoming) restored(o op) (op, error) {
 	switch table := string(o.key[:2]); table {
-	case "c/", "f/", "u/", "v/", "n/":
+	case "c/", "f/", "u/", "v/", "n/", "s/":
+		if !wellFormed(o) {
+			return op{}, fmt.Errorf("a pair of the table %q is not as this program writes it", table)
+		}
+		if table == "s/" && !in.x.Release {
+			return op{}, nil // what is held has no place in the schedule
+		}
 		return o, nil
 	case "k/":
 		if string(o.key) == keyHash {
 			return o, nil
 		}
-	case "s/":
-		if in.x.Release {
-			return o, nil
-		}
-		return op{}, nil // what is held has no place in the schedule
 	case "m/":
 		if len(o.key) == len("m/")+len(mail.ID{}) {
 			return in.record(o)

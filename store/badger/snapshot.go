@@ -241,7 +241,9 @@ func readPair(r *sumReader) (o op, err error) {
 	}
 	switch table := string(o.key[:2]); table {
 	case "c/", "f/", "u/", "v/":
-		return o, nil
+		if wellFormed(o) {
+			return o, nil
+		}
 	}
 	return o, errDamaged
 }
