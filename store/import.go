@@ -120,6 +120,10 @@ func (q *Queue) importable(r *Record) error {
 	if err := soundImport(r); err != nil {
 		return fmt.Errorf("%w: %w", ErrImport, err)
 	}
+	if n := r.words(); n > maxWords || r.Announced > maxClaim || r.Size > maxClaim {
+		return fmt.Errorf("%w: what is said of it is too long (%d octets, and may have %d), or it would be larger than any disk",
+			ErrImport, n, maxWords)
+	}
 	for i := range r.Recipients {
 		x := &r.Recipients[i]
 		if x.State != Owed {
@@ -135,6 +139,28 @@ func (q *Queue) importable(r *Record) error {
 		r.Queued = now
 	}
 	return nil
+}
+
+// Bounds of what an imported record may say: its value has to stay below the 256 KiB of an engine, with replies.
+const (
+	maxWords = 80 << 10 // octets of texts, without replies
+	maxClaim = 1 << 50  // octets that it may claim to have
+)
+
+// words counts the octets of all that somebody has written into a record, but for what next hops have said.
+func (r *Record) words() int {
+	n := len(r.HoldWhy) + len(r.Reverse) + len(r.EnvID) + len(r.Ret)
+	for _, o := range []*mail.Origin{&r.Origin, &r.ParentOrigin} {
+		n += len(o.Maildrop) + len(o.Account) + len(o.UID)
+		for _, f := range o.Flags {
+			n += len(f) + 8
+		}
+	}
+	for i := range r.Recipients {
+		x := &r.Recipients[i]
+		n += x.octets() + len(x.Last.Enhanced) + len(x.Last.RemoteMTA)
+	}
+	return n
 }
 
 // soundImport says why an envelope cannot be one. Its recipients were rewritten when the message came in, if at all.

@@ -175,3 +175,38 @@ func TestImportAfterACrash(t *testing.T) {
 		}
 	}
 }
+
+// H1: what is said of an import is bounded, whoever has written it, and the answer says that it is the import's fault.
+func TestH1_ImportOfTooMuch(t *testing.T) {
+	from := newWorld(t)
+	r, octets := exported(t, from, from.put(message("1", "a@example.org", "x@a.example")))
+	long := strings.Repeat("x", 300<<10)
+	for what, f := range map[string]func(*Record){
+		"uid": func(r *Record) { r.Origin.UID = mail.UID(long) }, "maildrop": func(r *Record) { r.Origin.Maildrop = long },
+		"envid": func(r *Record) { r.EnvID = long }, "ret": func(r *Record) { r.Ret = long },
+		"orcpt": func(r *Record) { r.Recipients[0].Original = long }, "notify": func(r *Record) { r.Recipients[0].Notify = long },
+		"beside":    func(r *Record) { r.Recipients[0].Beside = []mail.Lane{mail.Lane(long)} },
+		"mta":       func(r *Record) { r.Recipients[0].Last.RemoteMTA = long },
+		"parent":    func(r *Record) { r.ParentOrigin.Account = mail.Account(long) },
+		"announced": func(r *Record) { r.Announced = 1 << 62 },
+		"size":      func(r *Record) { r.Size = 1 << 62 },
+	} {
+		w := newWorld(t)
+		x := r
+		x.Recipients = slices.Clone(r.Recipients)
+		f(&x)
+		if _, err := w.Import(t.Context(), x, strings.NewReader(octets), false); !errors.Is(err, ErrImport) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if n := len(w.records()); n != 0 {
+			t.Errorf("%s: %d records", what, n)
+		}
+	}
+	w := newWorld(t)
+	x := r
+	x.Recipients = slices.Clone(r.Recipients)
+	x.Recipients[0].Last.Reply = long // what next hops say is cut, as ever
+	if _, err := w.Import(t.Context(), x, strings.NewReader(octets), false); err != nil {
+		t.Error(err)
+	}
+}

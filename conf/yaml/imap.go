@@ -44,6 +44,10 @@ var mailboxAt = option[conf.Destination]{
 			return nil
 		}
 		base := conf.Destination{IMAP: &conf.IMAP{}}
+		if v.IMAP == nil { // as in localSection
+			with := *v
+			with.IMAP, v = base.IMAP, &with
+		}
 		if n := mapping(shower{origin: s.origin, brief: true}, mailbox, v, &base, v.IMAP.At); len(n.Content) > 2 {
 			return n
 		}

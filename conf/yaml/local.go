@@ -87,10 +87,14 @@ func localKind(kind, example, doc string, table []option[conf.Destination]) opti
 	}
 }
 
-// localSection is what differs from the defaults.
+// localSection is what differs from the defaults; one that somebody has put together by kind and path has those.
 func localSection(s shower, table []option[conf.Destination], v *conf.Destination) *yaml.Node {
 	standard := conf.DefaultLocal()
 	base := conf.Destination{Local: &standard}
+	if v.Local == nil {
+		with := *v
+		with.Local, v = &standard, &with
+	}
 	return mapping(shower{origin: s.origin, brief: true}, table, v, &base, v.Local.At)
 }
 
@@ -138,7 +142,7 @@ var commandOf = option[conf.Destination]{
 		if v.Kind != "command" {
 			return nil
 		}
-		if n := localSection(s, commandTable, v); len(n.Content) > 2 || v.Local.Preset != "" {
+		if n := localSection(s, commandTable, v); len(n.Content) > 2 || len(v.Command) == 0 {
 			return n
 		}
 		return sequence(v.Command)

@@ -185,3 +185,21 @@ func TestShowOrigin(t *testing.T) {
 		}
 	}
 }
+
+// A destination that somebody has put together by its kind alone is written, and not the end of the process.
+func TestWriteWithoutASection(t *testing.T) {
+	for kind, want := range map[string]string{"maildir": "  maildir: /srv/{local}\n", "mbox": "  mbox: /srv/{local}\n",
+		"command": "  command: [/bin/true]\n", "imap": ""} {
+		c := conf.Default()
+		d := conf.DefaultDestination()
+		d.Kind, d.Address, d.Local, d.IMAP = kind, "/srv/{local}", nil, nil
+		if kind == "command" {
+			d.Address, d.Command = "", []string{"/bin/true"}
+		}
+		c.Deliver = []conf.Destination{d}
+		var b bytes.Buffer
+		if err := Write(&b, &c); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%s: %v\n%s", kind, err, b.String())
+		}
+	}
+}
