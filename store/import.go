@@ -121,14 +121,15 @@ func (q *Queue) importable(r *Record) error {
 		return fmt.Errorf("%w: %w", ErrImport, err)
 	}
 	if n := r.words(); n > maxWords || r.Announced > maxClaim || r.Size > maxClaim {
-		return fmt.Errorf("%w: what is said of it is too long (%d octets, and may have %d), or it would be larger than any disk",
-			ErrImport, n, maxWords)
+		return fmt.Errorf("%w: what is said of it has %d octets, and may have %d; or it would be larger than any disk", ErrImport,
+			n, maxWords)
 	}
 	for i := range r.Recipients {
 		x := &r.Recipients[i]
 		if x.State != Owed {
 			x.State = Waiting
 		}
+		x.Last.Enhanced, x.Last.RemoteMTA = clip(x.Last.Enhanced, 16), clip(x.Last.RemoteMTA, 64)
 		if replies += len(x.Last.Reply) + len(x.Last.Err); replies > maxReplies {
 			x.Last.Reply, x.Last.Err = "", ""
 		}
@@ -141,24 +142,20 @@ func (q *Queue) importable(r *Record) error {
 	return nil
 }
 
-// Bounds of what an imported record may say: its value has to stay below the 256 KiB of an engine, with replies.
+// Bounds of what an imported record may say. Its recipients are parted where they are many, so each counts for itself.
 const (
-	maxWords = 80 << 10 // octets of texts, without replies
+	maxWords = 32 << 10 // octets of texts, without recipients; or of one recipient, without replies
 	maxClaim = 1 << 50  // octets that it may claim to have
 )
 
-// words counts the octets of all that somebody has written into a record, but for what next hops have said.
+// words counts the octets of what somebody has written into a record: of all but its recipients, or of the longest of them.
 func (r *Record) words() int {
 	n := len(r.HoldWhy) + len(r.Reverse) + len(r.EnvID) + len(r.Ret)
 	for _, o := range []*mail.Origin{&r.Origin, &r.ParentOrigin} {
-		n += len(o.Maildrop) + len(o.Account) + len(o.UID)
-		for _, f := range o.Flags {
-			n += len(f) + 8
-		}
+		n += len(o.Maildrop) + len(o.Account) + len(o.UID) // flags are bounded
 	}
 	for i := range r.Recipients {
-		x := &r.Recipients[i]
-		n += x.octets() + len(x.Last.Enhanced) + len(x.Last.RemoteMTA)
+		n = max(n, r.Recipients[i].octets())
 	}
 	return n
 }

@@ -186,7 +186,6 @@ func TestH1_ImportOfTooMuch(t *testing.T) {
 		"envid": func(r *Record) { r.EnvID = long }, "ret": func(r *Record) { r.Ret = long },
 		"orcpt": func(r *Record) { r.Recipients[0].Original = long }, "notify": func(r *Record) { r.Recipients[0].Notify = long },
 		"beside":    func(r *Record) { r.Recipients[0].Beside = []mail.Lane{mail.Lane(long)} },
-		"mta":       func(r *Record) { r.Recipients[0].Last.RemoteMTA = long },
 		"parent":    func(r *Record) { r.ParentOrigin.Account = mail.Account(long) },
 		"announced": func(r *Record) { r.Announced = 1 << 62 },
 		"size":      func(r *Record) { r.Size = 1 << 62 },
@@ -205,7 +204,7 @@ func TestH1_ImportOfTooMuch(t *testing.T) {
 	w := newWorld(t)
 	x := r
 	x.Recipients = slices.Clone(r.Recipients)
-	x.Recipients[0].Last.Reply = long // what next hops say is cut, as ever
+	x.Recipients[0].Last.Reply, x.Recipients[0].Last.RemoteMTA = long, long // what next hops say is cut, as ever
 	if _, err := w.Import(t.Context(), x, strings.NewReader(octets), false); err != nil {
 		t.Error(err)
 	}
