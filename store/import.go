@@ -150,7 +150,7 @@ const (
 
 // words counts the octets of what somebody has written into a record: of all but its recipients, or of the longest of them.
 func (r *Record) words() int {
-	n := len(r.HoldWhy) + len(r.Reverse) + len(r.EnvID) + len(r.Ret)
+	n := len(r.Reverse) + len(r.EnvID) + len(r.Ret)
 	for _, o := range []*mail.Origin{&r.Origin, &r.ParentOrigin} {
 		n += len(o.Maildrop) + len(o.Account) + len(o.UID) // flags are bounded
 	}
