@@ -50,7 +50,7 @@ var serverTLS = []option[conf.ServerTLS]{
 }
 
 var frontLimits = []option[conf.FrontLimits]{
-	number("connections", "Connections at once; more are told 421.", "200",
+	number("connections", "Connections at once; more are told 421. The last tenth is for clients of networks and of unix sockets.", "200",
 		func(l *conf.FrontLimits) *int { return &l.Connections }).rare(),
 	number("per_client", "Those of one address that is not in networks. 0: no limit.", "20",
 		func(l *conf.FrontLimits) *int { return &l.PerClient }).rare(),

@@ -22,6 +22,7 @@ type client struct {
 	raw    net.Conn
 	ctx    context.Context // ends when the connection is cut off, at the end of a stop
 	addr   netip.Addr      // not valid for a unix socket
+	uid    int64           // of a unix socket: whose process it is, -1 where nobody knows
 	friend bool            // may send to anybody without a login
 	local  bool            // nobody reads along: a unix socket, or this machine
 	tls    *tls.ConnectionState

@@ -55,14 +55,14 @@ func (e *exchange) Next(response []byte) ([]byte, bool, error) {
 		return nil, false, answer(535, 5, 7, 8, "user or password are wrong")
 	case done:
 		e.user = e.name
-		e.srv.loggedIn(e.addr, true, e.gen.now())
+		e.srv.loggedIn(e.party(), true, e.gen.now())
 	}
 	return challenge, done, nil
 }
 
 // failed counts, tells and waits.
 func (e *exchange) failed() {
-	e.srv.loggedIn(e.addr, false, e.gen.now())
+	e.srv.loggedIn(e.party(), false, e.gen.now())
 	e.gen.observe(mail.Event{Relay: e.door.client.name(), Enhanced: "5.7.8",
 		Text: fmt.Sprintf("a login as %q was refused", mail.Printable(e.name, 100))})
 	t := time.NewTimer(slow)

@@ -56,7 +56,7 @@ type Options struct {
 // Limits bound what clients can do. The zero value of a field means what stands beside it; a negative one, of
 // those that are numbers, no limit.
 type Limits struct {
-	Connections int // at once, 200
+	Connections int // at once, 200; the last tenth of them is for clients of ours
 	PerClient   int // at once from one address (IPv6: one /64), 20; not for clients of ours
 	Rate        int // messages per client and minute, no limit; not for clients of ours
 	Recipients  int // of a message, 1000; more get 452, and what is beyond 256 KiB of them
@@ -97,6 +97,9 @@ func (l Limits) filled() Limits {
 	l.Grace = cmp.Or(l.Grace, 20*time.Second)
 	return l
 }
+
+// strangers is how many clients there may be when one comes who is not ours: they must not keep out those who are.
+func (l *Limits) strangers() int { return l.Connections - l.Connections/10 }
 
 func (o *Options) now() time.Time {
 	if o.Now != nil {

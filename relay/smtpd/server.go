@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,7 @@ type Server struct {
 	mu      sync.Mutex
 	gen     *generation
 	clients map[*client]bool
-	per     map[netip.Addr]int
+	per     map[party]int
 	crowd   crowd
 	total   int64
 
@@ -37,7 +36,7 @@ type Stats struct {
 
 // New returns a server for these options.
 func New(o Options) (*Server, error) {
-	s := &Server{clients: make(map[*client]bool), per: make(map[netip.Addr]int)}
+	s := &Server{clients: make(map[*client]bool), per: make(map[party]int)}
 	return s, s.Set(o)
 }
 
@@ -148,17 +147,20 @@ func (s *Server) admit(cut context.Context, conn net.Conn) *client {
 	s.mu.Lock()
 	g := s.gen
 	c := &client{srv: s, gen: g, raw: conn, ctx: cut, addr: peer(conn)}
+	if !c.addr.IsValid() {
+		c.uid = userOf(conn)
+	}
 	c.local = !c.addr.IsValid() || c.addr.IsLoopback()
 	c.friend = !c.addr.IsValid() || g.ours(c.addr)
 	why := ""
 	switch {
-	case len(s.clients) >= g.limits.Connections:
+	case len(s.clients) >= g.limits.Connections, !c.friend && len(s.clients) >= g.limits.strangers():
 		why = "too many connections"
-	case !c.friend && s.per[network(c.addr)] >= g.limits.PerClient:
+	case !c.friend && s.per[c.party()] >= g.limits.PerClient:
 		why = "too many connections from your address"
 	default:
 		s.clients[c] = true
-		s.per[network(c.addr)]++
+		s.per[c.party()]++
 		s.total++
 		g.clients++
 	}
@@ -180,7 +182,7 @@ func (s *Server) admit(cut context.Context, conn net.Conn) *client {
 func (s *Server) left(c *client) {
 	s.mu.Lock()
 	delete(s.clients, c)
-	if n := network(c.addr); s.per[n] > 1 {
+	if n := c.party(); s.per[n] > 1 {
 		s.per[n]--
 	} else {
 		delete(s.per, n)

@@ -66,7 +66,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 		return s.refuses(answer(553, 5, 6, 7, "such an address needs SMTPUTF8"), path, "")
 	case o.Size > g.limits.Size:
 		return s.refuses(answer(552, 5, 3, 4, "the message is larger than %d octets", g.limits.Size), path, "")
-	case !s.anybody() && !s.srv.maySend(s.addr, g.limits.Rate, g.now()):
+	case !s.anybody() && !s.srv.maySend(s.party(), g.limits.Rate, g.now()):
 		return s.refuses(answer(450, 4, 7, 1, "more than %d messages in a minute", g.limits.Rate), path, "")
 	}
 	s.mu.Lock()
@@ -193,7 +193,7 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 		return nil, answer(538, 5, 7, 11, "that needs TLS")
 	case under: // RFC 4954, 4
 		return nil, answer(503, 5, 5, 1, "not within a message")
-	case !s.srv.mayLogIn(s.addr, s.gen.now()):
+	case !s.srv.mayLogIn(s.party(), s.gen.now()):
 		return nil, s.refuses(answer(454, 4, 7, 0, "too many logins have failed, come again later"), "", "")
 	}
 	e := s.exchange(strings.ToUpper(mechanism))
