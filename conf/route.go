@@ -175,8 +175,8 @@ func (v *validator) route(r *Route) {
 	}
 	v.named(r, "to", r.To)
 	v.named(r, "also", r.Also)
-	v.patterns(r, "recipient", r.Recipient)
-	v.patterns(r, "sender", r.Sender)
+	v.patterns(r.At, "recipient", r.Recipient)
+	v.patterns(r.At, "sender", r.Sender)
 	for _, p := range r.Maildrop {
 		v.ofMaildrops(r, p)
 	}
@@ -200,11 +200,11 @@ func (v *validator) named(r *Route, key string, names []string) {
 	}
 }
 
-func (v *validator) patterns(r *Route, key string, patterns []string) {
+func (v *validator) patterns(at Where, key string, patterns []string) {
 	for _, p := range patterns {
 		good := p == "*" || p == "<>" && key == "sender" || strings.EqualFold(p, "postmaster") || Alias{From: p}.sound()
-		if v.clean(r.At, key, p) && !good {
-			v.fail(r.At.Of(key), "write user@example.org, user@*, *@example.org, *@*.example.org, or *",
+		if v.clean(at, key, p) && !good {
+			v.fail(at.Of(key), "write user@example.org, user@*, *@example.org, *@*.example.org, or *",
 				"%s: %q is no address and no pattern of one", key, p)
 		}
 	}

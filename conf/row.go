@@ -95,7 +95,7 @@ type reading struct {
 func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	x := reading{s: s, r: r, key: key, m: DefaultMaildrop()}
 	m := &x.m
-	m.Row, m.First, m.Deliver = r, s.First, s.Deliver
+	m.Row, m.Owners, m.First, m.Deliver = r, s.Owners, s.First, s.Deliver
 	if !s.Reach.Any {
 		m.Reach = &s.Reach
 	}

@@ -21,6 +21,7 @@ type Source struct {
 	Every   time.Duration // between two looks
 	First   First         // of maildrops that are new
 	Reach   Reach         // which servers rows may name
+	Owners  *Owners       // what one owner of rows may have; nil: no limit
 	Key     Secret        // opens passwords that begin with enc:
 	Deliver string        // name of a destination, for rows that name none
 
@@ -55,6 +56,7 @@ func (s *Source) complete(before []Source) {
 	if s.LDAP != nil {
 		s.LDAP.complete(s.At)
 	}
+	defer s.completeOwners()
 	if s.Name != "" || !s.Asked() {
 		return
 	}
@@ -107,6 +109,7 @@ func (v *validator) asked(s *Source) {
 		v.span(s.At, "first", s.First.Within, time.Hour, 100*365*24*time.Hour)
 	}
 	v.reach(&s.Reach)
+	v.owners(s.Owners)
 	v.secret(s.At, "key", s.Key)
 	if _, ok := v.c.Destination(s.Deliver); s.Deliver != "" && !ok && len(v.c.Deliver) > 0 {
 		v.fail(s.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
@@ -192,5 +195,10 @@ func (s *Source) Same(o *Source) bool {
 	same := a.Key.Equal(b.Key)
 	a.At, b.At, a.Key, b.Key = Where{}, Where{}, Secret{}, Secret{}
 	a.Reach.At, b.Reach.At = Where{}, Where{}
+	if a.Owners != nil && b.Owners != nil {
+		x, y := *a.Owners, *b.Owners
+		x.At, y.At = Where{}, Where{}
+		a.Owners, b.Owners = &x, &y
+	}
 	return same && reflect.DeepEqual(a, b)
 }

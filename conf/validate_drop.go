@@ -13,7 +13,7 @@ func (v *validator) maildrop(m *Maildrop) {
 	v.name(m.At, "name", m.Name)
 	v.server(m)
 	v.recipients(m)
-	v.clean(m.At, "owner", m.Owner)
+	v.owned(m)
 	v.policy(m)
 	v.budget(m)
 	v.oversize(m)

@@ -35,7 +35,7 @@ func (c *Config) With(ctx context.Context, sets []Set) (Config, []Problem) {
 		v.maildrop(&all.Maildrops[i])
 	}
 	v.conflicts()
-	problems = append(problems, v.problems...)
+	problems = all.sharing(len(c.Maildrops), append(problems, v.problems...))
 	all.LeaveOut(problems)
 	all.own(len(c.Bad))
 	return all, problems

@@ -209,7 +209,7 @@ func (p *Poller) dispatch() (next time.Time) {
 func (p *Poller) fits(e *entry) bool {
 	most := orDefault(p.Overall, 20)
 	return p.online < most && p.running < 2*most && p.server[e.drop.Server] < orDefault(p.PerServer, 3) &&
-		!p.crowded(e)
+		(e.drop.Group == "" || p.group[e.drop.Group] < e.drop.Together) && !p.crowded(e)
 }
 
 // takeLarge takes a large slot if there is one. Large bodies never have all sessions, of a server or
@@ -267,6 +267,7 @@ func (p *Poller) start(e *entry, one part) {
 	p.running++
 	p.online++
 	p.server[s.drop.Server]++
+	p.group[s.drop.Group]++
 	go func() {
 		defer cancel()
 		defer unhook()
@@ -320,6 +321,9 @@ func (p *Poller) offline(s *session) bool {
 	p.online--
 	if p.server[s.drop.Server]--; p.server[s.drop.Server] == 0 {
 		delete(p.server, s.drop.Server)
+	}
+	if p.group[s.drop.Group]--; p.group[s.drop.Group] == 0 {
+		delete(p.group, s.drop.Group)
 	}
 	if s.largeSlot {
 		p.giveLarge(s.drop.Server)

@@ -14,6 +14,10 @@ type Drop struct {
 	Name    string       // unique; in logs, notes and status
 	Account mail.Account // identity of its contents
 	Server  string       // "mail.isp.example:995"; sessions with one server at once are limited
+	// Group names those maildrops of which no more than Together sessions run at once, of one owner for instance.
+	// "": there is no such limit.
+	Group    string
+	Together int
 
 	// Settings returns a hash of all that decides whether a login can work, the resolved secret
 	// included. When it differs from that of the last failure, the maildrop is tried at once. It is

@@ -49,6 +49,7 @@ type Poller struct {
 	running int            // sessions, up to their last note
 	online  int            // those of them that may have a connection
 	server  map[string]int // these, by server
+	group   map[string]int // by group
 	large   int            // large slots taken
 	larges  map[string]int // by server
 	run     context.Context
@@ -321,7 +322,7 @@ func (p *Poller) stopped() {
 func (p *Poller) init() {
 	if p.drops == nil {
 		p.drops = map[string]*entry{}
-		p.server, p.larges = map[string]int{}, map[string]int{}
+		p.server, p.group, p.larges = map[string]int{}, map[string]int{}, map[string]int{}
 		p.poke = make(chan struct{}, 1)
 	}
 }

@@ -50,6 +50,7 @@ func rulesOf(c *conf.Config) (budget.Rules, error) {
 		Line:     budget.Limit{Day: c.Line.Day, Month: c.Line.Month},
 		Reserve:  budget.Share(c.Line.Reserve),
 		Drops:    map[string]budget.Limit{},
+		Groups:   map[string]budget.Group{},
 	}
 	for _, w := range c.Line.OffPeak {
 		r.OffPeak = append(r.OffPeak, budget.Window(w))
@@ -57,6 +58,9 @@ func rulesOf(c *conf.Config) (budget.Rules, error) {
 	for i := range c.Maildrops {
 		if b := c.Maildrops[i].Budget; b != nil {
 			r.Drops[c.Maildrops[i].Name] = budget.Limit{Day: b.Day, Month: b.Month}
+		}
+		if m := &c.Maildrops[i]; m.Owners != nil {
+			r.Groups[m.Name] = budget.Group{Name: m.Group(), Limit: budget.Limit{Day: m.Owners.Day, Month: m.Owners.Month}}
 		}
 	}
 	return r, err
@@ -80,6 +84,9 @@ func (h *house) meter(name string) *wire.Meter {
 // limited says what a maildrop may not have: mail that is too large, or has to wait.
 func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
 	d.LargeFrom, d.Most = c.Line.Large, c.Limits.MaxMessage
+	if o := m.Owners; o != nil && o.Sessions > 0 {
+		d.Group, d.Together = m.Group(), o.Sessions
+	}
 	if len(c.Line.OffPeak) > 0 {
 		d.Waits = c.Line.Large
 	}

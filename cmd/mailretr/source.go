@@ -173,6 +173,9 @@ func (h *house) refresh(ctx context.Context) {
 	h.use(&all)
 	h.configured()
 	h.leftOut(h.untold(all.Bad))
+	if err := h.budgets(ctx, &all); err != nil {
+		h.uncounted(err)
+	}
 	h.poller.Set(ctx, h.drops())
 }
 
@@ -222,6 +225,12 @@ func (d *serving) resource(ctx context.Context) {
 	d.use(&c)
 	d.configured()
 	d.leftOut(newlyBad(old.Bad, c.Bad))
+	if err := d.budgets(ctx, &c); err != nil {
+		d.uncounted(err)
+	}
+	if d.counted != nil {
+		d.counted.Set(knownOf(&c), d.house.now())
+	}
 	var some []fetch.Drop
 	for _, m := range drops {
 		some = append(some, d.drop(&c, m))

@@ -31,7 +31,7 @@ func asked() []option[conf.Source] {
 			func(s *conf.Source) *string { return &s.Name }).rare(),
 		span("every", "Time between two looks. What has changed takes effect at once then, without a restart, and no other "+
 			"maildrop is disturbed.", "1m", func(s *conf.Source) *time.Duration { return &s.Every }),
-		reachOfSource,
+		reachOfSource, ownersOf,
 		value("first", "What to do at first contact with the mail that is already there: all, new, or an age such as 30d.",
 			"all", func(s *conf.Source) *conf.First { return &s.First }, conf.ParseFirst, conf.First.String).rare(),
 		text("deliver", "The destination, for rows that name none. Without it: the first.", "default",

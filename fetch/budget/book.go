@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,15 @@ type Rules struct {
 	Line     Limit
 	Reserve  Share            // of each limit: large mail stops so much earlier, small mail has it to itself
 	Drops    map[string]Limit // by name of a maildrop, beside that of the line
+	Groups   map[string]Group // by name of a maildrop: with which others it shares one more
 	OffPeak  Hours            // in the zone of the calendar
+}
+
+// A Group is some maildrops that have one limit together, those of one owner for instance. All of one name have the same
+// limit.
+type Group struct {
+	Name  string
+	Limit Limit
 }
 
 // A Note is what a Store keeps.
@@ -53,7 +62,7 @@ type Store interface {
 	Save(context.Context, []Note) error
 }
 
-// A Book has a page for the line and one for each maildrop. Store and Now are set before the first call;
+// A Book has a page for the line, one for each maildrop, and one for each group with a limit. Store and Now are set before the first call;
 // Set says the rules, Load reads what was kept. It is a mail.Observer, and takes from events what the
 // meters do not know. The methods are safe for concurrent use.
 type Book struct {
@@ -64,6 +73,7 @@ type Book struct {
 
 	mu     sync.Mutex
 	rules  Rules
+	groups map[string]Limit // by name
 	pages  map[string]*page // by owner
 	meters map[string]*meter
 	purses map[*Purse]struct{}
@@ -76,6 +86,7 @@ type Book struct {
 const (
 	ownerLine = "line"
 	ownerDrop = "maildrop/"
+	ownerMany = "group/"
 )
 
 // page is what one owner has spent.
@@ -179,8 +190,9 @@ func (b *Book) month(day string) time.Time {
 // mend makes the pages anew of the notes after the clock was wrong, so that a cap holds nevertheless.
 func (b *Book) mend(ctx context.Context, maildrop string) error {
 	b.mu.Lock()
-	b.page(ownerLine)
-	b.page(ownerDrop + maildrop)
+	for _, owner := range b.owners(maildrop) {
+		b.page(owner)
+	}
 	astray := b.astray
 	b.astray = false
 	b.mu.Unlock()
@@ -208,12 +220,21 @@ func (p *page) close(day string, c Counts) {
 	p.dirty = true
 }
 
-// count adds to a maildrop and to the line.
+// owners are those who pay for a maildrop: the line, itself, and its group where that has a limit.
+func (b *Book) owners(maildrop string) []string {
+	all := []string{ownerLine, ownerDrop + maildrop}
+	if g, in := b.rules.Groups[maildrop]; in && g.Limit.any() {
+		all = append(all, ownerMany+g.Name)
+	}
+	return all
+}
+
+// count adds to whoever pays for a maildrop.
 func (b *Book) count(maildrop string, c Counts) {
 	if c == (Counts{}) {
 		return
 	}
-	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
+	for _, owner := range b.owners(maildrop) {
 		p := b.page(owner)
 		p.now = p.now.Plus(c)
 		p.dirty = true
@@ -290,13 +311,16 @@ func (b *Book) limits(owner string) Limit {
 	if owner == ownerLine {
 		return b.rules.Line
 	}
+	if name, many := strings.CutPrefix(owner, ownerMany); many {
+		return b.groups[name]
+	}
 	return b.rules.Drops[strings.TrimPrefix(owner, ownerDrop)]
 }
 
 // asked is what may still come of what purses have taken.
 func (b *Book) asked(owner string) (n int64) {
 	for p := range b.purses {
-		if owner == ownerLine || owner == ownerDrop+p.maildrop {
+		if slices.Contains(b.owners(p.maildrop), owner) {
 			n += p.rest()
 		}
 	}
@@ -319,7 +343,10 @@ func (b *Book) Set(ctx context.Context, r Rules) error {
 	b.mu.Lock()
 	b.init()
 	old := b.rules.Calendar
-	b.rules = r
+	b.rules, b.groups = r, map[string]Limit{}
+	for _, g := range r.Groups {
+		b.groups[g.Name] = g.Limit
+	}
 	known := len(b.pages) > 0
 	b.mu.Unlock()
 	if !known || old.zone().String() == r.Calendar.zone().String() && old.Reset == r.Calendar.Reset {

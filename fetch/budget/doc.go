@@ -1,5 +1,5 @@
 // Package budget counts what collecting costs on the line, and says when a budget is spent ("the CAP"):
-// octets a day and a month, of the line as a whole and of single maildrops.
+// octets a day and a month, of the line as a whole, of single maildrops, and of some together.
 //
 // It promises that octets are reserved before they are asked for and corrected by what the meter says
 // afterwards, so that sessions side by side cannot pass a limit together; that a reservation is durable

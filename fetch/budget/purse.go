@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"mailretr/store/mail"
@@ -113,7 +114,7 @@ func (p *Purse) Keep(ctx context.Context) error {
 func (b *Book) covered(maildrop string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
+	for _, owner := range b.owners(maildrop) {
 		p := b.page(owner)
 		if b.limits(owner).any() && p.now.Line()-p.kept+b.asked(owner) > p.held {
 			return false
@@ -143,18 +144,18 @@ func (p *Purse) rest() int64 { return max(p.taken-(p.b.meters[p.maildrop].total-
 // A span is one limit of an owner, and how far it is used.
 type span struct {
 	name         string
-	line         bool // of the line, else of a maildrop
+	owner        string
 	limit, spent int64
 	until        time.Time // when there is more
 }
 
 // spans are the limits of a page; those that are 0 are none.
-func (b *Book) spans(p *page) [2]span {
-	now, l, line := b.time(), b.limits(p.owner), p.owner == ownerLine
+func (b *Book) spans(p *page) []span {
+	now, l := b.time(), b.limits(p.owner)
 	_, month := b.rules.Calendar.Month(now)
-	return [2]span{
-		{"month", line, l.Month, p.before.Plus(p.now).Line(), month},
-		{"day", line, l.Day, p.now.Line(), b.rules.Calendar.Tomorrow(now)},
+	return []span{
+		{"month", p.owner, l.Month, p.before.Plus(p.now).Line(), month},
+		{"day", p.owner, l.Day, p.now.Line(), b.rules.Calendar.Tomorrow(now)},
 	}
 }
 
@@ -165,7 +166,7 @@ func (b *Book) refused(maildrop string, cost int64, large bool) (last *mail.Trou
 	for p := range b.purses {
 		b.sample(p.maildrop) // it may have cost more than it took
 	}
-	for _, owner := range []string{ownerLine, ownerDrop + maildrop} {
+	for _, owner := range b.owners(maildrop) {
 		asked := b.asked(owner)
 		for _, x := range b.spans(b.page(owner)) {
 			room := x.limit
@@ -190,8 +191,11 @@ func (b *Book) refused(maildrop string, cost int64, large bool) (last *mail.Trou
 }
 
 func (x *span) whose() string {
-	if x.line {
+	switch {
+	case x.owner == ownerLine:
 		return "line's cap"
+	case strings.HasPrefix(x.owner, ownerMany):
+		return "budget of its owner"
 	}
 	return "maildrop's budget"
 }

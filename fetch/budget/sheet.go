@@ -38,7 +38,9 @@ func (b *Book) Sheets() []Sheet {
 	b.page(ownerLine)
 	var all []Sheet
 	for _, owner := range sorted(b.pages) { // "line" is before "maildrop/"
-		all = append(all, b.sheet(b.page(owner)))
+		if !strings.HasPrefix(owner, ownerMany) { // what a group has left is in the sheets of its maildrops
+			all = append(all, b.sheet(b.page(owner)))
+		}
 	}
 	return all
 }
@@ -53,7 +55,11 @@ func (b *Book) sheet(p *page) Sheet {
 		s.Maildrop = strings.TrimPrefix(p.owner, ownerDrop)
 	}
 	s.Since, s.Until = b.rules.Calendar.Month(b.time())
-	for _, x := range b.spans(p) {
+	spans := b.spans(p)
+	if g, in := b.rules.Groups[s.Maildrop]; in && s.Maildrop != "" && g.Limit.any() {
+		spans = append(spans, b.spans(b.page(ownerMany+g.Name))...)
+	}
+	for _, x := range spans {
 		if left := max(x.limit-x.spent, 0); x.limit > 0 && (s.Left < 0 || left < s.Left) {
 			s.Left, s.LeftUntil, s.Reserve = left, x.until, b.rules.Reserve.of(x.limit)
 		}
