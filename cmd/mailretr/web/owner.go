@@ -260,6 +260,7 @@ type dropPage struct {
 	drop
 	Keeps   string // what happens there to what was collected
 	To      []string
+	Consent *consentState // nil: it has a password
 	Left    []left
 	LeftOn  bool // there are more of them
 	Waits   []waiting
@@ -297,6 +298,7 @@ func showDrop(v *visit) error {
 		return errNotThere
 	}
 	p := dropPage{drop: v.drop(&s), Total: s.Total, Remarks: s.Remarks}
+	p.Consent = v.consent(name)
 	if m := v.conf.Maildrop(name); m != nil {
 		p.Keeps, p.To = v.keeps(m), m.To
 	}
@@ -315,7 +317,7 @@ func showDrop(v *visit) error {
 	if err = v.cost(name, &p); err != nil {
 		return err
 	}
-	v.live("maildrop", name, p, p.Run != nil && !p.Run.Done)
+	v.live("maildrop", name, p, p.Run != nil && !p.Run.Done || p.Consent != nil && p.Consent.Code != "")
 	return nil
 }
 

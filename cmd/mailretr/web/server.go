@@ -30,6 +30,7 @@ type Server struct {
 	attempts attempts
 	runs     runs
 	jobs     jobs
+	consents consents
 	turns    turns
 	texts    texts
 	owned    atomic.Pointer[owned]
@@ -76,6 +77,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	<-ended // ErrServerClosed
 	s.runs.stop()
 	s.jobs.stop()
+	s.consents.end()
 	return nil
 }
 
@@ -93,6 +95,8 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		"POST /maildrop/collect": collect,
 		"POST /maildrop/fetch":   fetchLeft,
 		"POST /maildrop/pause":   pause,
+		"POST /maildrop/consent": beginConsent,
+		"POST /maildrop/code":    finishConsent,
 		"POST /message":          changeOne,
 	} {
 		m.HandleFunc(pattern, s.signedIn(f))

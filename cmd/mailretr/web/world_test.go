@@ -62,7 +62,7 @@ type ledger struct{ fetch.Ledger }
 const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
 
 // newWorld has the maildrops jaco and anna, of their owners.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, changes ...func(*control.House)) *world {
 	t.Helper()
 	w := &world{t: t, at: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
 	e, err := badger.Open(t.Context(), badger.Options{Dir: filepath.Join(t.TempDir(), "state"), Ballast: -1})
@@ -84,6 +84,9 @@ func newWorld(t *testing.T) *world {
 		"gert": {Name: "gert", Owners: []string{"gert@kroon.co.za"}},
 	}
 	w.assemble(e)
+	for _, f := range changes {
+		f(&w.house)
+	}
 	w.server = &Server{House: w.house, SignIn: func() signin.Checker { return w.people }}
 	ctx, stop := context.WithCancel(t.Context())
 	w.site = httptest.NewServer(w.server.Handler(ctx))
@@ -91,6 +94,7 @@ func newWorld(t *testing.T) *world {
 		w.site.Close()
 		stop()
 		w.server.runs.stop()
+		w.server.consents.end()
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
