@@ -5,6 +5,8 @@ package test
 import (
 	"database/sql"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +69,7 @@ func TestMariaDBMirror(t *testing.T) {
 	d.Do("SET GLOBAL time_zone = '+05:30'")
 	mirror(t, "mysql", d, "UNIX_TIMESTAMP(since)")
 	panels(t, "mysql", d, postfixadminMySQL, "UNIX_TIMESTAMP(date)")
+	otherPanels(t, d)
 }
 
 func TestPostgresMirror(t *testing.T) {
@@ -183,5 +186,117 @@ func panels(t *testing.T, kind string, d *real.Database, postfixadmin, epoch str
 	p.Close()
 	if err := p.Put(ctx, reports); err == nil || !strings.Contains(err.Error(), "date, returned_text") {
 		t.Errorf("all columns are missing: %v", err)
+	}
+}
+
+// otherPanels writes the columns of mailcow, whose database notes by itself when a row was changed, and of Mailu.
+func otherPanels(t *testing.T, d *real.Database) {
+	d.Do(`CREATE TABLE imapsync (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, user2 VARCHAR(255) NOT NULL, dry TINYINT(1) NOT NULL DEFAULT 0,
+ returned_text LONGTEXT, last_run TIMESTAMP NULL DEFAULT NULL, success TINYINT(1) UNSIGNED DEFAULT NULL, exit_status VARCHAR(50) DEFAULT NULL,
+ created DATETIME(0) NOT NULL DEFAULT NOW(0), modified DATETIME ON UPDATE CURRENT_TIMESTAMP, active TINYINT(1) NOT NULL DEFAULT 0)`,
+		"INSERT INTO imapsync (user2) VALUES ('a@kroon.co.za'), ('b@kroon.co.za')",
+		"CREATE TABLE `fetch` (id INTEGER PRIMARY KEY AUTO_INCREMENT, user_email varchar(255) NOT NULL, updated_at date, last_check datetime, "+
+			"error varchar(1023)) CHARACTER SET latin1",
+		"INSERT INTO `fetch` (user_email, error) VALUES ('a@kroon.co.za', 'old'), ('b@kroon.co.za', NULL)")
+	reports := []mirrors.Report{
+		{ID: "1", At: noon, Well: true, State: "ok", Text: "Mail is collected."},
+		{ID: "2", At: noon, State: "login", Text: "The server refuses. " + strings.Repeat("ü", 2000)},
+	}
+	for _, preset := range []string{"mailcow", "mailu"} {
+		p, err := mirrors.NewPanel(mirrorOf("mysql", d, preset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := p.Put(t.Context(), reports); err != nil {
+			t.Fatalf("%s: %v", preset, err)
+		}
+	}
+	same(t, "mailcow", read(t, "mysql", d, "SELECT id, UNIX_TIMESTAMP(last_run), LEFT(returned_text, 19), success, exit_status, modified FROM imapsync"),
+		"1 | 1769857200 | Mail is collected. | 1 | EX_OK | NULL", "2 | 1769857200 | The server refuses. | 0 | login | NULL")
+	// A DATETIME has no zone; Mailu's own are UTC.
+	same(t, "mailu", read(t, "mysql", d, "SELECT id, last_check, CHAR_LENGTH(error) FROM `fetch`"),
+		"1 | 2026-01-31 11:00:00 | NULL", "2 | 2026-01-31 11:00:00 | 1000")
+}
+
+// The whole program: a refused login is seen in the database with the server's words; while the database is away mail flows
+// all the same, and what has changed meanwhile is there when it is back; a password that is corrected there works within an
+// interval, and the row says so.
+func TestMariaDBStatus(t *testing.T) {
+	d := real.MariaDB(t)
+	d.Do(postfixadminMySQL)
+	mirrored(t, "mysql", d, "CREATE TABLE accounts (id INT AUTO_INCREMENT PRIMARY KEY, host TEXT, port INT, login TEXT, secret TEXT, address TEXT)",
+		"SELECT id, login AS name, 'pop3' AS protocol, host, port, 'none' AS tls, login AS `user`, secret AS password, address AS recipient FROM accounts")
+}
+
+func TestPostgresStatus(t *testing.T) {
+	d := real.Postgres(t)
+	d.Do(postfixadminPostgres)
+	mirrored(t, "postgres", d, "CREATE TABLE accounts (id serial PRIMARY KEY, host TEXT, port INT, login TEXT, secret TEXT, address TEXT)",
+		`SELECT id, login AS name, 'pop3' AS protocol, host, port, 'none' AS tls, login AS "user", secret AS password, address AS recipient FROM accounts`)
+}
+
+func mirrored(t *testing.T, kind string, d *real.Database, accounts, query string) {
+	dovecot := real.StartDovecot(t)
+	l := newLedger(t)
+	sink := real.StartSink(t, false, l.take)
+	schema, err := mirrors.Schema(kind, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Do(schema, accounts, fmt.Sprintf("INSERT INTO accounts (host, port, login, secret, address) VALUES ('127.0.0.1', %[1]d, 'jaco', "+
+		"'wrong', 'jaco@kroon.co.za'), ('127.0.0.1', %[1]d, 'anna', 'secret', 'anna@kroon.co.za')", dovecot.POP3),
+		// The server of this one has no port of its own in that table, and nobody is there.
+		"INSERT INTO fetchmail (mailbox, src_server, src_user, src_password, src_folder, poll_time, protocol, usessl, active) VALUES "+
+			"('piet@kroon.co.za', '127.0.0.1', 'piet', 'c2VjcmV0', '', 0, 'POP3', '1', '1')")
+	dovecot.User("jaco")
+	dovecot.User("anna")
+	p := newProgram(t, fmt.Sprintf(`
+poll: 1s
+deliver: {smtp: "127.0.0.1:%d"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+sources:
+  - %[2]s: {name: accounts, dsn: {file: "@DIR@/dsn"}, every: 5s, reach: any, status: all, query: "%[3]s"}
+  - %[2]s: {name: panel, dsn: {file: "@DIR@/dsn"}, every: 5s, reach: any, preset: postfixadmin, write_back: true}
+`, sink.Port, kind, strings.ReplaceAll(query, `"`, `\"`)))
+	if err := os.WriteFile(filepath.Join(p.dir, "dsn"), []byte(d.DSN+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.serve()
+	row := func(maildrop, columns string) string {
+		return strings.Join(read(t, kind, d, "SELECT "+columns+" FROM mailretr_status WHERE maildrop = '"+maildrop+"'"), "; ")
+	}
+	has := func(maildrop, columns, want string) {
+		t.Helper()
+		eventually(t, 20*time.Second, want+" of "+maildrop, func() bool { return strings.Contains(row(maildrop, columns), want) })
+	}
+	has("jaco", "source, row_id, state, class, words, said", "accounts | 1 | login | auth | The server refuses the user name or the password. | ")
+	if s := row("jaco", "said, next_attempt, failures"); !strings.Contains(s, "Authentication failed.") || strings.Contains(s, "NULL") {
+		t.Errorf("jaco: %s", s)
+	}
+	has("anna", "state, collected", "ok | 0")
+	eventually(t, 10*time.Second, "a report for the panel", func() bool {
+		return strings.HasPrefix(strings.Join(read(t, kind, d, "SELECT returned_text FROM fetchmail"), ""), "The server cannot be reached.")
+	})
+
+	d.Stop()
+	l.put(dovecot, "anna", 500, 1)
+	sink.Until(t, 1, 20*time.Second)
+	eventually(t, 20*time.Second, "a status that says that the database is away", func() bool {
+		for _, x := range p.lines("status") {
+			if x["message_type"] == "mirror" && x["name"] == "accounts" && x["wrong"] != nil {
+				return true
+			}
+		}
+		return false
+	})
+	d.Start()
+	has("anna", "state, collected", "ok | 1")
+	d.Do("UPDATE accounts SET secret = 'secret' WHERE login = 'jaco'")
+	began := time.Now()
+	has("jaco", "state, words, said", "ok | Mail is collected. | NULL")
+	t.Logf("the corrected password showed after %s", time.Since(began).Round(100*time.Millisecond))
+	if err := p.stop(); err != nil {
+		t.Error(err)
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"mailretr/store/status"
 )
 
-// How maildrops are is copied into databases of the admin's. What has changed is looked for every few seconds and never
+// How maildrops are is copied into databases of the admin's. What has changed is looked for every other second and never
 // waited for: while a database is away nothing piles up but the names of those that have changed.
 
 const (
-	mirrorEvery = 5 * time.Second
+	mirrorEvery = 2 * time.Second
 	// mirrorTime bounds the writing of mostMirrored of them.
 	mirrorTime   = 15 * time.Second
 	mostMirrored = 500

@@ -132,13 +132,13 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 	m := newMirroring(t, 1000)
 	m.later(mirrorEvery)
 	m.slate.err, m.slate.asks = errors.New("connection refused"), 0
-	for i := range 720 { // an hour
+	for i := range 720 { // 24 minutes
 		m.poll(fmt.Sprintf("d%04d", i), loginRefused)
 		m.poll("d0001", nil)
 		m.later(mirrorEvery)
 	}
 	states := m.state
-	if m.slate.asks > 25 || len(m.told) != 1 || !strings.HasPrefix(m.told[0], "true how maildrops are is not written") ||
+	if m.slate.asks > 12 || len(m.told) != 1 || !strings.HasPrefix(m.told[0], "true how maildrops are is not written") ||
 		states.Wrong != "connection refused" || states.Since.IsZero() {
 		t.Errorf("asked %d times, told %q, %+v", m.slate.asks, m.told, states)
 	}
