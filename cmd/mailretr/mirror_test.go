@@ -16,11 +16,12 @@ import (
 
 // A slate is a board that a test looks at.
 type slate struct {
-	rows map[string]status.Status
-	puts int   // rows that were written
-	asks int   // times that it was tried
-	err  error // where it is away
-	not  string
+	rows   map[string]status.Status
+	puts   int   // rows that were written
+	asks   int   // times that it was tried
+	err    error // where it is away
+	denied error // where nobody may write
+	not    string
 }
 
 func (s *slate) Wants(maildrop string) bool  { return maildrop != s.not }
@@ -28,9 +29,8 @@ func (s *slate) Check(context.Context) error { return s.err }
 func (s *slate) Close() error                { return nil }
 
 func (s *slate) Put(_ context.Context, list []status.Status) error {
-	s.asks++
-	if s.err != nil {
-		return s.err
+	if err := errors.Join(s.err, s.denied); err != nil {
+		return err
 	}
 	for _, x := range list {
 		s.rows[x.Maildrop] = x
@@ -47,6 +47,7 @@ func (s *slate) Remove(_ context.Context, names []string) error {
 }
 
 func (s *slate) Names(context.Context) (names []string, err error) {
+	s.asks++
 	for n := range s.rows {
 		names = append(names, n)
 	}
@@ -154,6 +155,21 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 	}
 	if s := all.states()[0]; s.Waiting != 0 || s.Wrong != "" || s.Written.IsZero() {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What could not be written is not forgotten, although the database answers.
+func TestMirrorForgetsNothing(t *testing.T) {
+	m := newMirroring(t, 700)
+	m.slate.denied = errors.New("INSERT command denied")
+	m.later(mirrorEvery)
+	if n := m.follow.Len(); n != 700 || len(m.told) != 1 {
+		t.Errorf("%d wait, told %q", n, m.told)
+	}
+	m.slate.denied = nil
+	m.later(mirrorRetry + mirrorEvery)
+	if len(m.slate.rows) != 700 || m.follow.Len() != 0 {
+		t.Errorf("%d rows, %d wait", len(m.slate.rows), m.follow.Len())
 	}
 }
 
