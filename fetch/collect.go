@@ -29,6 +29,7 @@ type session struct {
 
 	first     bool              // contact
 	largeSlot bool              // it has a large slot, given back when it has hung up
+	crawls    bool              // it has given it up before
 	offline   bool              // it has hung up; guarded by Poller.mu
 	open      *listing          // nil: it never was
 	glance    string            // how the server describes what is there

@@ -215,8 +215,8 @@ func (p *Poller) fits(e *entry) bool {
 // takeLarge takes a large slot if there is one. Large bodies never have all sessions, of a server or
 // overall: one is left for small mail, where there is more than one.
 func (p *Poller) takeLarge(server string) bool {
-	most := min(orDefault(p.Large, 2), max(orDefault(p.Overall, 20)-1, 1))
-	if p.large >= most || p.larges[server] >= max(orDefault(p.PerServer, 3)-1, 1) {
+	all := max(orDefault(p.Overall, 20)-1, 1)
+	if p.large >= min(orDefault(p.Large, 2), all) || p.large+p.crawling >= all || p.larges[server] >= max(orDefault(p.PerServer, 3)-1, 1) {
 		return false
 	}
 	p.large++
@@ -225,10 +225,14 @@ func (p *Poller) takeLarge(server string) bool {
 }
 
 // giveLarge gives one back.
-func (p *Poller) giveLarge(server string) {
-	p.large--
-	if p.larges[server]--; p.larges[server] == 0 {
-		delete(p.larges, server)
+func (p *Poller) giveLarge(s *session) {
+	if s.crawls {
+		p.crawling--
+	} else {
+		p.large--
+	}
+	if p.larges[s.drop.Server]--; p.larges[s.drop.Server] == 0 {
+		delete(p.larges, s.drop.Server)
 	}
 }
 
@@ -326,7 +330,7 @@ func (p *Poller) offline(s *session) bool {
 		delete(p.group, s.drop.Group)
 	}
 	if s.largeSlot {
-		p.giveLarge(s.drop.Server)
+		p.giveLarge(s)
 	}
 	return true
 }

@@ -133,6 +133,7 @@ type letter struct {
 	date   time.Time
 	breaks error         // the body ends with it, after its half
 	slow   time.Duration // before the body comes
+	drips  int           // octets a minute; 0: as fast as it is read
 	grows  bool          // with each time that it is asked for: it breaks somewhere else
 	header error
 }
@@ -384,6 +385,9 @@ func (b *body) Open(ctx context.Context) (io.ReadCloser, error) {
 		b.d.broken = true
 		return nil, err
 	}
+	if b.l.drips > 0 {
+		return io.NopCloser(&dripping{ctx: ctx, data: b.l.data, n: b.l.drips}), nil
+	}
 	if breaks == nil {
 		return io.NopCloser(bytes.NewReader(b.l.data)), nil
 	}
@@ -393,6 +397,29 @@ func (b *body) Open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	b.d.broken = true
 	return io.NopCloser(io.MultiReader(bytes.NewReader(b.l.data[:len(b.l.data)/2]), failing{breaks})), nil
+}
+
+// dripping is a body that trickles.
+type dripping struct {
+	ctx  context.Context
+	data []byte
+	n    int // a minute
+	room int // of this minute
+}
+
+func (d *dripping) Read(b []byte) (int, error) {
+	if len(d.data) == 0 {
+		return 0, io.EOF
+	}
+	if d.room == 0 {
+		if err := pause(d.ctx, time.Minute); err != nil {
+			return 0, err
+		}
+		d.room = d.n
+	}
+	n := copy(b, d.data[:min(d.room, len(d.data))])
+	d.data, d.room = d.data[n:], d.room-n
+	return n, nil
 }
 
 type failing struct{ err error }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"time"
 
 	"mailretr/fetch/budget"
 	"mailretr/relay"
@@ -195,9 +196,10 @@ func (s *session) refusing() error {
 // counted is a content whose octets are counted, and whose failure is noticed.
 type counted struct {
 	mail.Content
-	at  int64 // where the transfer began
-	n   int64
-	err error
+	at    int64 // where the transfer began
+	n     int64
+	since time.Time // it began
+	err   error
 
 	s    *session
 	paid int64 // octets that were taken from the budgets for it
@@ -217,6 +219,7 @@ func (c *counted) Open(ctx context.Context) (io.ReadCloser, error) {
 		c.err = cmpOr(c.err, err)
 		return nil, err
 	}
+	c.since = c.s.p.now()
 	return &countedReader{r, c}, nil
 }
 
@@ -233,7 +236,7 @@ func (c *counted) OpenAt(ctx context.Context, n int64) (io.ReadCloser, error) {
 		c.err = cmpOr(c.err, err)
 		return nil, err
 	}
-	c.at = n
+	c.at, c.since = n, c.s.p.now()
 	return &countedReader{r, c}, nil
 }
 
@@ -247,7 +250,9 @@ type countedReader struct {
 
 func (r *countedReader) Read(b []byte) (int, error) {
 	n, err := r.ReadCloser.Read(b)
-	if r.c.n += int64(n); err == nil && r.c.n > r.c.paid {
+	r.c.n += int64(n)
+	r.c.s.pace(r.c.since, r.c.n, r.c.Size()-r.c.at-r.c.n)
+	if err == nil && r.c.n > r.c.paid {
 		err = r.c.s.more(unannounced)
 		r.c.paid += unannounced
 	}

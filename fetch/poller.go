@@ -52,9 +52,11 @@ type Poller struct {
 	group   map[string]int // by group
 	large   int            // large slots taken
 	larges  map[string]int // by server
-	run     context.Context
-	watches sync.WaitGroup
-	poke    chan struct{} // something ended, or changed
+	// crawling are sessions that have given their large slot up, but for that of their server
+	crawling int
+	run      context.Context
+	watches  sync.WaitGroup
+	poke     chan struct{} // something ended, or changed
 }
 
 // entry is what the poller knows of one maildrop. Guarded by Poller.mu.

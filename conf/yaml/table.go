@@ -72,8 +72,8 @@ var limits = []option[conf.Limits]{
 		func(l *conf.Limits) *int { return &l.PerServer }).rare(),
 	number("sessions", "Sessions with all servers at once.", "20",
 		func(l *conf.Limits) *int { return &l.Sessions }).rare(),
-	number("large", "Large messages on the line at once; small ones go beside them.", "2",
-		func(l *conf.Limits) *int { return &l.Large }).rare(),
+	number("large", "Large messages on the line at once; small ones go beside them, and so does one that would "+
+		"take longer than a day.", "2", func(l *conf.Limits) *int { return &l.Large }).rare(),
 	size("headers_first", "Above this size the header is fetched first and the MTA asked, before the line is "+
 		"paid for the rest. A POP3 server gives the header twice then, so there it is 16 times this size, "+
 		"but for multi-drop.", "32K", func(l *conf.Limits) *int64 { return &l.HeadersFirst }).rare(),
