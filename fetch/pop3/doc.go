@@ -12,6 +12,11 @@
 // is remembered: no CAPA in later sessions, no TOP where it brings bodies, no unique-id that was no identity
 // before (past.go). The owner is told of it (mail.OpRemark).
 //
+// Unique-ids are asked for even where all that waits is new and will be deleted. They cost some 25 octets a
+// message, and the mark of a message has to be durable before it is deleted. A number means another message in
+// the next session; a name made of the content would have to be found again, behind each session that was cut,
+// in the headers of all that wait, some 2 KB each: one cut in eighty sessions takes more than that saves.
+//
 // A server may hide what was retrieved though nobody deletes it (Gmail does, and announces EXPIRE 0). There
 // one message is asked for at a time, and QUIT is left out as long as one of them is not ours: so what was
 // asked for is listed again unless the server hides it at RETR. Then the user name recent:NAME lists it; what

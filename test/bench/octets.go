@@ -237,11 +237,12 @@ func (b *bench) deferred(imap, tls bool, most float64) chart {
 		for range 6 {
 			g.once(once, p.start)
 		}
-		arrived := ""
+		needed := float64(g.line.Octets()) / float64(len(m))
 		if g.sink.Sum.Messages.Load() == 0 {
-			arrived = " (never arrived)"
+			c.less(p.name+", by which it never arrived", needed)
+		} else {
+			c.add(p.name, needed)
 		}
-		c.add(p.name+arrived, float64(g.line.Octets())/float64(len(m)))
 		b.end()
 	}
 	if !tls {
