@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -121,10 +122,47 @@ func (t *traced) Open(ctx context.Context) (io.ReadCloser, error) {
 		r.Close()
 		return nil, fmt.Errorf("passing over the header: %w", err)
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(t.head), r), r}, nil
+	z := &replaced{ReadCloser: r, old: t.old, head: t.head, rest: t.head}
+	if s, ok := r.(io.ReadSeeker); ok {
+		return &rewindable{z, s}, nil
+	}
+	return z, nil
+}
+
+// replaced reads another header section, then what stands behind the old one.
+type replaced struct {
+	io.ReadCloser // behind the header
+	old           int64
+	head, rest    []byte
+}
+
+func (z *replaced) Read(p []byte) (int, error) {
+	if len(z.rest) > 0 {
+		n := copy(p, z.rest)
+		z.rest = z.rest[n:]
+		return n, nil
+	}
+	return z.ReadCloser.Read(p)
+}
+
+// rewindable can be read once more from the beginning, so that a message whose transfer was cut can go to another server.
+type rewindable struct {
+	*replaced
+	below io.Seeker
+}
+
+var errSeek = errors.New("it can only be read again from the beginning")
+
+// Seek goes to the beginning.
+func (z *rewindable) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekStart {
+		return 0, errSeek
+	}
+	if _, err := z.below.Seek(z.old, io.SeekStart); err != nil {
+		return 0, err
+	}
+	z.rest = z.head
+	return 0, nil
 }
 
 func skip(r io.Reader, n int64) error {

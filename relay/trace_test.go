@@ -72,6 +72,61 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// A traced message can be read once more where the one below can: a server that goes away in the middle of it is not the
+// last that is asked.
+func TestTraceReadAgain(t *testing.T) {
+	m := &mail.Message{ID: mail.NewID(time.Unix(1, 0), nil), Content: seekable("Subject: x\r\n\r\nbody\r\n")}
+	to := &reading{}
+	tr := &Trace{To: to, Host: "h"}
+	tr.Deliver(t.Context(), m)
+	if to.first == "" || to.first != to.again || !strings.HasSuffix(to.again, "Subject: x\r\n\r\nbody\r\n") ||
+		!strings.HasPrefix(to.again, "Received: ") {
+		t.Errorf("first %q, then %q", to.first, to.again)
+	}
+}
+
+// reading reads a message twice.
+type reading struct{ first, again string }
+
+func (r *reading) Deliver(ctx context.Context, m *mail.Message) mail.Report {
+	c, err := m.Content.Open(ctx)
+	if err != nil {
+		return nil
+	}
+	defer c.Close()
+	half := make([]byte, m.Content.Size()-3)
+	if _, err := io.ReadFull(c, half); err != nil {
+		return nil
+	}
+	rest, _ := io.ReadAll(c)
+	r.first = string(half) + string(rest)
+	if s, ok := c.(io.Seeker); ok {
+		if _, err := s.Seek(0, io.SeekStart); err == nil {
+			b, _ := io.ReadAll(c)
+			r.again = string(b)
+		}
+		if _, err := s.Seek(1, io.SeekStart); err == nil {
+			r.again = "it goes anywhere"
+		}
+	}
+	return nil
+}
+
+// seekable is a content as the queue has it.
+type seekable string
+
+func (s seekable) Size() int64 { return int64(len(s)) }
+func (s seekable) Header(context.Context) ([]byte, error) {
+	head, _, _ := strings.Cut(string(s), "\r\n\r\n")
+	return []byte(head + "\r\n\r\n"), nil
+}
+func (s seekable) Open(context.Context) (io.ReadCloser, error) {
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{strings.NewReader(string(s)), io.NopCloser(nil)}, nil
+}
+
 // An invisible hop adds nothing, and still takes a foreign Return-Path out.
 func TestTraceInvisible(t *testing.T) {
 	m := &mail.Message{Content: &held{s: newStock("Return-Path: <a@x>\r\nSubject: x\r\n\r\nbody\r\n"), uid: "u1"},

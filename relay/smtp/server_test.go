@@ -45,6 +45,34 @@ func TestS9_NextServerAtEachStage(t *testing.T) {
 	}
 }
 
+// A server that goes away in the middle of a message, long before its end: nobody can have taken it, and the next one gets
+// it from the beginning, once. Where it cannot be read again it waits.
+func TestS9_NextServerInTheMiddle(t *testing.T) {
+	long := text + strings.Repeat("a line that is one of many\r\n", 300_000)
+	for name, a := range map[string]relaytest.Answer{
+		"421": {After: 100_000, Reply: "421 4.3.2 closing", Cut: true}, "cut": {After: 100_000, Cut: true}, "reset": {After: 100_000, Reset: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := relaytest.New(t, relaytest.Script{Answer: relaytest.At(relaytest.Body, a)})
+			good := relaytest.New(t, relaytest.Script{})
+			m := message("x@y.example")
+			m.Content = &content{text: long, size: int64(len(long))}
+			c := client(t, nil, bad, good)
+			if r := one(t, c.Deliver(t.Context(), m)); r.Outcome != mail.Deferred || len(good.Mails()) > 0 {
+				t.Errorf("what cannot be read again: %+v", r)
+			}
+			m.Content = &spooled{content{text: long, size: int64(len(long))}}
+			c = client(t, nil, bad, good)
+			if r := one(t, c.Deliver(t.Context(), m)); r.Outcome != mail.Delivered || r.RemoteMTA != good.Address() {
+				t.Fatalf("%+v", r)
+			}
+			if all := good.Mails(); len(all) != 1 || string(all[0].Data) != long || len(bad.Mails()) > 0 {
+				t.Errorf("%d came", len(all))
+			}
+		})
+	}
+}
+
 // A definite answer about the message is no reason to ask another server, and one after the dot least of all.
 func TestS9_NoOtherServerForAnAnswer(t *testing.T) {
 	for stage, a := range map[string]relaytest.Answer{
