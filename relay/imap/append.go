@@ -238,6 +238,8 @@ func (a *attempt) send(stop *func()) (imapconn.Reply, mail.Result) {
 	switch {
 	case err != nil:
 		return r, a.failed(mail.OpData, err)
+	case r.Tag != "+" && r.Word == "OK":
+		return r, a.failed(mail.OpData, errEarly)
 	case r.Tag != "+":
 		return r, a.said(r)
 	}
@@ -344,6 +346,9 @@ func (a *attempt) finish(last []byte, stop *func()) error {
 	a.conn.SetIdle(a.o.Reply)
 	return a.conn.Flush()
 }
+
+// errEarly is an answer to nothing: only OK to the octets is a promise.
+var errEarly = errors.New("the server took the message before it was sent")
 
 var errSize = errors.New("the message is larger than was announced")
 

@@ -80,7 +80,7 @@ func TestFolderIsMade(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestS9_Refusals(t *testing.T) {
 	for _, x := range []struct {
 		code string
 		want mail.Result
@@ -107,7 +107,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // A folder that was chosen for one message and cannot be had stops no others.
-func TestOneFolderStopsNoLane(t *testing.T) {
+func TestS9_OneFolderStopsNoLane(t *testing.T) {
 	for _, code := range []string{"NOPERM", "CANNOT"} {
 		s := newServer(t)
 		s.refuse = func(string) error { return no(code, "not that one") }
@@ -118,8 +118,8 @@ func TestOneFolderStopsNoLane(t *testing.T) {
 	}
 }
 
-// TestLostAnswer: a message whose answer was lost is in the folder once, whoever tries it again.
-func TestLostAnswer(t *testing.T) {
+// TestS8_LostAnswer: a message whose answer was lost is in the folder once, whoever tries it again.
+func TestS8_LostAnswer(t *testing.T) {
 	for _, text := range []string{short, "Message-ID: <1@x.example>\r\nX: %s\r\n\r\nno trace\r\n"} {
 		s := newServer(t)
 		lost := false
@@ -187,8 +187,8 @@ func TestEarlierProcess(t *testing.T) {
 	}
 }
 
-// TestCutAnywhere: wherever the line is cut, the message is in the folder once in the end.
-func TestCutAnywhere(t *testing.T) {
+// TestS9_CutAnywhere: wherever the line is cut, the message is in the folder once in the end.
+func TestS9_CutAnywhere(t *testing.T) {
 	for cut := 1; ; cut += 7 {
 		s := newServer(t)
 		s.cut = cut
@@ -254,7 +254,7 @@ func TestH3_WrongPassword(t *testing.T) {
 	}
 }
 
-func TestTooLarge(t *testing.T) {
+func TestS4_TooLarge(t *testing.T) {
 	s := newServer(t).start()
 	c := client(t, s, nil)
 	if r := c.Deliver(t.Context(), traced(short)); !r.Done(1) {
@@ -268,7 +268,7 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-func TestS_HostileFolderName(t *testing.T) {
+func TestS5_HostileFolderName(t *testing.T) {
 	s := newServer(t).start()
 	c := client(t, s, func(o *Options) {
 		o.Of = func(*mail.Message) string { return "INBOX\r\nA1 DELETE INBOX" }
@@ -292,8 +292,8 @@ func TestYield(t *testing.T) {
 	}
 }
 
-// TestS_ChatterForEver: a server that keeps talking does not answer; the time for that ends.
-func TestS_ChatterForEver(t *testing.T) {
+// TestS6_S8_ChatterForEver: a server that keeps talking does not answer; the time for that ends.
+func TestS6_S8_ChatterForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		var server sync.WaitGroup
