@@ -201,6 +201,9 @@ func (v *statusView) lane(l *status.Lane) {
 		colour = ""
 	}
 	note := fmt.Sprintf("%d delivered, %d deferred, %d failed", l.Delivered, l.Deferred, l.Failed)
+	if l.Relay != "" {
+		note += "; mail goes to " + mail.Printable(l.Relay, 200) // which of several servers
+	}
 	if l.Wrong != "" {
 		note = l.Wrong + said(l.Said)
 	}
