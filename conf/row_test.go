@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // row is one with the columns that are needed, and these.
@@ -165,4 +167,47 @@ func TestWhoseARowIs(t *testing.T) {
 	if want := "a@b.example anna x@b.example"; strings.Join(got, " ") != want || len(problems) != 1 {
 		t.Errorf("%q, %v", got, problems)
 	}
+}
+
+// Whatever is in a row, it is a maildrop or says what is wrong with itself; its password is in no text, it leads nowhere that
+// rows may not lead, and the row beside it is well.
+func FuzzRow(f *testing.F) {
+	f.Add("a", "imap", "h.example", "143", "starttls", "u", "p", "", "INBOX", "0", "300", "a@b.example", "anna", "")
+	f.Add("'; DROP", "pop3", "2130706433", "x", "ssl", "*)(uid=*", "{base64}cGEgc3M=", "base64", "a,,b", "n", "1h", "a@b, c@d", "", "x")
+	f.Add("", "ETRN", "::ffff:127.0.0.1", "65536", "none", "\x00", "enc:", "enc", "../..", "maybe", "-1", "<x@y>", "\u202e", "default")
+	f.Fuzz(func(t *testing.T, name, protocol, host, port, tls, user, password, encoding, folders, keep, interval, to, owner, deliver string) {
+		r := &Row{}
+		r.Call("1")
+		for column, value := range map[string]string{"name": name, "protocol": protocol, "host": host, "port": port, "tls": tls,
+			"user": user, "password": "canary" + password, "password_encoding": encoding, "folders": folders, "keep": keep,
+			"interval": interval, "recipient": to, "owner": owner, "deliver": deliver} {
+			r.Set(column, value)
+		}
+		s := panelSource()
+		s.Owners = &Owners{Maildrops: 1, Poll: time.Minute}
+		well := row("2", "name", "well", "host", "other.example", "owner", "somebody else")
+		all, problems := base().With(context.Background(), []Set{{s, []*Row{r, well}}})
+		if len(all.Maildrops)+len(all.Bad) != 2 {
+			t.Fatalf("%d are well, %d are not", len(all.Maildrops), len(all.Bad))
+		}
+		for _, p := range problems {
+			text := p.String()
+			if strings.Contains(text, "canary") || strings.ContainsAny(text, "\n\r\x00\x1b") {
+				t.Errorf("%q", text)
+			}
+			if len(text) > 1<<15 {
+				t.Errorf("a problem of %d octets", len(text))
+			}
+		}
+		for i := range all.Maildrops {
+			if m := &all.Maildrops[i]; m.Reach == nil || !slices.Contains(MailPorts(), m.Port) || len(m.Dial)+len(m.Preconnect) > 0 ||
+				numeric(m.Host) || m.Proxy.Used() || m.Poll < time.Minute {
+				t.Errorf("%+v", m)
+			}
+		}
+		same := name == "well" || strings.EqualFold(host, "other.example") || strings.EqualFold(owner, "somebody else")
+		if all.Maildrop("well") == nil && !same {
+			t.Errorf("the other row is left out: %v", problems)
+		}
+	})
 }

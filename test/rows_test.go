@@ -56,6 +56,8 @@ var rows = []struct{ id, what string }{
 	{"H2", "permissions"},
 	{"H3", "secrets where they can be read"},
 	{"H4", "OAuth: pages that echo, tokens lost between use and disk, redirects, http"},
+	{"H5", "words of others on a page"},
+	{"H6", "a page that others have our browser ask, and sessions that are not ours"},
 	{"H7", "a server's name that leads inside"},
 	{"H8", "rows and entries that want to be SQL or a filter, or are nonsense"},
 	{"H9", "a source of maildrops that is away, empty, or has half of its rows"},

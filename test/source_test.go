@@ -56,6 +56,27 @@ func drops(t *testing.T, k *source.Keeper) (lines []string) {
 	return lines
 }
 
+// notices asks a source until it is settled, and then once after a statement that changes a password: its version has to say
+// so.
+func notices(t *testing.T, k *source.Keeper, d *real.Database, statement, password string) {
+	t.Helper()
+	for range 2 {
+		if err := k.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Do(statement)
+	if err := k.Look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range k.Rows() {
+		if r.Columns["password"] == password {
+			return
+		}
+	}
+	t.Errorf("%s %s overlooks: %s", k.Source.Kind, k.Source.Name, statement)
+}
+
 func same(t *testing.T, what string, got []string, want ...string) {
 	t.Helper()
 	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
@@ -119,6 +140,10 @@ func TestMariaDBSource(t *testing.T) {
 	same(t, "mailu", drops(t, keeperOf(t, "mysql", d, "mailu", 0)),
 		"m@kroon.co.za-1 imaps://m@h.example implicit enc:not keep 5m0s to m@kroon.co.za true")
 
+	notices(t, keeperOf(t, "mysql", d, "mailu", 0), d, "UPDATE `fetch` SET password = 'new'", "new")
+	notices(t, keeperOf(t, "mysql", d, "postfixadmin", 0), d,
+		"UPDATE fetchmail SET src_password = 'bmV3', modified = NOW() + INTERVAL 1 SECOND WHERE id = 1", "bmV3")
+
 	d.Do(`CREATE TABLE imapsync (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, user2 VARCHAR(255) NOT NULL, host1 VARCHAR(255) NOT NULL,
  authmech1 ENUM('PLAIN','LOGIN','CRAM-MD5') DEFAULT 'PLAIN', user1 VARCHAR(255) NOT NULL, password1 VARCHAR(255) NOT NULL,
  mins_interval SMALLINT UNSIGNED NOT NULL DEFAULT 0, port1 SMALLINT UNSIGNED NOT NULL, enc1 ENUM('TLS','SSL','PLAIN') DEFAULT 'TLS',
@@ -139,6 +164,8 @@ func TestMariaDBSource(t *testing.T) {
 	same(t, "ispconfig, server 1", drops(t, keeperOf(t, "mysql", d, "ispconfig", 1)), first)
 	same(t, "ispconfig", drops(t, keeperOf(t, "mysql", d, "ispconfig", 0)), first,
 		"h@kroon.co.za-2 imap://h@h.example none pw keep 5m0s to h@kroon.co.za false")
+	notices(t, keeperOf(t, "mysql", d, "ispconfig", 1), d, "UPDATE mail_get SET source_password = 'new' WHERE server_id = 1", "new")
+	notices(t, keeperOf(t, "mysql", d, "mailcow", 0), d, "UPDATE imapsync SET password1 = 'new'", "new")
 	nonsense(t, "mysql", d)
 	own(t, "mysql", d, `INSERT INTO mailretr_maildrops (host, user, password, recipient)
  SELECT 'h.example', CONCAT('u', seq), 'p', 'a@b.example' FROM seq_1_to_10000`)
@@ -154,6 +181,9 @@ func TestPostgresSource(t *testing.T) {
  VALUES ('m@kroon.co.za', 'pop3', 'h.example', 110, false, 'm', 'pw', false)`)
 	same(t, "mailu", drops(t, keeperOf(t, "postgres", d, "mailu", 0)),
 		"m@kroon.co.za-1 pop3://m@h.example none pw delete 5m0s to m@kroon.co.za true")
+	notices(t, keeperOf(t, "postgres", d, "mailu", 0), d, `UPDATE "fetch" SET password = 'new'`, "new")
+	notices(t, keeperOf(t, "postgres", d, "postfixadmin", 0), d,
+		"UPDATE fetchmail SET src_password = 'bmV3', modified = now() WHERE id = 1", "bmV3")
 	nonsense(t, "postgres", d)
 	own(t, "postgres", d, `INSERT INTO mailretr_maildrops (host, "user", password, recipient)
  SELECT 'h.example', 'u' || i, 'p', 'a@b.example' FROM generate_series(1, 10000) i`)

@@ -192,7 +192,7 @@ user u is jaco office=anna here smtpaddress here.example`)
 }
 
 // H6: no address of a message becomes a part of a line for a shell.
-func TestH6_AddressesAreArguments(t *testing.T) {
+func TestS5_AddressesAreArguments(t *testing.T) {
 	for mda, want := range map[string]string{
 		`/usr/bin/procmail -d %T`:          "[/usr/bin/procmail|-d|{local}]",
 		`/usr/sbin/sendmail -f %F -- %T`:   "[/usr/sbin/sendmail|-f|{sender|<>}|--|{local}]",

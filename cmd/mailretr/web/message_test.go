@@ -88,7 +88,7 @@ func (w *world) hold(id, why string) {
 }
 
 // An owner sees what of his waits here and why, with its subject only where that is allowed, and as text.
-func TestXSS_Subjects(t *testing.T) {
+func TestH5_Subjects(t *testing.T) {
 	w := newWorld(t)
 	w.put("jaco", "1", "a@example.org", "=?utf-8?q?"+strings.ReplaceAll(evil, " ", "_")+"?=", "jaco@kroon.co.za")
 	w.put("anna", "1", "secret@example.org", "not yours", "anna@kroon.co.za")

@@ -49,7 +49,7 @@ func TestOwners(t *testing.T) {
 }
 
 // What is wrong is said in a sentence, with the server's own words and what to do; these words stay text.
-func TestXSS_ServerReplies(t *testing.T) {
+func TestH5_ServerReplies(t *testing.T) {
 	w := newWorld(t)
 	w.observe("jaco", mail.Event{Op: mail.OpPoll, Attempt: 1, Next: w.now().Add(30 * time.Minute),
 		Err: &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "-ERR " + evil + "\x1b[2J\u202e"}})
@@ -74,7 +74,7 @@ func TestXSS_ServerReplies(t *testing.T) {
 }
 
 // Another site cannot have a browser do anything, even sign somebody in or out.
-func TestCSRF(t *testing.T) {
+func TestH6_CSRF(t *testing.T) {
 	w := newWorld(t)
 	b := w.as("jaco")
 	b.from = "cross-site"
@@ -103,7 +103,7 @@ func TestCSRF(t *testing.T) {
 }
 
 // The secret of a session is ours, another one at each sign-in, and worth nothing when one has signed out.
-func TestSessionFixation(t *testing.T) {
+func TestH6_SessionFixation(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
 	set := func(secret string) {
