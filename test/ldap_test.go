@@ -240,7 +240,7 @@ zimbraDataSourcePollingInterval: 10m
 `)
 	for preset, want := range map[string][]string{
 		"mailretr":  {"u1 imaps://u1@imap.isp.example implicit p1 keep 5m0s to u1@kroon.example true"},
-		"fetchmail": {"u1-two pop3s://u1%40isp.example@pop.isp.example implicit {SSHA}x delete 5m0s to u1@kroon.example true"},
+		"fetchmail": {"u1-two pop3s://u1@isp.example@pop.isp.example implicit {SSHA}x delete 5m0s to u1@kroon.example true"},
 		"univention": {"u2@kroon.example-1 imaps://u2@imap.isp.example implicit p;2 keep 5m0s to u2@kroon.example true",
 			"u2@kroon.example-2 pop3://v2@pop.isp.example starttls p3 delete 5m0s to u2@kroon.example true"},
 		"zimbra": {"u2-gmail imap://u2@imap.gmail.example starttls secret delete 10m0s to u2@kroon.example true"},
