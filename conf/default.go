@@ -56,6 +56,11 @@ func (c *Config) Complete(p Paths) {
 	}
 	c.Bounce.At.inherit(c.At, "bounce")
 	c.Rewrite.At.inherit(c.At, "rewrite")
+	for i := range c.Rewrite.Lookups {
+		if l := &c.Rewrite.Lookups[i]; l.LDAP != nil {
+			l.LDAP.complete(l.At)
+		}
+	}
 	c.Queue.At.inherit(c.At, "queue")
 	c.Limits.At.inherit(c.At, "limits")
 	c.Line.At.inherit(c.At, "line")

@@ -12,7 +12,8 @@ type Rewrite struct {
 
 	Map     []Alias  // what it leads to is looked up again
 	MapFile string   // where some of Map are from; their At says which
-	Strip   []string // domains, lower case, in whose addresses the detail of user+detail goes, where Map does not know it
+	Lookups []Lookup // asked in this order where Map says nothing, until one knows the address
+	Strip   []string // domains, lower case, in whose addresses the detail of user+detail goes, where Map and Lookups do not know it
 	Folder  []string // domains, lower case, to whose addresses the folder of the maildrop is added as detail
 	Mark    string   // between user and detail
 }
@@ -22,6 +23,9 @@ func (v *validator) rewrite() {
 	v.aliases(r.Map, nil)
 	if r.MapFile != "" {
 		v.absolute(r.At, "map", r.MapFile)
+	}
+	for i := range r.Lookups {
+		v.lookup(&r.Lookups[i])
 	}
 	v.domains(r.At, "strip_detail", r.Strip)
 	v.domains(r.At, "add_folder", r.Folder)

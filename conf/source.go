@@ -134,10 +134,7 @@ var Tables = map[string][]string{
 
 func (v *validator) sql(s *Source) {
 	q := s.SQL
-	v.secret(s.At, "dsn", q.DSN)
-	if !q.DSN.Given() {
-		v.fail(s.At.Of("dsn"), "write dsn: {file: /etc/mailretr/dsn}", "dsn is missing")
-	}
+	v.dsn(s.At, q.DSN)
 	kinds, known := Tables[q.Preset]
 	switch {
 	case q.Preset == "" && q.Query == "" && q.Version == "" && q.Status == MirrorAll: // it has no rows, and gets some
@@ -161,6 +158,13 @@ func (v *validator) sql(s *Source) {
 		if q.Preset != "ispconfig" {
 			v.fail(s.At.Of("server"), "remove it", "server excludes every preset but ispconfig")
 		}
+	}
+}
+
+func (v *validator) dsn(at Where, dsn Secret) {
+	v.secret(at, "dsn", dsn)
+	if !dsn.Given() {
+		v.fail(at.Of("dsn"), "write dsn: {file: /etc/mailretr/dsn}", "dsn is missing")
 	}
 }
 

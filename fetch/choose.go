@@ -224,6 +224,9 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 	case len(c.Fetch) == 0:
 		s.wait(0, 0, "")
 	default:
+		if err := s.ready(ctx); err != nil {
+			return mail.Choice{}, err
+		}
 		if t := s.refused(ctx); t != nil {
 			return mail.Choice{}, t
 		}

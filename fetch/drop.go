@@ -39,6 +39,10 @@ type Drop struct {
 	Ask   mail.Prober
 	Above int64 // octets; from this size on the header comes first. 0: never
 
+	// Ready says why nothing that is fetched could be queued now, e.g. since nobody knows who is to get it. Once per
+	// visit, and only when there is something to fetch, it is asked. nil: it always could.
+	Ready func(context.Context) error
+
 	// Check are the configured recipients, the one of `otherwise:` included. Once per visit, and only
 	// when there is something to fetch, they are asked about. nil: `check: off`.
 	Check []mail.Path

@@ -47,6 +47,7 @@ type house struct {
 	consents *oauth.Keeper
 	sources  sources
 	mirrors  mirrors
+	lookups  lookups // of rewrite
 
 	config  atomic.Pointer[conf.Config]
 	rewrite atomic.Pointer[relay.Rewriter] // of that configuration
@@ -130,7 +131,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 func (h *house) use(c *conf.Config) {
 	w, _ := wordsOf(c)
 	h.words.Store(w)
-	h.rewrite.Store(rewriterOf(c))
+	h.rewrite.Store(rewriterOf(c, h.lookups.set(c.Rewrite.Lookups)))
 	h.config.Store(c)
 }
 
@@ -226,13 +227,6 @@ func (h *house) configured() {
 	}
 	h.status.Keep(drops, lanes)
 	h.around.tickets.keep(c)
-}
-
-// close ends what has connections, and the store last.
-func (h *house) close() error {
-	err := h.status.Save(context.Background())
-	h.around.tickets.flush()
-	return errors.Join(err, h.sources.close(), h.mirrors.close(), h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
 }
 
 // room says whether the disk may take more.
@@ -415,7 +409,9 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 		d.First.Within = m.First.Within
 	}
 	limited(&d, c, m)
-	if resolve(&d, m); !m.Check {
+	resolve(&d, m)
+	d.Ready = h.ready(m, d.Check)
+	if !m.Check {
 		d.Check = nil
 	}
 	return d

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,8 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	var found []connection
 	if l.err == nil && connect {
 		all, wrong, asked := askedOnce(ctx, config)
-		config, l.problems, found = &all, append(l.problems, wrong...), append(asked, askedMirrors(ctx, config)...)
+		config, l.problems = &all, append(l.problems, wrong...)
+		found = slices.Concat(asked, askedMirrors(ctx, config), askedLookups(ctx, config))
 	}
 	for _, p := range l.problems {
 		if err := a.showProblem(p); err != nil {

@@ -56,6 +56,14 @@ func (a *app) load(ctx context.Context) loaded {
 	return l
 }
 
+// close ends what has connections, and the store last.
+func (h *house) close() error {
+	err := h.status.Save(context.Background())
+	h.around.tickets.flush()
+	h.lookups.close()
+	return errors.Join(err, h.sources.close(), h.mirrors.close(), h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
+}
+
 // socket is where a daemon would answer. Verbs reach it even when the file has been broken since it
 // started.
 func (l *loaded) socket() string {

@@ -82,7 +82,7 @@ func undeliverable(c *conf.Config) (list []conf.Problem) {
 		}
 		list = append(list, unusable(&d)...)
 	}
-	return append(list, unknowing(c)...)
+	return append(append(list, unknowing(c)...), unaskable(c)...)
 }
 
 func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {

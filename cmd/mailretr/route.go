@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -136,9 +138,15 @@ func serverOf(d *conf.Destination) string { return strings.TrimSpace(d.Kind + " 
 
 // heirs tells of those who get the mail of an address, and where it goes for each.
 func (a *app) heirs(ctx context.Context, c *conf.Config, o mail.Origin, sender, to mail.Path) error {
-	some, err := rewriterOf(c).Rewrite(ctx, folderOf(c, o), mail.Recipient{Forward: to})
+	var tables lookups
+	defer tables.close()
+	some, err := rewriterOf(c, tables.set(c.Rewrite.Lookups)).Rewrite(ctx, folderOf(c, o), mail.Recipient{Forward: to})
 	if err != nil {
-		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see rewrite: in the configuration"}
+		code := control.Tempfail // whoever is asked is away
+		if errors.Is(err, relay.ErrCircle) || errors.Is(err, relay.ErrLong) || errors.Is(err, relay.ErrWide) {
+			code = control.Config
+		}
+		return &control.Error{Code: code, Text: err.Error(), Hint: "see rewrite: in the configuration"}
 	}
 	for _, r := range some {
 		instead := ""

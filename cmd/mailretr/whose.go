@@ -101,7 +101,9 @@ func (a *app) whose(ctx context.Context, name, file string) error {
 
 // heirs are who gets a message once its recipients are rewritten, each once.
 func heirs(ctx context.Context, c *conf.Config, m *mail.Message) ([]string, error) {
-	to, rewriter := []string{}, rewriterOf(c)
+	var tables lookups
+	defer tables.close()
+	to, rewriter := []string{}, rewriterOf(c, tables.set(c.Rewrite.Lookups))
 	for _, r := range m.Envelope.Recipients {
 		some, err := rewriter.Rewrite(ctx, folderOf(c, m.Origin), r)
 		if err != nil {

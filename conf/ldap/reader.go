@@ -14,6 +14,7 @@
 // Any schema can be read, with a map from columns to attributes; for schemas that people have there are presets
 // (conf.Schemas).
 //
+// [Table] asks a directory of one address.
 // [Door] is another use of a directory: it proves the password of somebody by a bind.
 //
 // Read [Reader.Version] first.
@@ -76,7 +77,6 @@ func New(s conf.Source, dial Dial) (*Reader, error) {
 	}
 	l := *s.LDAP
 	r := &Reader{session: session{l: &l, dial: dial}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
-	scope := scopeOf(l.Scope)
 	if _, err := ldap.CompileFilter(r.schema.Filter); err != nil {
 		return nil, fmt.Errorf("the filter %q: %w", r.schema.Filter, err)
 	}
@@ -91,7 +91,7 @@ func New(s conf.Source, dial Dial) (*Reader, error) {
 		}
 	}
 	names = append(names, several[r.preset]...)
-	r.own = &view{base: l.Base, scope: scope, filter: r.schema.Filter, names: unique(names)}
+	r.own = &view{base: l.Base, scope: scopeOf(l.Scope), filter: r.schema.Filter, names: unique(names)}
 	if r.parent = unique(r.parent); len(r.parent) > 0 {
 		r.above = &view{base: l.Base, scope: ldap.ScopeWholeSubtree, filter: anyOf(r.parent), names: r.parent}
 	}

@@ -19,6 +19,8 @@ const MaxFound = 100
 // A Lookup asks a database the same question about one value or another: what is kept of a user, say. It only reads. Safe
 // for concurrent use.
 type Lookup struct {
+	Longest int // octets of a value; NewLookup sets conf.MaxColumn. Not changed once it is used
+
 	kind string
 	dsn  conf.Secret
 	question
@@ -38,7 +40,7 @@ func NewLookup(kind string, dsn conf.Secret, query, name string) (*Lookup, error
 	if err != nil {
 		return nil, err
 	}
-	return &Lookup{kind: kind, dsn: dsn, question: q}, nil
+	return &Lookup{Longest: conf.MaxColumn, kind: kind, dsn: dsn, question: q}, nil
 }
 
 // Close ends the connections.
@@ -91,7 +93,7 @@ func (l *Lookup) Find(ctx context.Context, value string) (found []map[string]str
 			return err
 		}
 		defer rows.Close()
-		found, err = gathered(rows)
+		found, err = gathered(rows, l.Longest)
 		return err
 	})
 	if err != nil {
@@ -100,7 +102,7 @@ func (l *Lookup) Find(ctx context.Context, value string) (found []map[string]str
 	return found, nil
 }
 
-func gathered(rows *sql.Rows) (found []map[string]string, err error) {
+func gathered(rows *sql.Rows, longest int) (found []map[string]string, err error) {
 	columns, err := rows.Columns()
 	if err != nil {
 		return nil, err
@@ -117,8 +119,8 @@ func gathered(rows *sql.Rows) (found []map[string]string, err error) {
 		for i, c := range columns {
 			switch {
 			case values[i] == nil:
-			case len(values[i]) > conf.MaxColumn:
-				return nil, fmt.Errorf("its column %q is longer than %d octets", c, conf.MaxColumn)
+			case len(values[i]) > longest:
+				return nil, fmt.Errorf("its column %q is longer than %d octets", c, longest)
 			default:
 				row[strings.ToLower(c)] = string(values[i])
 			}

@@ -19,6 +19,7 @@ var rewrite = []option[conf.Rewrite]{
 			"again, until nothing is said of it or it leads to itself. {file: /etc/mailretr/map} reads more from a file with an " +
 			"address and its list on each line.",
 	},
+	lookups,
 	domains("strip_detail", "Domains in which user+detail is user, where the map does not know the address with its detail.",
 		func(r *conf.Rewrite) *[]string { return &r.Strip }),
 	domains("add_folder", "Domains to whose addresses the folder of an IMAP maildrop is added, as in user+Lists/go; an LMTP "+

@@ -48,6 +48,13 @@ func (l *loader) secrets() {
 	if w := l.cfg.Notify.Webhook; w != nil {
 		l.secret(w.Secret, w.At.Of("secret"), "", conf.Pos{})
 	}
+	for i := range l.cfg.Rewrite.Lookups {
+		x := &l.cfg.Rewrite.Lookups[i]
+		l.secret(x.DSN, x.At.Of("dsn"), "", conf.Pos{})
+		if x.LDAP != nil {
+			l.secret(x.LDAP.Password, x.At.Of("password"), "", conf.Pos{})
+		}
+	}
 	p := &l.cfg.Line.Proxy
 	l.secret(p.Password, p.At.Of("password"), "", conf.Pos{})
 }
@@ -109,6 +116,11 @@ func (l *loader) certificates() {
 		}
 		if s.IMAP != nil {
 			l.certificate(&s.IMAP.TLS, "", conf.Pos{})
+		}
+	}
+	for i := range l.cfg.Rewrite.Lookups {
+		if x := l.cfg.Rewrite.Lookups[i].LDAP; x != nil {
+			l.certificate(&x.TLS, "", conf.Pos{})
 		}
 	}
 	for i := range l.cfg.Maildrops {

@@ -58,6 +58,11 @@ func Write(w io.Writer, c *conf.Config) error {
 	if w := c.Notify.Webhook; w != nil && w.Secret.Plain() {
 		return errors.New("a secret is not written into the configuration")
 	}
+	for i := range c.Rewrite.Lookups {
+		if l := &c.Rewrite.Lookups[i]; l.DSN.Plain() || l.LDAP != nil && l.LDAP.Password.Plain() {
+			return errors.New("a secret is not written into the configuration")
+		}
+	}
 	if c.Line.Proxy.Password.Plain() {
 		return errors.New("a password is not written into the configuration")
 	}

@@ -48,15 +48,8 @@ func asked() []option[conf.Source] {
 
 // sql is the table of a source in a database.
 var sql = slices.Concat([]option[conf.Source]{
-	{
-		key: "dsn", example: "{file: /etc/mailretr/dsn}",
-		doc: "Where the database is and how to log in, in the forms of a password. mysql: " +
-			"user:password@tcp(host:3306)/database, or user:password@unix(/path)/database; postgres: " +
-			"postgres://user:password@host/database; sqlite: the path of its file, which is only read. It needs the right to " +
-			"SELECT and no other, unless status or write_back is written. Required.",
-		read: func(d *decoder, n *yaml.Node, s *conf.Source) { readSecret(d, n, "dsn", &s.SQL.DSN) },
-		show: func(_ shower, s *conf.Source) *yaml.Node { return showSecret(s.SQL.DSN) },
-	},
+	dsn("It needs the right to SELECT and no other, unless status or write_back is written.",
+		func(s *conf.Source) *conf.Secret { return &s.SQL.DSN }),
 	text("preset", "A table that is known: "+presetNames+".", "postfixadmin",
 		func(s *conf.Source) *string { return &s.SQL.Preset }),
 	text("query", "Instead of a preset: a query whose columns are named (AS) id, name, active, protocol (imap or pop3), host, "+
@@ -89,6 +82,18 @@ var sql = slices.Concat([]option[conf.Source]{
 		"are there. It needs the right to UPDATE these.", "false",
 		func(s *conf.Source) *bool { return &s.SQL.WriteBack }).rare(),
 }, asked())
+
+// dsn is the option that says where a database is.
+func dsn[T any](rights string, f func(*T) *conf.Secret) option[T] {
+	return option[T]{
+		key: "dsn", example: "{file: /etc/mailretr/dsn}",
+		doc: "Where the database is and how to log in, in the forms of a password. mysql: " +
+			"user:password@tcp(host:3306)/database, or user:password@unix(/path)/database; postgres: " +
+			"postgres://user:password@host/database; sqlite: the path of its file, which is only read. " + rights + " Required.",
+		read: func(d *decoder, n *yaml.Node, v *T) { readSecret(d, n, "dsn", f(v)) },
+		show: func(_ shower, v *T) *yaml.Node { return showSecret(*f(v)) },
+	}
+}
 
 const presetNames = "postfixadmin (its table fetchmail), mailu, mailcow, ispconfig, or mailretr (our own: mailretr sql schema)"
 
