@@ -49,6 +49,27 @@ func (s *session) enter(ctx context.Context) error {
 	return err
 }
 
+// A lister (optional on a mail.Maildrop) knows, before it is asked for, about how many octets a listing will have; 0:
+// none, or it is there already.
+type lister interface{ Listing() int64 }
+
+// payListing reserves what a long listing costs; a short one is paid for with the session, of which it is a part. A
+// maildrop in which mail is kept is listed once a day, and the session before it says nothing about that.
+func (s *session) payListing(ctx context.Context, drop mail.Maildrop) error {
+	x, ok := drop.(lister)
+	if !ok || s.purse == nil || x.Listing() <= shortListing {
+		return nil
+	}
+	if t := s.purse.Take(x.Listing(), false); t != nil {
+		t.Op, t.Alone = mail.OpList, false
+		return t
+	}
+	return local(s.purse.Keep(ctx))
+}
+
+// shortListing is a listing, in octets, that is not reserved for by itself.
+const shortListing = 4 << 10
+
 // leaveBudget ends what enter began: what was reserved is corrected by what it has cost.
 func (s *session) leaveBudget() {
 	if s.purse != nil {

@@ -54,6 +54,7 @@ type metered struct {
 	*box
 	up, down atomic.Int64
 	squeeze  int64 // compression leaves one octet of so many; 0: there is none
+	listing  int64 // octets of a listing; 0: they are not worth counting
 }
 
 func (b *metered) Open(ctx context.Context) (mail.Maildrop, error) {
@@ -82,6 +83,14 @@ func (d *meteredDrop) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*
 			}
 		}
 	}
+}
+
+// Listing says what a listing will cost.
+func (d *meteredDrop) Listing() int64 { return d.b.listing }
+
+func (d *meteredDrop) List(ctx context.Context) ([]mail.UID, bool, error) {
+	d.b.down.Add(d.b.listing)
+	return d.dialogue.List(ctx)
 }
 
 type meteredBody struct {
@@ -193,6 +202,31 @@ func TestMonthlyCap(t *testing.T) {
 			t.Errorf("%d messages and %d octets after the second month's beginning", w.queue.count(), n)
 		}
 	})
+}
+
+// A long listing is reserved for before it is asked for, whatever the session before it has cost.
+func TestListingHasToFit(t *testing.T) {
+	for _, c := range []struct {
+		month int64
+		comes bool
+	}{{300 << 10, false}, {500 << 10, true}} {
+		inBubble(t, func(t *testing.T, w *world) {
+			b := w.line("jaco", "isp")
+			b.listing = 400 << 10
+			b.put("small", 1000)
+			book := w.budget(budget.Rules{Calendar: budget.Calendar{Reset: 15}, Line: budget.Limit{Month: c.month}})
+			w.p.Set(t.Context(), w.drops("jaco"))
+			defer w.run()()
+			after(time.Minute)
+			spent := b.up.Load() + b.down.Load()
+			if s := w.state("jaco"); spent > c.month || w.queue.has("small") != c.comes || (s.Kind == mail.Spent) == c.comes {
+				t.Errorf("%d octets of %d on the line; %+v", spent, c.month, s)
+			}
+			if sheet := book.Sheets()[0]; sheet.Month.Line() != spent {
+				t.Errorf("%d octets are counted, of %d", sheet.Month.Line(), spent)
+			}
+		})
+	}
 }
 
 // Somebody who says so collects in spite of a budget; somebody who only asks does not.

@@ -43,6 +43,9 @@ func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err
 			}
 		}
 	}
+	if err := s.payListing(ctx, l.Maildrop); err != nil {
+		return nil, false, err
+	}
 	uids, complete, err = l.Maildrop.List(ctx)
 	if err == nil {
 		s.full, s.listed = complete, len(uids)

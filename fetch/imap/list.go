@@ -333,6 +333,17 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 	return uids, complete, nil
 }
 
+// Listing is how many octets the numbers of all messages will take, about, where they are not there already: those of
+// SEARCH, as ESEARCH has ranges of them.
+func (s *session) Listing() (n int64) {
+	for _, f := range s.folders {
+		if !f.left && !f.listed {
+			n += int64(f.exists) * 7
+		}
+	}
+	return n
+}
+
 // each does something with each folder that is not left out, while nothing else is on its way. A trouble of one
 // leaves it out; of all, it is the error.
 func (s *session) each(ctx context.Context, do func(*folder) error) error {

@@ -83,6 +83,14 @@ func (s *session) all(ctx context.Context) error {
 	return nil
 }
 
+// Listing is how many octets LIST and UIDL will take, about; 0 where they were asked for already.
+func (s *session) Listing() int64 {
+	if s.listed || s.early {
+		return 0
+	}
+	return int64(s.count) * 64
+}
+
 // talk makes turns in the middle of a session, where nothing else may be under way.
 func (s *session) talk(turns []turn) error {
 	s.op, s.plan = mail.OpList, nil
