@@ -29,6 +29,13 @@ func (c caps) has(name, arg string) bool {
 	return false
 }
 
+// enough says whether the capabilities from before the login are all that is wanted: those that may be others for
+// the user say so (RFC 2449, 6.5 and 6.7), and some servers leave out what only a user may do.
+func (c caps) enough() bool {
+	return c.has("PIPELINING", "") && c.has("UIDL", "") && c.has("TOP", "") && !c.has("EXPIRE", "USER") &&
+		!c.has("LOGIN-DELAY", "USER")
+}
+
 // delay returns the LOGIN-DELAY that is announced (RFC 2449, 6.5). Behind it may stand USER: others have
 // another one.
 func (c caps) delay() time.Duration { return seconds(c.argument("LOGIN-DELAY")) }

@@ -32,7 +32,7 @@ const maxUID = 128
 // have none now, the two empty listings are some 50 octets.
 func (s *session) opening(k *known, pipe bool) []turn {
 	var turns []turn
-	if k.After == nil && len(k.Before) > 0 {
+	if k.After == nil && len(k.Before) > 0 && !k.Before.enough() {
 		turns = append(turns, s.capa(&k.After))
 	}
 	turns = append(turns, turn{"STAT", false, s.stat, nil})

@@ -380,13 +380,41 @@ func TestR23_DelayOfCAPA(t *testing.T) {
 	}
 }
 
+// CAPA is asked again behind the login where it may say more there.
+func TestCAPABehindTheLogin(t *testing.T) {
+	for _, x := range []struct {
+		caps string
+		want int
+	}{
+		{"TOP UIDL PIPELINING", 1},
+		{"TOP UIDL", 2},
+		{"UIDL PIPELINING", 2},
+		{"TOP PIPELINING", 2},
+		{"TOP UIDL PIPELINING/EXPIRE 30 USER", 2},
+		{"TOP UIDL PIPELINING/LOGIN-DELAY 60 USER", 2},
+		{"TOP UIDL PIPELINING/LOGIN-DELAY 60/EXPIRE NEVER", 1},
+	} {
+		s := fetchtest.NewPOP3(t)
+		words, rest, _ := strings.Cut(x.caps, "/")
+		if s.Caps = strings.Fields(words); rest != "" {
+			s.Caps = append(s.Caps, strings.Split(rest, "/")...)
+		}
+		if err := open(t, options(s, nil)).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Count("CAPA"); n != x.want {
+			t.Errorf("%s: CAPA was asked %d times, want %d", x.caps, n, x.want)
+		}
+	}
+}
+
 // What a server could is not asked again; a failure that is no refusal forgets it.
 func TestMemory(t *testing.T) {
 	s := fetchtest.NewPOP3(t)
 	s.Put(fetchtest.Corpus()[0])
 	o := options(s, nil)
 	o.Memory, o.After = &memory{}, Keep
-	for i, want := range []int{2, 0} {
+	for i, want := range []int{1, 0} {
 		s.Forget()
 		d, err := (&Retriever{o}).Open(t.Context())
 		if err != nil {
