@@ -35,16 +35,18 @@ func TestAnnouncedAndTrickling(t *testing.T) {
 				w.drop("small", "far").put("small", 2000)
 				w.p.Set(t.Context(), w.drops("liar", "other", "beside", "small"))
 				after(4 * time.Hour)
-				large, own, small := w.queue.when["large"], w.queue.when["its own"], w.queue.when["small"]
+				large, own, small := w.queue.at("large"), w.queue.at("its own"), w.queue.at("small")
 				if large < c.least || large > c.most || small > 5*time.Minute || small == 0 {
 					t.Errorf("large mail of another server came after %s, small mail after %s", large, small)
 				}
-				if end := w.queue.when["lie"]; own != 0 && (end == 0 || own < end) {
+				if end := w.queue.at("lie"); own != 0 && (end == 0 || own < end) {
 					t.Errorf("another large one of the same server came after %s, before the end (%s)", own, end)
 				}
 				after(100 * time.Hour)
-				if w.queue.count() != 4 || w.slots() != 0 || w.p.crawling != 0 {
-					t.Errorf("%d came; %d slots are taken, %d crawl", w.queue.count(), w.slots(), w.p.crawling)
+				w.p.mu.Lock()
+				defer w.p.mu.Unlock()
+				if w.queue.count() != 4 || w.p.large != 0 || w.p.crawling != 0 {
+					t.Errorf("%d came; %d slots are taken, %d crawl", w.queue.count(), w.p.large, w.p.crawling)
 				}
 			})
 		})

@@ -60,6 +60,9 @@ func (q *queue) size(uid mail.UID) int64 {
 
 func (q *queue) has(uid mail.UID) bool { return q.size(uid) >= 0 }
 
+// at is when a message was taken.
+func (q *queue) at(uid mail.UID) time.Duration { q.mu.Lock(); defer q.mu.Unlock(); return q.when[uid] }
+
 func (q *queue) refusals() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.refused) }
 
 func (q *queue) count() int { q.mu.Lock(); defer q.mu.Unlock(); return len(q.got) }
