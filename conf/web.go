@@ -181,6 +181,9 @@ func (v *validator) webTLS(w *Web) {
 	}
 }
 
+// enterable says whether somebody is let in at all.
+func (w *Web) enterable() bool { return len(w.Users)+len(w.SignIn) > 0 || w.Proxy.User != "" }
+
 func (v *validator) webUsers(w *Web) {
 	names := map[string]bool{}
 	for i := range w.Users {
@@ -197,6 +200,9 @@ func (v *validator) webUsers(w *Web) {
 		for _, o := range u.Owns {
 			v.need(u.At, "owns", o, "write the owner: or the first to: of a maildrop")
 		}
+	}
+	if !w.enterable() {
+		v.warn(w.At.Self, "write users: with who may sign in", "web: nobody can sign in")
 	}
 	for _, a := range w.Admins {
 		v.need(w.At, "admins", a, "write the name with which the person signs in")

@@ -15,8 +15,9 @@ func TestWeb(t *testing.T) {
 		change func(*Web)
 		want   string // of the only problem; "": there is none
 	}{
-		{"none", func(*Web) {}, ""},
-		{"none", func(w *Web) { w.Admins = []string{"a"} }, "nobody can see it"},
+		{"none", func(w *Web) { w.Users = nil }, ""},
+		{"127.0.0.1:8025", func(w *Web) { w.Users = nil }, "nobody can sign in"},
+		{"none", func(w *Web) { w.Users = nil; w.Admins = []string{"a"} }, "nobody can see it"},
 		{"127.0.0.1:8025", func(w *Web) { w.Users = user("$argon2id$x") }, ""},
 		{"127.0.0.1:8025", func(w *Web) { w.Users = user("{SSHA}x") }, ""},
 		{"127.0.0.1:8025", func(w *Web) { w.Users = user("secret") }, "no hash"},
@@ -55,6 +56,7 @@ func TestWeb(t *testing.T) {
 		if err := c.Web.SetListen(x.listen); err != nil {
 			t.Fatal(err)
 		}
+		c.Web.Users = user("$x")
 		x.change(&c.Web)
 		v := &validator{c: c}
 		v.web()

@@ -53,6 +53,7 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	}
 	if l.err == nil {
 		l.problems = append(l.problems, frontProblems(&l.config)...)
+		l.problems = append(l.problems, pageProblems(ctx, &l.config)...)
 	}
 	config := &l.config
 	var found []connection

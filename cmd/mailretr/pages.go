@@ -12,6 +12,7 @@ import (
 	"mailretr/cmd/mailretr/signin"
 	"mailretr/cmd/mailretr/web"
 	"mailretr/conf"
+	"mailretr/relay/passwd"
 	"mailretr/relay/smtpd"
 	"mailretr/store/mail"
 )
@@ -56,6 +57,34 @@ func (d *serving) opening(ctx context.Context, c *conf.Config) (p site, err erro
 	return p, nil
 }
 
+// pageProblems looks whether the files and hashes of the pages can be used. The daemon may be another user: what it finds
+// are warnings.
+func pageProblems(ctx context.Context, c *conf.Config) (list []conf.Problem) {
+	w := &c.Web
+	if !w.On() {
+		return nil
+	}
+	warn := func(at conf.Pos, hint, format string, args ...any) {
+		list = append(list, conf.Problem{Pos: at, Severity: conf.Warning, Text: fmt.Sprintf(format, args...), Hint: hint})
+	}
+	if w.TLS.Cert != "" {
+		if _, err := smtpd.NewCertificate(w.TLS.Cert, w.TLS.Key); err != nil {
+			warn(w.TLS.At.Of("cert"), "the daemon does not start without it", "tls: the certificate cannot be used: %v", err)
+		}
+	}
+	for i := range w.Users {
+		u := &w.Users[i]
+		hash, err := u.Hash.Resolve(ctx)
+		if err == nil {
+			_, err = passwd.Parse(hash)
+		}
+		if err != nil {
+			warn(u.At.Of("password"), "make one with: mailretr web password", "user %s cannot sign in: %v", u.Name, err)
+		}
+	}
+	return list
+}
+
 // pages serves at a place, which may be none, until ctx ends.
 func (d *serving) pages(ctx context.Context, p site) {
 	if p.socket == nil {
@@ -81,13 +110,12 @@ type checkers struct {
 func (c *checkers) now() signin.Checker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := &c.of().Web
-	if c.by == nil || !c.by.Same(w) {
+	if w := &c.of().Web; c.by == nil || !c.by.Same(w) {
 		if c.last != nil {
 			c.last.close()
 		}
-		c.last = checkerOf(w)
+		now := *w // a copy: it would hold on to all maildrops of an old configuration
+		c.by, c.last = &now, checkerOf(&now)
 	}
-	c.by = w
 	return c.last.Checker
 }

@@ -244,7 +244,7 @@ func dropsOf(v *visit) error {
 	some, p.More = paged(v, some, perTable)
 	for i := range some {
 		p.Drops = append(p.Drops, v.drop(&some[i]))
-		if m := v.conf.Maildrop(some[i].Maildrop); m != nil {
+		if m := v.maildrop(some[i].Maildrop); m != nil {
 			p.Owners[m.Name] = m.Owner
 		}
 	}
@@ -261,7 +261,7 @@ func (v *visit) found(s *status.Status, want string) bool {
 	if has(s.Maildrop) || has(s.Said) {
 		return true
 	}
-	m := v.conf.Maildrop(s.Maildrop)
+	m := v.maildrop(s.Maildrop)
 	return m != nil && (has(m.Owner) || has(m.Host) || has(m.User) || slices.ContainsFunc(m.To, has))
 }
 
@@ -286,7 +286,7 @@ func trafficOf(v *visit) error {
 	p.Chart.cap(p.Line.DayLimit)
 	var all []budget.Sheet
 	for _, s := range v.House.Budget.Sheets() {
-		if s.Maildrop != "" && (v.conf.Maildrop(s.Maildrop) != nil || s.Month != (budget.Counts{})) {
+		if s.Maildrop != "" && (v.maildrop(s.Maildrop) != nil || s.Month != (budget.Counts{})) {
 			all = append(all, s)
 		}
 	}

@@ -146,7 +146,7 @@ func collect(v *visit) error {
 	if !v.owns(name) {
 		return errNotThere
 	}
-	m := v.conf.Maildrop(name)
+	m := v.maildrop(name)
 	if m == nil || !m.Enabled || v.House.Poller == nil || v.web.Collect == 0 && !v.who.Admin {
 		return &fault{http.StatusConflict, "collect.off"}
 	}

@@ -236,7 +236,7 @@ func (v *visit) changed(verb control.Verb, q control.ChangeRequest) error {
 
 // asides are the messages that are left in a maildrop for a reason, the oldest first.
 func (v *visit) asides(name string) (all []left, more bool, err error) {
-	m := v.conf.Maildrop(name)
+	m := v.maildrop(name)
 	if m == nil {
 		return nil, false, nil
 	}
@@ -278,7 +278,7 @@ func fetchLeft(v *visit) error {
 	if !v.owns(name) {
 		return errNotThere
 	}
-	m := v.conf.Maildrop(name)
+	m := v.maildrop(name)
 	if m == nil || !m.Enabled || v.House.Poller == nil {
 		return &fault{http.StatusConflict, "collect.off"}
 	}
@@ -303,7 +303,7 @@ func fetchLeft(v *visit) error {
 // pause stops or resumes collecting.
 func pause(v *visit) error {
 	name := v.r.PostFormValue("name")
-	m := v.conf.Maildrop(name)
+	m := v.maildrop(name)
 	if !v.owns(name) || m == nil {
 		return errNotThere
 	}

@@ -230,6 +230,51 @@ func TestAway(t *testing.T) {
 	}
 }
 
+// Whoever has written a row with a mistake reads what it is; what is wrong in a file, and where that is, is the admin's.
+func TestLeftOut(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(c *conf.Config) {
+		c.Maildrops = nil
+		c.Bad = []conf.BadMaildrop{
+			{Name: "panel row 7", Owner: "jaco@kroon.co.za", Problems: []conf.Problem{{Pos: conf.Pos{File: "panel row 7, column port"},
+				Text: "port: 99999 is none " + evil, Hint: "write 995"}}},
+			{Name: "filed", Owner: "jaco@kroon.co.za", Problems: []conf.Problem{{Pos: conf.Pos{File: "/etc/secret.yaml", Line: 3},
+				Text: "a secret mistake"}}},
+		}
+	})
+	w.house.Status.Keep([]string{"panel row 7", "filed"}, nil)
+	_, text := w.as("jaco").get("/")
+	for _, want := range []string{"99999 is none &lt;script&gt;", "write 995", "Not collected", `id="m-panelrow7-`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in %s", want, text)
+		}
+	}
+	if strings.Contains(text, "secret") || strings.Contains(text, "/maildrop/collect") {
+		t.Error(text)
+	}
+	if code, _ := w.as("jaco").get("/maildrop?name=panel+row+7"); code != 200 {
+		t.Errorf("its page: %d", code)
+	}
+	if code, _ := w.as("anna").get("/maildrop?name=panel+row+7"); code != 404 {
+		t.Errorf("for anna: %d", code)
+	}
+}
+
+// A link from elsewhere does not make a page say that something was done.
+func TestNotices(t *testing.T) {
+	w := newWorld(t)
+	b := w.as("jaco")
+	if _, text := b.get("/?did=remove"); !strings.Contains(text, `id="notice"`) {
+		t.Error("our own is not shown")
+	}
+	b.from = "cross-site"
+	for _, path := range []string{"/?did=remove", "/?did=nothing"} {
+		if _, text := b.get(path); strings.Contains(text, `id="notice"`) {
+			t.Error(text)
+		}
+	}
+}
+
 // A maildrop is paused by its owner, and resumed.
 func TestPause(t *testing.T) {
 	w := newWorld(t)

@@ -2,6 +2,8 @@ package web
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,37 +13,54 @@ import (
 	"mailretr/store/status"
 )
 
-// owned says who owns which maildrops, in one configuration.
-type owned struct {
+// An index finds maildrops by name and owner, in one configuration.
+type index struct {
 	of    *conf.Config
-	names map[string][]string // by the owner, in lower case
+	drops map[string]*conf.Maildrop // by name
+	bad   map[string]*conf.BadMaildrop
+	owned map[string][]string // names, by the owner as plain has him
 }
+
+func newIndex(c *conf.Config) *index {
+	x := &index{of: c, drops: make(map[string]*conf.Maildrop, len(c.Maildrops)), bad: map[string]*conf.BadMaildrop{}, owned: map[string][]string{}}
+	add := func(name, owner string) {
+		if owner = plain(owner); owner != "" {
+			x.owned[owner] = append(x.owned[owner], name)
+		}
+	}
+	for i := range c.Maildrops {
+		m := &c.Maildrops[i]
+		x.drops[m.Name] = m
+		add(m.Name, m.Owner)
+	}
+	for i := range c.Bad {
+		b := &c.Bad[i]
+		x.bad[b.Name] = b
+		add(b.Name, b.Owner)
+	}
+	return x
+}
+
+// index is that of the configuration in use.
+func (v *visit) index() *index {
+	x := v.indexed.Load()
+	if x == nil || x.of != v.conf {
+		x = newIndex(v.conf)
+		v.indexed.Store(x)
+	}
+	return x
+}
+
+// maildrop returns one that is configured; nil: there is none of that name, or it was left out.
+func (v *visit) maildrop(name string) *conf.Maildrop { return v.index().drops[name] }
 
 // mine are the names of the maildrops of somebody, sorted.
 func (v *visit) mine() (names []string) {
-	o := v.Server.owned.Load()
-	if o == nil || o.of != v.conf {
-		o = &owned{of: v.conf, names: map[string][]string{}}
-		for i := range v.conf.Maildrops {
-			o.add(v.conf.Maildrops[i].Name, v.conf.Maildrops[i].Owner)
-		}
-		for i := range v.conf.Bad {
-			o.add(v.conf.Bad[i].Name, v.conf.Bad[i].Owner)
-		}
-		v.Server.owned.Store(o)
-	}
 	for _, who := range v.who.Owners {
-		names = append(names, o.names[plain(who)]...)
+		names = append(names, v.index().owned[plain(who)]...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-func (o *owned) add(name, owner string) {
-	if owner != "" {
-		owner = plain(owner)
-		o.names[owner] = append(o.names[owner], name)
-	}
 }
 
 // plain is a name as names are compared: A to Z as a to z. Nothing more is alike: there are letters that only look so.
@@ -57,8 +76,7 @@ func plain(name string) string {
 // owns says whether somebody may see a maildrop.
 func (v *visit) owns(name string) bool {
 	if v.who.Admin {
-		return v.conf.Maildrop(name) != nil ||
-			slices.ContainsFunc(v.conf.Bad, func(b conf.BadMaildrop) bool { return b.Name == name })
+		return v.maildrop(name) != nil || v.index().bad[name] != nil
 	}
 	_, found := slices.BinarySearch(v.mine(), name)
 	return found
@@ -79,22 +97,38 @@ type drop struct {
 
 	Since, Mail, Checked, Next moment
 
-	Run     *progress // being collected now, or just before
-	Button  bool      // it may be collected by hand
-	Wait    string    // how long the button does nothing
-	Paused  bool
-	Off     bool // it is not enabled
-	Server  string
-	Waiting int
-	Away    bool // what is fetched waits here, because its destination takes nothing
-	Today   status.Counts
-	Left    int // messages that are left in the maildrop for a reason
-	More    bool
-	Admin   adminWords
+	Run      *progress // being collected now, or just before
+	Button   bool      // it may be collected by hand
+	Wait     string    // how long the button does nothing
+	Paused   bool
+	Off      bool // it is not enabled
+	Server   string
+	Waiting  int
+	Away     bool // what is fetched waits here, because its destination takes nothing
+	Today    status.Counts
+	Mistakes []string // in its entry
+	Left     int      // messages that are left in the maildrop for a reason
+	More     bool
+	Admin    adminWords
 }
 
 // adminWords are for who keeps the configuration.
 type adminWords struct{ Wrong, Advice, Cause string }
+
+// idOf is the id of a maildrop's elements: what cannot stand in one is left out, and a hash told apart then.
+func idOf(name string) string {
+	id := strings.Map(func(r rune) rune {
+		if r <= ' ' || r == '"' || r == '<' || r == '>' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, name)
+	if id != name {
+		sum := sha256.Sum256([]byte(name))
+		id += "-" + hex.EncodeToString(sum[:6])
+	}
+	return "m-" + id
+}
 
 // signs go with a class, for who sees no colours.
 var signs = map[string]string{"good": "✓", "warn": "!", "bad": "✗", "idle": "–"}
@@ -114,9 +148,9 @@ func classOf(s status.State) string {
 
 // drop makes of a status what a page shows.
 func (v *visit) drop(s *status.Status) drop {
-	m := v.conf.Maildrop(s.Maildrop)
+	m := v.maildrop(s.Maildrop)
 	d := drop{
-		Name: s.Maildrop, ID: "m-" + s.Maildrop, State: s.State, Class: classOf(s.State), Said: s.Said,
+		Name: s.Maildrop, ID: idOf(s.Maildrop), State: s.State, Class: classOf(s.State), Said: s.Said,
 		Since: v.moment(s.Since), Mail: v.moment(s.LastMail), Checked: v.moment(s.LastAttempt), Next: v.future(s.Next),
 		Waiting: s.Waiting, Today: s.Today, Left: len(s.Asides), More: s.MoreAsides, Paused: s.State == status.Pause,
 		Run: v.runs.of(s.Maildrop, v),
@@ -135,6 +169,21 @@ func (v *visit) drop(s *status.Status) drop {
 		d.Wait = span(left)
 	}
 	return d
+}
+
+// mistakes are those of an entry of a source, which its owner may have written; what stands in a file is the admin's.
+func mistakes(b *conf.BadMaildrop) (all []string) {
+	for _, p := range b.Problems {
+		if p.Pos.Line > 0 {
+			return nil
+		}
+		text := p.Text
+		if p.Hint != "" {
+			text += "; " + p.Hint
+		}
+		all = append(all, text)
+	}
+	return all
 }
 
 // sick are the destinations that take no mail at the moment.
@@ -156,6 +205,10 @@ func (v *visit) worded(d *drop, s *status.Status, m *conf.Maildrop) {
 	}
 	if m != nil && m.OAuth != "" && s.State == status.Login {
 		state = "oauth"
+	}
+	if b := v.index().bad[s.Maildrop]; b != nil && m == nil {
+		state, d.Off = "entry", true
+		d.Mistakes = mistakes(b)
 	}
 	t := v.texts
 	d.Sign, d.Word = signs[d.Class], t.first("state."+state+".word", "state.protocol.word")
@@ -299,7 +352,7 @@ func showDrop(v *visit) error {
 	}
 	p := dropPage{drop: v.drop(&s), Total: s.Total, Remarks: s.Remarks}
 	p.Consent = v.consent(name)
-	if m := v.conf.Maildrop(name); m != nil {
+	if m := v.maildrop(name); m != nil {
 		p.Keeps, p.To = v.keeps(m), m.To
 	}
 	var err error

@@ -103,6 +103,10 @@ func (v *visit) render(status int, p *page) {
 // notice is what a form has done, by the word it left in the address of the page: a text of ours, whatever is there.
 func (v *visit) notice() string {
 	did := v.r.URL.Query().Get("did")
+	switch v.r.Header.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return "" // a link from elsewhere has done nothing
+	}
 	if did == "" {
 		return ""
 	}

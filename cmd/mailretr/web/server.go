@@ -33,7 +33,7 @@ type Server struct {
 	consents consents
 	turns    turns
 	texts    texts
-	owned    atomic.Pointer[owned]
+	indexed  atomic.Pointer[index]
 	rules    atomic.Pointer[conf.Web] // that the sessions began under
 }
 
@@ -152,7 +152,8 @@ func (s *Server) now() time.Time {
 func (s *Server) web() *conf.Web {
 	w := &s.House.Config().Web
 	if old := s.rules.Load(); old == nil || !old.Same(w) {
-		if s.rules.CompareAndSwap(old, w) && old != nil {
+		now := *w // a copy: what stays the same would hold on to all maildrops of an old configuration
+		if s.rules.CompareAndSwap(old, &now) && old != nil {
 			s.sessions.endAll()
 		}
 	}

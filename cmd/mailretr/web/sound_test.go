@@ -9,7 +9,7 @@ import (
 
 // sound looks at a page as a checker of accessibility and a policy of scripts would: it holds for every page that any test
 // has seen.
-func sound(t *testing.T, path, text string) {
+func sound(t testing.TB, path, text string) {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(text))
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 
 // A world is a house with pages. Its clock is moved by hand.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	server *Server
 	site   *httptest.Server
 	house  control.House
@@ -62,7 +62,7 @@ type ledger struct{ fetch.Ledger }
 const evil = `<script>alert(1)</script>"'><img src=x onerror=alert(2)>`
 
 // newWorld has the maildrops jaco and anna, of their owners.
-func newWorld(t *testing.T, changes ...func(*control.House)) *world {
+func newWorld(t testing.TB, changes ...func(*control.House)) *world {
 	t.Helper()
 	w := &world{t: t, at: time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)}
 	e, err := badger.Open(t.Context(), badger.Options{Dir: filepath.Join(t.TempDir(), "state"), Ballast: -1})
