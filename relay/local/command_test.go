@@ -26,7 +26,7 @@ func shell(t testing.TB, script string, change ...func(*Command)) *Client {
 }
 
 // Every exit code means what the table says.
-func TestExitCodes(t *testing.T) {
+func TestS9_ExitCodes(t *testing.T) {
 	for code := range 256 {
 		want := mail.Result{Outcome: mail.Deferred}
 		switch {
@@ -60,7 +60,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 // The time-out ends a program with all that it has started, also where that does not want to.
-func TestTimeoutEndsTheGroup(t *testing.T) {
+func TestS8_TimeoutEndsTheGroup(t *testing.T) {
 	for name, script := range map[string]string{
 		"willing":   `sleep 1000 & echo $! >"$F"; cat >/dev/null; wait`,
 		"unwilling": `trap '' TERM; (trap '' TERM; sleep 1000) & echo $! >"$F"; while :; do sleep 1000; done`,
@@ -118,7 +118,7 @@ func TestProgramsWithManners(t *testing.T) {
 }
 
 // Nobody sees the end of a message that has none: of a content that breaks, nothing is given to a program.
-func TestNoHalfMessage(t *testing.T) {
+func TestS9_NoHalfMessage(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	c := shell(t, "cat >"+out)
 	m := message(letter+strings.Repeat("more\r\n", 50_000), "one@x.example")

@@ -12,7 +12,7 @@ import (
 
 // What an address chooses, or a user does, says nothing of the mail of others: the lane stays well. Nor does it bounce
 // anything where it is the admin's mistake.
-func TestOneRecipientStopsNoLane(t *testing.T) {
+func TestS9_OneRecipientStopsNoLane(t *testing.T) {
 	name, uid, gid := other(t)
 	mine := house(t, uid, gid)
 	must(t, os.Symlink("/", mine+"/box"))

@@ -287,7 +287,7 @@ func TestMboxIsCutBack(t *testing.T) {
 }
 
 // The table of what an error of the system means.
-func TestErrors(t *testing.T) {
+func TestS9_Errors(t *testing.T) {
 	for errno, want := range map[syscall.Errno]mail.Result{
 		syscall.ENOSPC: {Enhanced: "4.3.1"}, syscall.EDQUOT: {Enhanced: "4.2.2"}, syscall.EIO: {Enhanced: "4.3.0"},
 		syscall.EROFS: {Enhanced: "4.2.1"}, syscall.EACCES: {Enhanced: "4.2.1"}, syscall.EPERM: {Enhanced: "4.2.1"},

@@ -9,6 +9,13 @@ import (
 	"mailretr/store/mail"
 )
 
+// each runs a test with SMTP and with LMTP.
+func each(t *testing.T, name string, f func(t *testing.T, lmtp bool)) {
+	t.Run(name, func(t *testing.T) { f(t, false) })
+	t.Run("LMTP "+name, func(t *testing.T) { f(t, true) })
+}
+
+// S6: nothing is believed that is no reply, at any step, by SMTP and by LMTP.
 func TestS6_HostileMTA(t *testing.T) {
 	endless := func(s string) string { return strings.Repeat(s, 200<<10/len(s)) }
 	for name, a := range map[string]relaytest.Answer{
@@ -31,10 +38,13 @@ func TestS6_HostileMTA(t *testing.T) {
 		"hyphen only":      {Raw: "250-ok\r\n", Cut: true},
 		"no blank":         {Raw: "250ok\r\n"},
 	} {
-		for _, stage := range []string{relaytest.Connect, "EHLO", "MAIL", "RCPT", "DATA", relaytest.Dot} {
-			t.Run(name+" "+stage, func(t *testing.T) {
-				mta := relaytest.New(t, relaytest.Script{Answer: relaytest.At(stage, a)})
-				c := client(t, nil, mta)
+		for _, stage := range []string{relaytest.Connect, "EHLO", "LHLO", "MAIL", "RCPT", "DATA", relaytest.Dot} {
+			each(t, name+" "+stage, func(t *testing.T, lmtp bool) {
+				if stage == "EHLO" && lmtp || stage == "LHLO" && !lmtp {
+					return
+				}
+				mta := relaytest.New(t, relaytest.Script{LMTP: lmtp, Answer: relaytest.At(stage, a)})
+				c := client(t, func(o *Options) { o.LMTP = lmtp }, mta)
 				r := c.Deliver(t.Context(), message("x@y.example", "z@y.example"))
 				if name == "1 MB" && r.All(mail.Failed) {
 					t.Fatal("believed")

@@ -387,7 +387,7 @@ var dialogues = []struct {
 		250 2.0.0 <b@y.test> queued`, messages: 2},
 }
 
-func TestDialogues(t *testing.T) {
+func TestS5_H11_Dialogues(t *testing.T) {
 	for _, x := range dialogues {
 		t.Run(x.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -171,9 +171,9 @@ func TestH11_Guessing(t *testing.T) {
 	})
 }
 
-// TestEnvelope: what is asked for with DSN is in the envelope as it was given, and the id in Received is that
+// TestS5_Envelope: what is asked for with DSN is in the envelope as it was given, and the id in Received is that
 // of the record.
-func TestEnvelope(t *testing.T) {
+func TestS5_Envelope(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := open(t, Options{Complete: true})
 		c := w.dial("")
@@ -238,8 +238,8 @@ func TestNotDurable(t *testing.T) {
 	}
 }
 
-// TestCutBody: a message whose end did not come is nobody's, at whatever octet it was cut.
-func TestCutBody(t *testing.T) {
+// TestS9_CutBody: a message whose end did not come is nobody's, at whatever octet it was cut.
+func TestS9_CutBody(t *testing.T) {
 	const whole = "DATA\r\nSubject: x\r\n\r\ntext\r\n.\r\n"
 	for n := range len(whole) {
 		synctest.Test(t, func(t *testing.T) {
