@@ -223,7 +223,7 @@ func (s *session) tell(t *mail.Trouble, text string) {
 		Op: mail.OpPoll, Origin: s.origin(), Attempt: s.state.Failures,
 		Messages: s.tally.Messages, Octets: s.tally.Octets,
 		Up: s.up, Down: s.down, Saved: s.tally.Saved + s.squeezed(), Wasted: wasted,
-		Next: s.state.Next, Text: text, Took: s.p.now().Sub(s.began),
+		Next: s.state.Next, Text: text, Took: s.p.now().Sub(s.began), Known: s.tally.Known,
 	}
 	if t != nil {
 		e.Err, e.Reply = t, t.Reply

@@ -333,7 +333,7 @@ func (q *Queue) lose(ctx context.Context, l Leased, cause error) error {
 		Alarm: true,
 	})
 	for _, e := range reports {
-		q.reported(e, "report on ")
+		q.reported(e, mail.ReportFailure, "report on ")
 	}
 	if err != nil {
 		q.observe(mail.Event{Op: mail.OpDSN, ID: r.ID, Err: err, Alarm: true,

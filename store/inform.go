@@ -198,7 +198,7 @@ func (q *Queue) noted(ctx context.Context, b *Batch, reports []*entry) error {
 		return local(err, "")
 	}
 	for _, e := range reports {
-		q.reported(e, "a delay was told; report on ")
+		q.reported(e, mail.ReportDelay, "a delay was told; report on ")
 	}
 	return nil
 }

@@ -247,6 +247,6 @@ func (q *Queue) refusal(m *mail.Message, r *Record, all []*entry) {
 		})
 	}
 	for _, e := range all {
-		q.reported(e, "report on ")
+		q.reported(e, mail.ReportFailure, "report on ")
 	}
 }

@@ -183,22 +183,22 @@ func (s *settling) after(ctx context.Context) {
 		s.q.observe(e)
 	}
 	for _, e := range s.reports {
-		s.q.reported(e, "report on ")
+		s.q.reported(e, mail.ReportFailure, "report on ")
 	}
 	for _, e := range s.courtesy {
-		s.q.reported(e, "a success was told; report on ")
+		s.q.reported(e, mail.ReportSuccess, "a success was told; report on ")
 	}
 	s.learn(ctx)
 }
 
-// reported tells observers of a report that was queued; what says of which kind, before the id of what it is about.
-func (q *Queue) reported(e *entry, what string) {
+// reported tells observers of a report that was queued: of which kind, and what says it before the id of what it is about.
+func (q *Queue) reported(e *entry, kind, what string) {
 	for i := range e.parts {
 		r := &e.parts[i].rec
 		for _, x := range r.Recipients {
 			q.observe(mail.Event{
 				Op: mail.OpDSN, ID: r.ID, Origin: r.ParentOrigin, Lane: r.Lane, From: r.Reverse, To: x.Forward,
-				Messages: 1, Octets: r.Size, Text: what + r.Parent.String(),
+				Messages: 1, Octets: r.Size, Topic: kind, Text: what + r.Parent.String(),
 			})
 		}
 	}

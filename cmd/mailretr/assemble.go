@@ -66,6 +66,7 @@ type needs struct {
 	fatal   func(error)    // the store has failed: the process has to end
 	free    func() (int64, error)
 	engine  func(store.Engine) store.Engine // wraps what queue and notes use; nil: as it is
+	watch   *stopwatch                      // around attempts; nil: nobody wants to know
 	now     func() time.Time                // when maildrops are visited, and what day it is for a cap; nil: time.Now
 }
 
@@ -82,7 +83,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
 	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), ahead: aheadOf(), hops: &hops{}, state: c.State, folder: h.folder,
-		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}}
+		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}, watch: n.watch}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,
@@ -269,7 +270,7 @@ func (h *house) dial(l mail.Lane) (mail.Deliverer, func() error, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, c.Close())
 	}
-	return to, c.Close, nil
+	return h.around.watch.deliverer(d.Kind, to), c.Close, nil
 }
 
 func (h *house) protocol(maildrop string) string {

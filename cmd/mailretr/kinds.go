@@ -29,6 +29,7 @@ type surroundings struct {
 	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
 	memory  memory       // what servers could last time
 	hops    *hops        // what is known of next hops; nil: nothing is shared
+	watch   *stopwatch   // around attempts; nil: nobody wants to know
 	turns   *local.Turns // of the mailboxes of this machine; nil: nobody waits for another
 
 	// client says who handed a message to the provider; nil: nobody knows.

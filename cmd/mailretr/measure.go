@@ -9,6 +9,7 @@ import (
 	"mailretr/cmd/mailretr/control"
 	"mailretr/cmd/mailretr/metrics"
 	"mailretr/conf"
+	"mailretr/conf/source"
 	"mailretr/fetch/budget"
 	"mailretr/store"
 	"mailretr/store/mail"
@@ -17,22 +18,33 @@ import (
 
 // What a monitoring system can read of a daemon.
 
-// measured answers a scrape from the house that get returns by then.
-func measured(get func() *house) metrics.House {
+// measured answers a scrape from the house, which is there by then.
+func (d *serving) measured() metrics.House {
 	return metrics.House{
 		Version:   version(),
-		Totals:    func(ctx context.Context) (store.Totals, error) { return get().engine.Totals(ctx) },
-		Maildrops: func() []status.Status { return get().status.List() },
-		Lanes:     func() []status.Lane { return get().status.Lanes() },
-		Line:      func() *budget.Sheet { h := get().controlled(); return h.LineSheet() },
+		Totals:    func(ctx context.Context) (store.Totals, error) { return d.engine.Totals(ctx) },
+		Maildrops: func() []status.Status { return d.status.List() },
+		Lanes:     func() []status.Lane { return d.status.Lanes() },
+		Line:      func() *budget.Sheet { h := d.house.controlled(); return h.LineSheet() },
 		PerMaildrop: func() int {
-			if get().config.Load().Metrics.PerMaildrop {
+			if d.house.config.Load().Metrics.PerMaildrop {
 				return conf.MaxMetered
 			}
 			return 0
 		},
-		Now: func() time.Time { return get().now() },
+		Now:       func() time.Time { return d.house.now() },
+		Listeners: d.listeners,
+		Sources:   func() []source.State { return d.sources.states() },
+		Writing:   func() time.Duration { return d.watched.writing() },
 	}
+}
+
+// listeners are the listeners with their counts.
+func (d *serving) listeners() (list []metrics.Listener) {
+	for _, f := range d.counts() {
+		list = append(list, metrics.Listener{Name: f.Listener, Stats: f.Stats})
+	}
+	return list
 }
 
 // knownOf is what may become a label.
@@ -78,7 +90,7 @@ func (d *serving) measure(ctx context.Context, l net.Listener, end <-chan struct
 	if l == nil {
 		return
 	}
-	s := &metrics.Server{Meter: d.counted, House: measured(func() *house { return d.house })}
+	s := &metrics.Server{Meter: d.counted, House: d.measured()}
 	go func() {
 		select {
 		case <-end:

@@ -51,12 +51,14 @@ func (a *app) serve(ctx context.Context) error {
 		return &control.Error{Code: control.Busy, Text: "a daemon is running already: it answers on " + l.config.Socket,
 			Hint: "to make it read its configuration again: mailretr reload"}
 	}
-	d.counted = metrics.New(measured(func() *house { return d.house }))
+	d.counted = metrics.New(d.measured())
+	d.watched = &stopwatch{meter: d.counted, now: time.Now}
 	d.counted.Set(knownOf(&l.config), time.Now())
 	h, err := a.patiently(ctx, func() (*house, error) {
 		return assemble(ctx, &l.config, needs{
 			log: d.log, observe: mail.Observers{journal.Journal{Log: d.log}, d.counted},
-			fatal: func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
+			fatal:  func(err error) { stop(fmt.Errorf("the store failed: %w", err)) },
+			engine: d.watched.engine, watch: d.watched,
 		})
 	})
 	if err != nil {
@@ -110,6 +112,7 @@ type serving struct {
 	reloading sync.Mutex
 	fronts    fronts
 	counted   *metrics.Meter
+	watched   *stopwatch
 	life      context.Context // of the daemon; set by run
 }
 

@@ -114,6 +114,13 @@ func (o Op) Doing() string {
 	return ops[OpNone].doing
 }
 
+// What a report that was queued tells: the Topic of OpDSN.
+const (
+	ReportFailure = "failure"
+	ReportDelay   = "delay"
+	ReportSuccess = "success"
+)
+
 // An Event is one step that was made, or that failed. Logs, metrics, status records and webhooks are made from
 // events and from nothing else. Fields that mean nothing for an Op are zero.
 type Event struct {
@@ -139,8 +146,11 @@ type Event struct {
 	Wasted   int64         // octets that crossed it for nothing
 	Next     time.Time     // when it is tried again
 	Took     time.Duration // of OpPoll: how long the session took
+	Known    int           // of OpPoll: messages that were not fetched, because they had been here before
 	Text     string        // one sentence for people, where the fields do not say it
-	Topic    string        // of OpRemark: it takes the place of the one before it; without Text it only ends that one
-	Err      error         // what went wrong; a *Trouble for collecting
-	Alarm    bool          // an admin should look at it
+	// Topic of OpRemark: it takes the place of the one before it; without Text it only ends that one. Of a report that was
+	// queued (OpDSN): one of the Report words.
+	Topic string
+	Err   error // what went wrong; a *Trouble for collecting
+	Alarm bool  // an admin should look at it
 }

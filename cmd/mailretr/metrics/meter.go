@@ -30,7 +30,8 @@ type Meter struct {
 
 	polls, retrieved, retrievedOctets, refused, aside, line, saved, wasted *prometheus.CounterVec
 	queued, attempts, expired, reports, storeErrors, alarms, reloads       *prometheus.CounterVec
-	pollTook, deliveryDelay                                                *prometheus.HistogramVec
+	skipped, dropped                                                       *prometheus.CounterVec
+	pollTook, deliveryDelay, deliveryTook, commitTook                      *prometheus.HistogramVec
 	reloaded, reloadedAt                                                   prometheus.Gauge
 }
 
@@ -71,6 +72,8 @@ func (m *Meter) collecting() {
 	m.retrievedOctets = m.counter("mailretr_retrieved_bytes_total", "Their octets.", "protocol")
 	m.refused = m.counter("mailretr_messages_refused_total",
 		"Messages that the next hop refused by their headers, so that the body never crossed the line.")
+	m.skipped = m.counter("mailretr_messages_duplicate_skipped_total",
+		"Messages that were not fetched, because their headers said that they had been here before.", "protocol")
 	m.aside = m.counter("mailretr_messages_aside_total", "Messages that were left in a maildrop because of trouble, each time.")
 	m.line = m.counter("mailretr_line_bytes_total", "Octets on the line, TLS and commands included.", "direction")
 	m.saved = m.counter("mailretr_line_saved_bytes_total", "Octets that did not have to cross the line again, or at all.")
@@ -84,13 +87,22 @@ func (m *Meter) delivering() {
 		"destination", "kind", "result")
 	m.deliveryDelay = m.histogram("mailretr_delivery_delay_seconds", "Age of messages when they were delivered, or failed.",
 		[]float64{.1, .5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 5 * 24 * 3600}, "kind", "result")
+	m.deliveryTook = m.histogram("mailretr_delivery_duration_seconds", "How long attempts to deliver took, connecting included.",
+		[]float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 600}, "kind", "result")
+	m.dropped = m.counter("mailretr_messages_discarded_total",
+		"Messages that ended because a filter, or a rule, said that nobody shall have them.", "destination")
 	m.expired = m.counter("mailretr_recipients_expired_total", "Recipients that were given up for age.")
-	m.reports = m.counter("mailretr_dsn_queued_total", "Reports that were queued.")
+	m.reports = m.counter("mailretr_dsn_queued_total", "Reports that were queued, by what they tell.", "reason")
+	m.commitTook = m.histogram("mailretr_store_commit_duration_seconds", "How long it took until a change was durable.",
+		[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30}, "result")
 	m.storeErrors = m.counter("mailretr_store_errors_total", "Troubles of the store: disk, database.")
 	m.alarms = m.counter("mailretr_alarms_total", "Events that an admin should look at, by step.", "step")
 	m.reloads = m.counter("mailretr_config_reloads_total", "Times that the configuration was read, by how it ended.", "result")
-	for _, v := range []*prometheus.CounterVec{m.refused, m.aside, m.saved, m.wasted, m.expired, m.reports, m.storeErrors} {
+	for _, v := range []*prometheus.CounterVec{m.refused, m.aside, m.saved, m.wasted, m.expired, m.storeErrors} {
 		v.WithLabelValues() // there from the beginning, so that the first one shows as an increase
+	}
+	for _, reason := range []string{mail.ReportFailure, mail.ReportDelay, mail.ReportSuccess} {
+		m.reports.WithLabelValues(reason)
 	}
 }
 
@@ -135,7 +147,7 @@ func (m *Meter) Observe(e mail.Event) {
 		m.polled(e)
 	case mail.OpQueue:
 		if e.Err == nil {
-			m.queued.WithLabelValues(source(e)).Inc()
+			m.queued.WithLabelValues(bringer(e)).Inc()
 		}
 	case mail.OpRefuse:
 		m.refused.WithLabelValues().Inc()
@@ -146,7 +158,10 @@ func (m *Meter) Observe(e mail.Event) {
 	case mail.OpExpire:
 		m.expired.WithLabelValues().Inc()
 	case mail.OpDSN:
-		m.reports.WithLabelValues().Add(float64(max(e.Messages, 0))) // of one that failed it is 0
+		m.reported(e)
+	case mail.OpDiscard:
+		name, _ := m.destination(e.Lane)
+		m.dropped.WithLabelValues(name).Add(float64(max(e.Messages, 0)))
 	case mail.OpStore:
 		if e.Err != nil {
 			m.storeErrors.WithLabelValues().Inc()
@@ -156,7 +171,38 @@ func (m *Meter) Observe(e mail.Event) {
 	}
 }
 
-func source(e mail.Event) string {
+// reported counts a report. Of one that could not be queued, Messages is 0.
+func (m *Meter) reported(e mail.Event) {
+	switch e.Topic {
+	case mail.ReportFailure, mail.ReportDelay, mail.ReportSuccess:
+		m.reports.WithLabelValues(e.Topic).Add(float64(max(e.Messages, 0)))
+	}
+}
+
+// Delivering counts an attempt of a kind of destination, which took so long.
+func (m *Meter) Delivering(kind string, r mail.Report, took time.Duration) {
+	result := mail.Delivered
+	for _, x := range r {
+		if x.Outcome == mail.Deferred || result == mail.Delivered {
+			result = x.Outcome
+		}
+	}
+	if len(r) == 0 {
+		result = mail.Deferred
+	}
+	m.deliveryTook.WithLabelValues(text(kind), result.String()).Observe(max(took, 0).Seconds())
+}
+
+// Committing counts a commit of the store, which took so long.
+func (m *Meter) Committing(err error, took time.Duration) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.commitTook.WithLabelValues(result).Observe(max(took, 0).Seconds())
+}
+
+func bringer(e mail.Event) string {
 	if e.Origin.Maildrop != "" {
 		return "maildrop"
 	}
@@ -181,6 +227,7 @@ func (m *Meter) polled(e mail.Event) {
 		v.WithLabelValues(labels...).Add(float64(max(n, 0)))
 	}
 	add(m.retrieved, int64(e.Messages), protocol)
+	add(m.skipped, int64(e.Known), protocol)
 	add(m.retrievedOctets, e.Octets, protocol)
 	add(m.line, e.Up, "up")
 	add(m.line, e.Down, "down")
@@ -189,15 +236,19 @@ func (m *Meter) polled(e mail.Event) {
 }
 
 func (m *Meter) delivered(e mail.Event) {
-	destinations := m.known.Load().Destinations
-	name, kind := string(e.Lane), word(destinations, string(e.Lane))
-	if kind == other {
-		name = other
-	}
-	m.attempts.WithLabelValues(text(name), kind, e.Outcome.String()).Inc()
+	name, kind := m.destination(e.Lane)
+	m.attempts.WithLabelValues(name, kind, e.Outcome.String()).Inc()
 	if e.Outcome != mail.Deferred {
 		m.deliveryDelay.WithLabelValues(kind, e.Outcome.String()).Observe(max(e.Delay, 0).Seconds())
 	}
+}
+
+// destination is a lane as labels say it.
+func (m *Meter) destination(l mail.Lane) (name, kind string) {
+	if kind = word(m.known.Load().Destinations, string(l)); kind == other {
+		return other, other
+	}
+	return text(string(l)), kind
 }
 
 // configured: the mistake of one maildrop refuses nothing.

@@ -9,10 +9,14 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"mailretr/conf/source"
 	"mailretr/fetch/budget"
+	"mailretr/relay/smtpd"
 	"mailretr/store"
 	"mailretr/store/mail"
 	"mailretr/store/status"
@@ -28,6 +32,8 @@ type world struct {
 	drops  []status.Status
 	lanes  []status.Lane
 	most   int
+
+	writing time.Duration
 }
 
 func fixed() *world {
@@ -39,6 +45,12 @@ func fixed() *world {
 		Lanes:       func() []status.Lane { return w.lanes },
 		Line:        func() *budget.Sheet { return &budget.Sheet{DayLimit: 100, Today: budget.Counts{Up: 10, Down: 20}} },
 		PerMaildrop: func() int { return w.most },
+		Listeners: func() []Listener { // two of one name would be a mistake, and cost no answer
+			l := Listener{Name: "localhost:2525", Stats: smtpd.Stats{Now: 2, Total: 9, Messages: 3, Refused: 4}}
+			return []Listener{l, l}
+		},
+		Sources: func() []source.State { return []source.State{{Name: "panel", Rows: 7, Wrong: "away"}} },
+		Writing: func() time.Duration { return w.writing },
 	}
 	return w
 }
@@ -84,19 +96,25 @@ func TestMetrics(t *testing.T) {
 		{Op: mail.OpQueue},
 		{Op: mail.OpDeliver, Lane: "mta", Outcome: mail.Delivered, Delay: time.Minute},
 		{Op: mail.OpDeliver, Lane: "mta", Outcome: mail.Deferred},
-		{Op: mail.OpDSN, Messages: 1}, {Op: mail.OpDSN, Err: errors.New("no")},
+		{Op: mail.OpPoll, Origin: jaco, Known: 3},
+		{Op: mail.OpDSN, Messages: 1, Topic: mail.ReportFailure}, {Op: mail.OpDSN, Err: errors.New("no")},
+		{Op: mail.OpDSN, Messages: 1, Topic: mail.ReportDelay}, {Op: mail.OpDiscard, Messages: 1, Lane: "mta"},
 		{Op: mail.OpStore, Err: errors.New("no")}, {Op: mail.OpStore},
 		{Op: mail.OpConfig, Err: refused, Origin: jaco}, // of one maildrop only
 	} {
 		m.Observe(e)
 	}
+	m.Delivering("smtp", mail.Report{{Outcome: mail.Failed}, {}, {Outcome: mail.Delivered}}, 2*time.Second)
+	m.Delivering("smtp", nil, time.Second)
+	m.Delivering("smtp", mail.Report{{Outcome: mail.Delivered}, {Outcome: mail.Failed}}, time.Second)
+	m.Committing(nil, time.Millisecond)
 	w.drops = []status.Status{{Maildrop: "jaco", State: status.Login, Next: now.Add(-time.Minute), Waiting: 4}}
 	w.lanes = []status.Lane{{Lane: "mta", State: status.Sick}}
 	code, page := w.get(t, m, "/metrics")
 	if code != http.StatusOK {
 		t.Fatal(code, page)
 	}
-	has(t, page, `mailretr_polls_total{protocol="pop3",result="ok"} 1`, `mailretr_polls_total{protocol="pop3",result="auth"} 1`,
+	has(t, page, `mailretr_polls_total{protocol="pop3",result="ok"} 2`, `mailretr_polls_total{protocol="pop3",result="auth"} 1`,
 		`mailretr_polls_total{protocol="pop3",result="stopped"} 1`,
 		`mailretr_poll_duration_seconds_sum{protocol="pop3",result="ok"} 2`,
 		`mailretr_messages_retrieved_total{protocol="pop3"} 2`, `mailretr_retrieved_bytes_total{protocol="pop3"} 500`,
@@ -104,7 +122,16 @@ func TestMetrics(t *testing.T) {
 		`mailretr_messages_queued_total{source="client"} 1`,
 		`mailretr_delivery_attempts_total{destination="mta",kind="smtp",result="deferred"} 1`,
 		`mailretr_delivery_delay_seconds_sum{kind="smtp",result="delivered"} 60`,
-		`mailretr_dsn_queued_total 1`, `mailretr_store_errors_total 1`, `mailretr_alarms_total{step="poll"} 1`,
+		`mailretr_dsn_queued_total{reason="failure"} 1`, `mailretr_dsn_queued_total{reason="delay"} 1`,
+		`mailretr_dsn_queued_total{reason="success"} 0`, `mailretr_messages_duplicate_skipped_total{protocol="pop3"} 3`,
+		`mailretr_messages_discarded_total{destination="mta"} 1`,
+		`mailretr_delivery_duration_seconds_sum{kind="smtp",result="deferred"} 3`,
+		`mailretr_store_commit_duration_seconds_count{result="ok"} 1`,
+		`mailretr_listener_connections{listener="localhost:2525"} 2`,
+		`mailretr_listener_connections_total{listener="localhost:2525"} 9`, "# TYPE mailretr_listener_refused_total counter",
+		`mailretr_listener_refused_total{listener="localhost:2525"} 4`, `mailretr_source_up{source="panel"} 0`,
+		`mailretr_source_maildrops{source="panel"} 7`,
+		`mailretr_store_errors_total 1`, `mailretr_alarms_total{step="poll"} 1`,
 		`mailretr_maildrops{state="login"} 1`, `mailretr_maildrops{state="ok"} 0`, `mailretr_poll_overdue_seconds 60`,
 		`mailretr_waiting_messages 4`, `mailretr_destination_up{destination="mta"} 0`,
 		`mailretr_queue_messages{state="waiting"} 2`, `mailretr_queue_messages{state="held"} 1`,
@@ -164,6 +191,8 @@ func TestHealth(t *testing.T) {
 	}{
 		"well":      {func(*world) {}, 200, "ok"},
 		"store":     {func(w *world) { w.err = errors.New("secret") }, 503, "store"},
+		"slow":      {func(w *world) { w.writing = 30 * time.Second }, 200, "ok"},
+		"stuck":     {func(w *world) { w.writing = time.Minute }, 503, "store"},
 		"disk":      {func(w *world) { w.totals.Free = 999 }, 200, "disk"},
 		"just sick": {func(w *world) { w.lanes = []status.Lane{sick(time.Minute, time.Minute)} }, 200, "ok"},
 		"sick":      {func(w *world) { w.lanes = []status.Lane{sick(time.Hour, time.Minute)} }, 200, "destination"},
@@ -197,6 +226,38 @@ func TestHealth(t *testing.T) {
 	if code, _ := ask(t, s, "/other"); code != 404 {
 		t.Error("something else is there")
 	}
+}
+
+// A store that hangs while it is asked is found out in seconds, however many ask.
+func TestHealthOfAStoreThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := fixed()
+		release := make(chan struct{})
+		var asked atomic.Int32
+		w.Totals = func(context.Context) (store.Totals, error) {
+			asked.Add(1)
+			<-release // whatever the context says
+			return store.Totals{}, nil
+		}
+		s := &Server{Meter: New(w.House), House: w.House}
+		for _, path := range []string{"/healthz", "/readyz", "/healthz"} {
+			began := time.Now()
+			if code, page := ask(t, s, path); code != 503 || !strings.Contains(page, "store") || time.Since(began) > scrapeTime {
+				t.Error(path, code, page, time.Since(began))
+			}
+		}
+		if _, page := ask(t, s, "/metrics"); !strings.Contains(page, "\nmailretr_store_up 0\n") {
+			t.Error("the store is up, they say")
+		}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("it was asked %d times, by the server and by the meter", n)
+		}
+		close(release)
+		synctest.Wait()
+		if code, _ := ask(t, s, "/healthz"); code != 200 {
+			t.Error("it has come back, and nobody says so")
+		}
+	})
 }
 
 // Events come from many sides while somebody scrapes and the configuration changes.

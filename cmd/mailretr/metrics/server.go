@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
+	"mailretr/store"
 	"mailretr/store/status"
 )
 
@@ -21,6 +23,8 @@ type Server struct {
 	House House
 
 	ending atomic.Bool
+	first  sync.Once
+	asked  *asked
 }
 
 // What bounds who asks: a few systems that scrape every few seconds.
@@ -83,10 +87,24 @@ func answer(w http.ResponseWriter, why string) {
 func (s *Server) unhealthy(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, scrapeTime)
 	defer cancel()
-	if _, err := s.House.Totals(ctx); err != nil {
+	if _, err := s.totals(ctx); err != nil {
 		return "the store does not answer" // the error has paths in it
 	}
+	if s.House.stuck() {
+		return "the store does not end what it has begun to write"
+	}
 	return ""
+}
+
+// stuckFor is how long a commit may take: a disk that is only slow, or busy with a backup, answers within seconds.
+const stuckFor = time.Minute
+
+// stuck says whether the store hangs in a commit. It answers questions from memory all the same.
+func (h *House) stuck() bool { return h.Writing != nil && h.Writing() >= stuckFor }
+
+func (s *Server) totals(ctx context.Context) (store.Totals, error) {
+	s.first.Do(func() { s.asked = &asked{totals: s.House.Totals} })
+	return s.asked.ask(ctx)
 }
 
 // awayFor is how long every next hop may be away before mail cannot be passed on; unasked how long after its next
@@ -103,10 +121,12 @@ func (s *Server) unready(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, scrapeTime)
 	defer cancel()
-	t, err := s.House.Totals(ctx)
+	t, err := s.totals(ctx)
 	switch {
 	case err != nil:
 		return "the store does not answer"
+	case s.House.stuck():
+		return "the store does not end what it has begun to write"
 	case t.Free < t.Reserve:
 		return "the disk is full: nothing is collected until there is room"
 	}

@@ -2,16 +2,19 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mailretr/conf/source"
 	"mailretr/fetch/budget"
 	"mailretr/store"
 	"mailretr/store/status"
 )
 
-// A House is what is asked at each scrape. All of it answers at once, and for concurrent use.
+// A House is what is asked at each scrape. All of it answers at once, but for Totals of a store that hangs, and is for
+// concurrent use.
 type House struct {
 	Version     string
 	Totals      func(context.Context) (store.Totals, error)
@@ -20,6 +23,10 @@ type House struct {
 	Line        func() *budget.Sheet // how the budget of the line stands; nil: there is none
 	PerMaildrop func() int           // for how many maildrops there may be series of their own; 0: none
 	Now         func() time.Time
+
+	Listeners func() []Listener     // nil: there are none
+	Sources   func() []source.State // nil: there are none
+	Writing   func() time.Duration  // for how long the commit that has taken longest has been under way; nil: nobody knows
 }
 
 // maildropStates and laneStates are those that are always there, so that an alert sees a 0 and not nothing.
@@ -37,15 +44,20 @@ const scrapeTime = 5 * time.Second
 // state is a collector of what is so at the moment.
 type state struct {
 	House
-	all map[string]*prometheus.Desc
-	out chan<- prometheus.Metric
+	asked *asked
+	names map[string]string // their types
+	all   map[string]*prometheus.Desc
+	out   chan<- prometheus.Metric
+	seen  map[string]bool // of this answer
 }
 
 // state describes the gauges.
 func (m *Meter) state(h House) prometheus.Collector {
-	s := &state{House: h, all: map[string]*prometheus.Desc{}}
+	s := &state{House: h, asked: &asked{totals: h.Totals}, names: m.names, all: map[string]*prometheus.Desc{}}
 	add := func(name, help string, labels ...string) {
-		m.names[name] = "gauge"
+		if m.names[name] = "gauge"; strings.HasSuffix(name, "_total") {
+			m.names[name] = "counter"
+		}
 		s.all[name] = prometheus.NewDesc(name, help, labels, nil)
 	}
 	add("mailretr_maildrops", "Maildrops, by how they are.", "state")
@@ -68,6 +80,14 @@ func (m *Meter) state(h House) prometheus.Collector {
 	add("mailretr_maildrop_last_success_timestamp_seconds", "When it was visited without trouble.", "maildrop")
 	add("mailretr_maildrop_waiting_messages", "Messages in it that are to be collected.", "maildrop")
 	add("mailretr_maildrop_today_messages", "Messages collected from it today.", "maildrop")
+	add("mailretr_listener_connections", "Clients that are connected.", "listener")
+	add("mailretr_listener_connections_total", "Clients that have connected.", "listener")
+	add("mailretr_listener_messages_total", "Messages that were taken from clients.", "listener")
+	add("mailretr_listener_refused_total", "Connections that were turned away or cut off, messages and recipients.", "listener")
+	add("mailretr_listener_logins_denied_total", "Logins of clients that were refused.", "listener")
+	add("mailretr_source_up", "1 if the source of maildrops answers as it should.", "source")
+	add("mailretr_source_maildrops", "Maildrops of the set that is in use.", "source")
+	add("mailretr_source_last_success_timestamp_seconds", "When the source last answered as it should.", "source")
 	return s
 }
 
@@ -80,17 +100,29 @@ func (s *state) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (s *state) Collect(out chan<- prometheus.Metric) {
-	now := &state{House: s.House, all: s.all, out: out}
+	now := &state{House: s.House, asked: s.asked, names: s.names, all: s.all, out: out, seen: map[string]bool{}}
 	drops := s.Maildrops()
 	now.maildrops(drops)
 	now.each(drops)
 	now.lanes()
 	now.queue()
 	now.line()
+	now.listeners()
+	now.sources()
 }
 
+// put has each series once: two names that are shown alike would cost the whole answer.
 func (s *state) put(name string, value float64, labels ...string) {
-	s.out <- prometheus.MustNewConstMetric(s.all[name], prometheus.GaugeValue, value, labels...)
+	key := name + "\x00" + strings.Join(labels, "\x00")
+	if s.seen[key] {
+		return
+	}
+	s.seen[key] = true
+	kind := prometheus.GaugeValue
+	if s.names[name] == "counter" {
+		kind = prometheus.CounterValue
+	}
+	s.out <- prometheus.MustNewConstMetric(s.all[name], kind, value, labels...)
 }
 
 func (s *state) maildrops(drops []status.Status) {
@@ -146,8 +178,8 @@ func (s *state) lanes() {
 func (s *state) queue() {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
-	t, err := s.Totals(ctx)
-	s.put("mailretr_store_up", one(err == nil))
+	t, err := s.asked.ask(ctx)
+	s.put("mailretr_store_up", one(err == nil && !s.stuck()))
 	if err != nil {
 		return // a number that nobody knows is not there
 	}
