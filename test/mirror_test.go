@@ -64,7 +64,8 @@ func read(t *testing.T, kind string, d *real.Database, query string) (lines []st
 	return lines
 }
 
-func TestMariaDBMirror(t *testing.T) {
+// H8: whatever stands in a status is data, in a database of any zone.
+func TestH8_MariaDBMirror(t *testing.T) {
 	d := real.MariaDB(t)
 	d.Do("SET GLOBAL time_zone = '+05:30'")
 	mirror(t, "mysql", d, "UNIX_TIMESTAMP(since)")
@@ -72,7 +73,7 @@ func TestMariaDBMirror(t *testing.T) {
 	otherPanels(t, d)
 }
 
-func TestPostgresMirror(t *testing.T) {
+func TestH8_PostgresMirror(t *testing.T) {
 	d := real.Postgres(t)
 	d.Do("ALTER DATABASE postgres SET timezone = 'Asia/Kolkata'")
 	mirror(t, "postgres", d, "EXTRACT(EPOCH FROM since)::bigint")
@@ -219,17 +220,17 @@ func otherPanels(t *testing.T, d *real.Database) {
 		"1 | 2026-01-31 11:00:00 | NULL", "2 | 2026-01-31 11:00:00 | 1000")
 }
 
-// The whole program: a refused login is seen in the database with the server's words; while the database is away mail flows
+// H9, the whole program: a refused login is seen in the database with the server's words; while the database is away mail flows
 // all the same, and what has changed meanwhile is there when it is back; a password that is corrected there works within an
 // interval, and the row says so.
-func TestMariaDBStatus(t *testing.T) {
+func TestH9_MariaDBStatus(t *testing.T) {
 	d := real.MariaDB(t)
 	d.Do(postfixadminMySQL)
 	mirrored(t, "mysql", d, "CREATE TABLE accounts (id INT AUTO_INCREMENT PRIMARY KEY, host TEXT, port INT, login TEXT, secret TEXT, address TEXT)",
 		"SELECT id, login AS name, 'pop3' AS protocol, host, port, 'none' AS tls, login AS `user`, secret AS password, address AS recipient FROM accounts")
 }
 
-func TestPostgresStatus(t *testing.T) {
+func TestH9_PostgresStatus(t *testing.T) {
 	d := real.Postgres(t)
 	d.Do(postfixadminPostgres)
 	mirrored(t, "postgres", d, "CREATE TABLE accounts (id serial PRIMARY KEY, host TEXT, port INT, login TEXT, secret TEXT, address TEXT)",

@@ -60,7 +60,7 @@ func (a *app) check(ctx context.Context, connect bool) error {
 	if l.err == nil && connect {
 		all, wrong, asked := askedOnce(ctx, config)
 		config, l.problems = &all, append(l.problems, wrong...)
-		found = slices.Concat(asked, askedMirrors(ctx, config), askedLookups(ctx, config))
+		found = slices.Concat(asked, askedMirrors(ctx, config), askedLookups(ctx, config), askedWebhook(ctx, config))
 	}
 	for _, p := range l.problems {
 		if err := a.showProblem(p); err != nil {

@@ -15,7 +15,7 @@ import (
 	"mailretr/store/status"
 )
 
-// How maildrops are is copied into databases of the admin's. What has changed is looked for every other second and never
+// The status of maildrops is copied into databases of the admin's. What has changed is looked for every other second and never
 // waited for: while a database is away nothing piles up but the names of those that have changed.
 
 const (
@@ -186,7 +186,7 @@ func (m *mirroring) look(ctx context.Context, now time.Time) {
 		m.tries, m.until = 0, time.Time{}
 		s.Written, s.Wrong, s.Since = now, "", time.Time{}
 		if was != "" {
-			m.tell(mail.Event{Messages: n, Text: fmt.Sprintf("how maildrops are is written into %s of %s again: %s",
+			m.tell(mail.Event{Messages: n, Text: fmt.Sprintf("the status of maildrops is written into %s of %s again: %s",
 				m.into, m.source.Name, term.Count(n, "maildrop"))})
 		}
 		return
@@ -199,7 +199,7 @@ func (m *mirroring) look(ctx context.Context, now time.Time) {
 	if s.Wrong = mail.Printable(err.Error(), 512); was == "" {
 		s.Since = now
 		m.tell(mail.Event{Alarm: true, Err: err,
-			Text: fmt.Sprintf("how maildrops are is not written into %s of %s; what has changed is written when that works again",
+			Text: fmt.Sprintf("the status of maildrops is not written into %s of %s; what has changed is written when that works again",
 				m.into, m.source.Name)})
 	}
 }

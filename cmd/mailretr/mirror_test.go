@@ -100,7 +100,7 @@ func (m *mirroringOf) later(d time.Duration) {
 func TestMirrorWritesWhatHasChanged(t *testing.T) {
 	m := newMirroring(t, 1234)
 	m.slate.rows["left"] = status.Status{}
-	m.slate.not = "d0007"
+	m.slate.not, m.slate.rows["d0007"] = "d0007", status.Status{}
 	m.later(mirrorEvery)
 	if len(m.slate.rows) != 1233 || m.slate.puts != 1233 {
 		t.Fatalf("%d rows, %d written", len(m.slate.rows), m.slate.puts)
@@ -139,7 +139,7 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 		m.later(mirrorEvery)
 	}
 	states := m.state
-	if m.slate.asks > 12 || len(m.told) != 1 || !strings.HasPrefix(m.told[0], "true how maildrops are is not written") ||
+	if m.slate.asks > 12 || len(m.told) != 1 || !strings.HasPrefix(m.told[0], "true the status of maildrops is not written") ||
 		states.Wrong != "connection refused" || states.Since.IsZero() {
 		t.Errorf("asked %d times, told %q, %+v", m.slate.asks, m.told, states)
 	}
@@ -150,7 +150,7 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 	m.slate.rows, m.slate.err = map[string]status.Status{}, nil // brought back from a backup, perhaps
 	m.later(mostMirrorRetry)
 	if len(m.slate.rows) != 1000 || m.slate.rows["d0700"].State != status.Login || m.slate.rows["d0001"].State != status.OK ||
-		len(m.told) != 2 || m.told[1] != "false how maildrops are is written into mailretr_status of panel again: 1000 maildrops" {
+		len(m.told) != 2 || m.told[1] != "false the status of maildrops is written into mailretr_status of panel again: 1000 maildrops" {
 		t.Errorf("%d rows, told %q", len(m.slate.rows), m.told)
 	}
 	if s := all.states()[0]; s.Waiting != 0 || s.Wrong != "" || s.Written.IsZero() {

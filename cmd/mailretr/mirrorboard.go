@@ -13,7 +13,7 @@ import (
 	"mailretr/store/status"
 )
 
-// The boards on which is written how maildrops are: our table, and the columns of panels.
+// The boards to which the status of maildrops is written: our table, and the columns of panels.
 
 // A boarding makes a board.
 type boarding struct {

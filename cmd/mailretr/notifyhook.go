@@ -124,12 +124,18 @@ func (p pause) longer(now time.Time) pause {
 // look sends what is due at this time, in order. The error is one that was not told before.
 func (p *poster) look(ctx context.Context, now time.Time) (failed error) {
 	c := p.h.config.Load()
-	if c.Notify.Webhook == nil || now.Before(p.away.until) {
+	if now.Before(p.away.until) {
 		return nil
 	}
 	due, err := p.due(ctx, now)
 	if err != nil {
 		return err
+	}
+	if c.Notify.Webhook == nil { // there is nobody any more who would be told
+		for i := range due {
+			failed = errors.Join(failed, p.remove(ctx, &due[i]))
+		}
+		return failed
 	}
 	hook := hookOf(c.Notify.Webhook, p.h.now)
 	for _, n := range due[:min(len(due), mostPosted)] {
@@ -220,4 +226,20 @@ func (d *serving) post(ctx context.Context, wake <-chan struct{}) {
 		case <-wake:
 		}
 	}
+}
+
+// askedWebhook says whether the webhook could be told; it is not: `check --connect`.
+func askedWebhook(ctx context.Context, c *conf.Config) (found []connection) {
+	w := c.Notify.Webhook
+	if w == nil {
+		return nil
+	}
+	began := time.Now()
+	x := connection{Kind: "webhook", Name: "webhook", Text: "answers"}
+	var err error
+	if x.Server, err = hookOf(w, time.Now).Check(ctx); err != nil {
+		x.Err = &mail.Trouble{Op: mail.OpDial, Server: x.Server, Err: err, Hint: "Check url:, secret:, reach: and ca: of notify.webhook."}
+	}
+	x.Took = time.Since(began)
+	return append(found, x)
 }

@@ -223,6 +223,22 @@ func TestWebhookIsGivenUp(t *testing.T) {
 	}
 }
 
+// Where the webhook leaves the configuration, what waits for it goes too.
+func TestWebhookIsGone(t *testing.T) {
+	r := receive(t)
+	h := newHooking(t, r.URL)
+	h.poll(loginRefused)
+	r.answers(http.StatusBadGateway)
+	h.look(time.Minute)
+	h.look(time.Hour)
+	h.to(`{smtp: "127.0.0.1:1"}`)
+	h.restart()
+	h.look(time.Minute)
+	if h.waiting() != 0 || r.asked != 1 {
+		t.Errorf("%d wait, asked %d times", h.waiting(), r.asked)
+	}
+}
+
 // The signature of what is sent is that of the secret in its file.
 func TestWebhookIsSigned(t *testing.T) {
 	var signed, want string

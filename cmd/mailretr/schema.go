@@ -19,7 +19,8 @@ func newSQL(a *app) *cobra.Command {
 	schema := &cobra.Command{
 		Use:   "schema",
 		Short: "Write the statements that make our own tables",
-		Long: "Writes the statements that make the table that preset: mailretr reads. They may be run again; each migration\n" +
+		Long: "Writes the statements that make the table that preset: mailretr reads, and the table into which status: of a\n" +
+			"source writes how maildrops are (not for SQLite, which is only read). They may be run again; each migration\n" +
 			"begins with its number, and --since leaves out those up to one that was run already.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

@@ -140,15 +140,59 @@ func (h *Hook) roots() (*x509.CertPool, error) {
 	return roots, nil
 }
 
+// Check does all of a post but to send it: it reads the secret, connects and shakes hands. It returns where that was.
+func (h *Hook) Check(ctx context.Context) (server string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	u, err := url.Parse(h.URL)
+	if err != nil {
+		return "", errors.New("its url is not one")
+	}
+	server = u.Host
+	if u.Port() == "" {
+		server = net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	}
+	secret, err := h.Secret(ctx)
+	if err != nil {
+		return server, err
+	}
+	if _, err := keyOf(secret); err != nil {
+		return server, err
+	}
+	roots, err := h.roots()
+	if err != nil {
+		return server, err
+	}
+	c, err := h.dialler().DialContext(ctx, "tcp", server)
+	if err != nil {
+		return server, err
+	}
+	defer c.Close()
+	if u.Scheme == "http" {
+		return server, nil
+	}
+	settings := trusting(roots)
+	settings.ServerName = u.Hostname()
+	return server, tls.Client(c, settings).HandshakeContext(ctx)
+}
+
+func trusting(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+}
+
+func (h *Hook) dialler() *net.Dialer {
+	d := &net.Dialer{}
+	if h.Policy != nil {
+		d.Control = func(_, address string, _ syscall.RawConn) error { return h.Policy.Allows(address) }
+	}
+	return d
+}
+
 // client makes one connection for one request: there are a few a day.
 func (h *Hook) client(roots *x509.CertPool) *http.Client {
-	dialler := &net.Dialer{}
-	if h.Policy != nil {
-		dialler.Control = func(_, address string, _ syscall.RawConn) error { return h.Policy.Allows(address) }
-	}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: dialler.DialContext, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			DialContext: h.dialler().DialContext, TLSClientConfig: trusting(roots),
 			MaxResponseHeaderBytes: maxHeader, DisableKeepAlives: true, DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

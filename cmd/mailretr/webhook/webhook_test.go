@@ -112,6 +112,9 @@ func TestH7_NothingInside(t *testing.T) {
 		if err := h.Post(t.Context(), "id", nil); !errors.Is(err, wire.ErrDenied) {
 			t.Errorf("%s: %v", host, err)
 		}
+		if _, err := h.Check(t.Context()); !errors.Is(err, wire.ErrDenied) {
+			t.Errorf("%s, checked: %v", host, err)
+		}
 	}
 }
 
@@ -125,6 +128,9 @@ func TestCertificates(t *testing.T) {
 	if err := h.Post(t.Context(), "id", nil); err == nil || n != 0 {
 		t.Errorf("a stranger was told: %v", err)
 	}
+	if _, err := h.Check(t.Context()); err == nil {
+		t.Error("a stranger is well")
+	}
 	h.CA = filepath.Join(t.TempDir(), "ca.pem")
 	if err := h.Post(t.Context(), "id", nil); err == nil {
 		t.Error("there is no such file")
@@ -135,6 +141,9 @@ func TestCertificates(t *testing.T) {
 	}
 	if err := h.Post(t.Context(), "id", nil); err != nil || n != 1 {
 		t.Errorf("%v, told %d times", err, n)
+	}
+	if server, err := h.Check(t.Context()); err != nil || n != 1 || "https://"+server != s.URL {
+		t.Errorf("%s: %v, told %d times", server, err, n)
 	}
 }
 
