@@ -73,4 +73,7 @@ poll c.example proto imap
 `,
 	`# nothing but a comment
 `,
+	`poll pop.isp.example has proto pop3
+	user jaco there has password "secret" and wants keep, options no mimedecode is jaco here
+`,
 }
