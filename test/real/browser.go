@@ -199,7 +199,12 @@ func Eval[T any](b *Browser, script string) T {
 // Await waits until the text of the page is so.
 func (b *Browser) Await(what string, ok func(text string) bool) {
 	b.t.Helper()
-	Wait(b.t, patience, what, func() bool { return ok(b.Text()) })
+	Wait(b.t, patience, what, func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		return err == nil && ok(text) // in between two pages there is none
+	})
 }
 
 // Cookies are those that the browser keeps.
