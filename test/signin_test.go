@@ -108,14 +108,15 @@ func TestSignInSlapd(t *testing.T) {
 	s := real.NewSlapd(t, nil, "", person("jaco", password)+person("gert", password+"employeeType: admin\n")+person("none", ""))
 	l := conf.LDAP{URL: "ldapi://" + s.Socket, TLS: conf.TLS{Mode: conf.ModeNone}, Bind: real.SlapdUser, Scope: "sub",
 		Password: conf.SecretPlain(real.SlapdPassword), Base: real.SlapdBase, Filter: "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={user})))"}
-	c := &signin.LDAP{Name: "mail", Owner: "mail", Door: &ldap.Door{LDAP: l, Names: []string{"mail"}, Marked: "(employeeType=admin)",
+	door := &ldap.Door{LDAP: l, Names: []string{"mail"}, Marked: "(employeeType=admin)",
 		Dial: func(ctx context.Context) (ldap.Line, error) {
 			c, err := new(net.Dialer).DialContext(ctx, "unix", s.Socket)
 			if err != nil {
 				return nil, err
 			}
 			return plainLine{c}, nil
-		}}}
+		}}
+	c := &signin.LDAP{Name: "mail", Owner: "mail", Login: door.Login}
 	lets(t, c, "jaco", "open sesame", "jaco@kroon.co.za")
 	lets(t, c, "JACO@kroon.co.za", "open sesame", "jaco@kroon.co.za")
 	if who, err := c.Check(t.Context(), "gert", "open sesame"); err != nil || !who.Admin {

@@ -32,7 +32,7 @@ func newLDAPSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {
 	l := s.LDAP
 	owner := cmp.Or(l.Owner, l.Name)
 	door := &ldap.Door{LDAP: l.LDAP, Names: []string{l.Name, owner}, Marked: l.Admin, Dial: lineTo(&l.LDAP)}
-	return &signin.LDAP{Door: door, Name: strings.ToLower(l.Name), Owner: strings.ToLower(owner)}, nil, nil
+	return &signin.LDAP{Login: door.Login, Name: strings.ToLower(l.Name), Owner: strings.ToLower(owner)}, nil, nil
 }
 
 func newSQLSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {

@@ -10,9 +10,9 @@ import (
 
 // LDAP lets in who is in a directory and can log in there.
 type LDAP struct {
-	Door  *ldap.Door
-	Name  string // the attribute that says who it is, in lower case
-	Owner string // that says whose maildrops are shown, in lower case
+	Login func(ctx context.Context, user, password string) (*ldap.Found, error) // of a ldap.Door
+	Name  string                                                                // the attribute that says who it is, in lower case
+	Owner string                                                                // that says whose maildrops are shown, in lower case
 }
 
 // Check is Checker.
@@ -20,7 +20,7 @@ func (l *LDAP) Check(ctx context.Context, user, password string) (Who, error) {
 	if !Proper(user) || !Proper(password) {
 		return Who{}, ErrRefused
 	}
-	found, err := l.Door.Login(ctx, user, password)
+	found, err := l.Login(ctx, user, password)
 	switch {
 	case err != nil:
 		return Who{}, away(err)
