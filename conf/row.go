@@ -19,7 +19,11 @@ type Row struct {
 	ID      string            // what the source calls it; see Call
 	Columns map[string]string // by the names in Columns; one that is missing or NULL is not there
 	Wrong   map[string]string // by column: why its value was not taken
-	Version string            `json:",omitempty"` // differs after each change, and grows; "": nobody knows. It says nothing of the maildrop
+	// Version differs after each change, and grows; "": nobody knows. It says nothing of the maildrop.
+	Version string `json:",omitempty"`
+	// Since is when it first had its name and its account. Of two rows for one account the one that came first counts, so
+	// that nobody takes one over by writing it into a row of his own.
+	Since time.Time `json:",omitzero"`
 }
 
 // Columns are the names that a column of a query may have.
@@ -38,7 +42,12 @@ const (
 // Call gives the row its ID, which becomes part of messages.
 func (r *Row) Call(id string) { r.ID = short(id) }
 
-// Equal says whether two rows say the same, whatever their versions.
+// Place says which maildrop the row means: its name, and the account. Another one is news, see Since.
+func (r *Row) Place() [4]string {
+	return [4]string{r.Columns["name"], r.Columns["protocol"], strings.ToLower(r.Columns["host"]), r.Columns["user"]}
+}
+
+// Equal says whether two rows say the same, whatever their versions and since when.
 func (r *Row) Equal(o *Row) bool {
 	if r == nil || o == nil {
 		return r == o

@@ -12,8 +12,9 @@ type Set struct {
 }
 
 // With returns c with the maildrops of the rows, and what is wrong with these. What stands in files comes first, then the
-// sets in their order: of two that cannot both be, the later one is left out, and its problem names both places. c, whose
-// Complete and LeaveOut were called, stays as it is. An error of one row, or of the key of one source, concerns no other.
+// sets in their order, and the rows of one by when they came (Row.Since): of two that cannot both be, the later one is left
+// out, and its problem names both places. c, whose Complete and LeaveOut were called, stays as it is. An error of one row, or
+// of the key of one source, concerns no other.
 func (c *Config) With(ctx context.Context, sets []Set) (Config, []Problem) {
 	all, problems := *c, []Problem(nil)
 	all.Maildrops = slices.Clone(c.Maildrops)
@@ -23,7 +24,9 @@ func (c *Config) With(ctx context.Context, sets []Set) (Config, []Problem) {
 		if err != nil {
 			problems = append(problems, Problem{Pos: s.Source.At.Of("key"), Severity: Warning, Text: "key: " + err.Error()})
 		}
-		for _, r := range s.Rows {
+		rows := slices.Clone(s.Rows)
+		slices.SortStableFunc(rows, func(a, b *Row) int { return a.Since.Compare(b.Since) })
+		for _, r := range rows {
 			m, wrong := s.Source.Maildrop(r, key)
 			problems = append(problems, wrong...)
 			all.Maildrops = append(all.Maildrops, m)

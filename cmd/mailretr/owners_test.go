@@ -66,3 +66,37 @@ func TestOwnersOfRows(t *testing.T) {
 		t.Error("a new maildrop brings a new budget")
 	}
 }
+
+// Nobody takes over a maildrop by writing its account, or its name, into a row of his own, although that row comes before: who
+// had it first keeps it, after a restart too, and the other one's status says who has it.
+func TestH8_NobodysAccountIsTakenOver(t *testing.T) {
+	p := newPanel(t)
+	p.add(1, "evil", "127.0.0.66")
+	p.add(2, "anna", "127.0.0.2")
+	d := p.serve()
+	d.askSources(t.Context())
+	p.names(d, "jaco evil anna")
+	p.do(`UPDATE accounts SET host = '127.0.0.2', user = 'anna', password = 'guessed' WHERE id = 1`)
+	d.askSources(t.Context())
+	p.names(d, "jaco anna")
+	want := `already collected by "anna" at panel row 2`
+	if s := stateOf(d, "evil"); s.State != status.Local || !strings.Contains(s.Cause, want) {
+		t.Errorf("%s, %q; want %s", s.State, s.Cause, want)
+	}
+	p.end(d)
+	d = p.serve()
+	defer p.end(d)
+	p.names(d, "jaco anna")
+	p.do(`UPDATE accounts SET host = '127.0.0.66', name = 'anna' WHERE id = 1`)
+	d.askSources(t.Context())
+	p.names(d, "jaco anna")
+	if m := d.maildrop("anna"); m.Host != "127.0.0.2" {
+		t.Errorf("anna is collected from %s", m.Host)
+	}
+	p.do(`DELETE FROM accounts WHERE id = 2`)
+	d.askSources(t.Context())
+	p.names(d, "jaco anna")
+	if m := d.maildrop("anna"); m.Host != "127.0.0.66" {
+		t.Errorf("the name is free, and %s has it", m.Host)
+	}
+}

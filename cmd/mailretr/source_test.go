@@ -264,7 +264,7 @@ func TestH8_NonsenseInRows(t *testing.T) {
 	}
 	p.do(`UPDATE accounts SET host = '127.0.0.1' WHERE id = 6`)
 	d.askSources(t.Context())
-	p.names(d, "jaco a drop z")
+	p.names(d, "jaco a z drop")
 	if list := p.alarms(); len(list) != 9 {
 		t.Errorf("%d alarms: %q", len(list), list)
 	}

@@ -236,9 +236,16 @@ func (k *Keeper) take(rows []*conf.Row, version string, whole bool) (changed boo
 		before[r.ID] = r
 	}
 	changed = len(rows) != len(k.set.Rows) || !k.set.Good
+	now := k.Now()
 	for i, r := range rows {
-		if old := before[r.ID]; old != nil && old.Equal(r) {
+		switch old := before[r.ID]; {
+		case old == r:
+		case old != nil && old.Equal(r):
 			rows[i] = old
+		case old != nil && old.Place() == r.Place():
+			r.Since = old.Since
+		case k.set.Good: // else all came at once, and their order counts
+			r.Since = now
 		}
 		changed = changed || rows[i] != k.set.Rows[i]
 	}

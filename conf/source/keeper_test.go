@@ -193,3 +193,44 @@ func TestDamagedSet(t *testing.T) {
 		}
 	}
 }
+
+// Since when a row means its account is known, over restarts: changes of other columns do not make it younger, another account
+// does, and so does being away. What came all at once is of one age.
+func TestH8_SinceWhenARowMeansItsAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, m := &ledger{}, memory{}
+		l.put("1", "anna", 1)
+		l.put("2", "piet", 1)
+		k := keep(&l.table, m)
+		k.Reader = l
+		look := func() {
+			t.Helper()
+			if err := k.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		look()
+		if a, b := k.Rows()[0].Since, k.Rows()[1].Since; !a.IsZero() || !b.IsZero() {
+			t.Errorf("%s, %s", a, b)
+		}
+		at := time.Now()
+		l.put("1", "piet", 2)
+		look()
+		l.put("3", "new", 3)
+		look()
+		again := *l.rows[0]
+		again.Columns = map[string]string{"id": "1", "user": "piet", "password": "other"}
+		l.rows[0] = &again
+		k = keep(&l.table, m)
+		k.Reader = l
+		if err := k.Load(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		look()
+		r := k.Rows()
+		if !r[0].Since.Equal(at) || r[0].Columns["password"] != "other" || !r[1].Since.IsZero() || !r[2].Since.Equal(at.Add(time.Hour)) {
+			t.Errorf("%s, %s, %s; want %s", r[0].Since, r[1].Since, r[2].Since, at)
+		}
+	})
+}

@@ -100,8 +100,9 @@ const presetNames = "postfixadmin (its table fetchmail), mailu, mailcow, ispconf
 var sources = option[conf.Config]{
 	key: "sources", adds: true, off: true,
 	doc: "Other places that hold maildrops, beside files: - yaml: /path, and databases: - mysql: {dsn: …, preset: …}, " +
-		"- postgres: …, - sqlite: …, and directories: - ldap: {url: …, base: …, preset: …}. Files come first, then the sources in this order: of two maildrops that cannot both " +
-		"be, the later one is left out, and its status says why. While a source is away, or has suddenly less than half " +
+		"- postgres: …, - sqlite: …, and directories: - ldap: {url: …, base: …, preset: …}. Files come first, then " +
+		"the sources in this order, and of one source the rows that were there first: of two maildrops that cannot both be, the " +
+		"later one is left out, and its status says why. While a source is away, or has suddenly less than half " +
 		"of its rows, its last good set goes on.",
 	read: readSources, show: showSources,
 	explain: func(p *printer) {
