@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
@@ -30,8 +31,8 @@ func TestAdminsOnly(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
-	for _, path := range []string{"/admin/queue", "/admin/flush", "/admin/reload", "/admin/source"} {
-		if code, _ := b.post(path, "id", id, "verb", "remove", "sure", "1", "most", "9", "before", "2026-01-05T12:00:00Z"); code != http.StatusNotFound {
+	for _, path := range []string{"/admin/queue", "/admin/flush", "/admin/reload", "/admin/source", "/admin/edit"} {
+		if code, _ := b.post(path, "do", "add", "address", "x@kroon.co.za", "id", id, "verb", "remove", "sure", "1", "most", "9", "before", "2026-01-05T12:00:00Z"); code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
@@ -278,6 +279,70 @@ func (k kept) Save(_ context.Context, all []budget.Note) error {
 		k[[2]string{n.Owner, n.Key}] = n.Value
 	}
 	return nil
+}
+
+// The recipients of a message are changed one at a time; what would leave none, or is no address, is refused with a reason.
+func TestEdit(t *testing.T) {
+	w := newWorld(t)
+	id := w.put("jaco", "1", "a@example.org", "x", "jaco@kroon.co.za")
+	b := w.as("gert")
+	to := func() (all []string) {
+		m, err := w.server.client.Show(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range m.Recipients {
+			all = append(all, r.Address)
+		}
+		return all
+	}
+	for _, x := range []struct {
+		fields []string
+		code   int
+		want   string
+	}{
+		{[]string{"do", "add", "address", "anna@kroon.co.za"}, 200, "jaco@kroon.co.za anna@kroon.co.za"},
+		{[]string{"do", "replace", "old", "jaco@kroon.co.za", "address", "gert@kroon.co.za"}, 200, "gert@kroon.co.za anna@kroon.co.za"},
+		{[]string{"do", "remove", "old", "gert@kroon.co.za"}, 200, "anna@kroon.co.za"},
+		{[]string{"do", "remove", "old", "anna@kroon.co.za"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "remove", "old", "nobody@kroon.co.za"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "add", "address", "a b\r\nRCPT TO:<x>"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "add"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "sender", "address", "x@y.example"}, 400, "anna@kroon.co.za"},
+	} {
+		code, text := b.post("/admin/edit", append(x.fields, "id", id, "back", "/admin/message?id="+id)...)
+		if got := strings.Join(to(), " "); code != x.code || got != x.want {
+			t.Errorf("%v: %d %q %s", x.fields, code, got, text)
+		}
+	}
+	if code, _ := b.post("/admin/edit", "id", "nothing", "do", "add", "address", "x@y.example"); code != 404 {
+		t.Error(code)
+	}
+}
+
+// An admin has a maildrop collected although the cap is spent; its owner cannot.
+func TestOverBudget(t *testing.T) {
+	w := newWorld(t)
+	w.observe("jaco", mail.Event{Op: mail.OpPoll, Attempt: 1, Err: &mail.Trouble{Kind: mail.Spent}})
+	if _, text := w.as("jaco").get("/maildrop?name=jaco"); strings.Contains(text, `name="over"`) {
+		t.Error("an owner has the button")
+	}
+	b := w.as("gert")
+	if _, text := b.get("/maildrop?name=jaco"); !strings.Contains(text, `name="over"`) {
+		t.Error(text)
+	}
+	var log strings.Builder
+	w.server.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if code, _ := w.as("jaco").post("/maildrop/collect", "name", "jaco", "over", "1"); code != 200 ||
+		!strings.Contains(log.String(), "over_budget=false") {
+		t.Errorf("an owner: %d %s", code, log.String())
+	}
+	w.server.runs.stop()
+	w.pass(time.Minute)
+	if code, _ := b.post("/maildrop/collect", "name", "jaco", "over", "1"); code != 200 ||
+		!strings.Contains(log.String(), "over_budget=true") {
+		t.Errorf("an admin: %d %s", code, log.String())
+	}
 }
 
 // What the line has cost is drawn by the server, with its figures in a table beside it, and the cap in words.

@@ -37,8 +37,9 @@ const (
 	lately = 2 * time.Minute
 )
 
-// begin begins one, unless it is too early; wait is how long.
-func (r *runs) begin(ctx context.Context, c *control.Client, name string, now time.Time, every time.Duration) (wait time.Duration, full bool) {
+// begin begins one, unless it is too early; wait is how long. over: although a budget is spent.
+func (r *runs) begin(v *visit, name string, over bool) (wait time.Duration, full bool) {
+	ctx, c, now, every := v.life, v.client, v.at, v.every()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.all[name]
@@ -61,16 +62,16 @@ func (r *runs) begin(ctx context.Context, c *control.Client, name string, now ti
 	x = &run{began: now}
 	r.all[name] = x
 	r.busy++
-	r.work.Go(func() { r.follow(ctx, c, name, x) })
+	r.work.Go(func() { r.follow(ctx, c, control.PollRequest{Maildrops: []string{name}, OverBudget: over}, x) })
 	return 0, false
 }
 
 // follow collects, and keeps how far it is.
-func (r *runs) follow(ctx context.Context, c *control.Client, name string, x *run) {
+func (r *runs) follow(ctx context.Context, c *control.Client, q control.PollRequest, x *run) {
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
 	began := time.Now()
-	for p, err := range c.Poll(ctx, control.PollRequest{Maildrops: []string{name}}) {
+	for p, err := range c.Poll(ctx, q) {
 		r.mu.Lock()
 		if err != nil {
 			x.err = control.ErrorOf(err)
@@ -150,7 +151,8 @@ func collect(v *visit) error {
 	if m == nil || !m.Enabled || v.House.Poller == nil || v.web.Collect == 0 && !v.who.Admin {
 		return &fault{http.StatusConflict, "collect.off"}
 	}
-	wait, full := v.runs.begin(v.life, v.client, name, v.at, v.every())
+	over := v.r.PostFormValue("over") != "" && v.who.Admin
+	wait, full := v.runs.begin(v, name, over)
 	switch {
 	case full:
 		v.w.Header().Set("Retry-After", "60")
@@ -159,7 +161,7 @@ func collect(v *visit) error {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		return &fault{http.StatusTooManyRequests, "collect.wait"}
 	}
-	v.log("collecting", "maildrop", name, "user", mail.Printable(v.who.Name, 200))
+	v.log("collecting", "maildrop", name, "over_budget", over, "user", mail.Printable(v.who.Name, 200))
 	return v.back("collect")
 }
 

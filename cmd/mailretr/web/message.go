@@ -296,7 +296,7 @@ func fetchLeft(v *visit) error {
 	}
 	v.log("wanted", "maildrop", name, "uid", mail.Printable(uid, 200), "user", mail.Printable(v.who.Name, 200))
 	// It is fetched at the next session in any case: that one may not be begun right now is no failure.
-	v.runs.begin(v.life, v.client, name, v.at, v.every())
+	v.runs.begin(v, name, false)
 	return v.back("fetch")
 }
 

@@ -99,6 +99,7 @@ type drop struct {
 
 	Run      *progress // being collected now, or just before
 	Button   bool      // it may be collected by hand
+	Over     bool      // and an admin may have that done although a budget is spent
 	Wait     string    // how long the button does nothing
 	Paused   bool
 	Off      bool // it is not enabled
@@ -165,6 +166,7 @@ func (v *visit) drop(s *status.Status) drop {
 		d.Next = moment{}
 	}
 	d.Button = !d.Off && !d.Paused && v.House.Poller != nil && (v.web.Collect > 0 || v.who.Admin)
+	d.Over = d.Button && v.who.Admin && s.State == status.Budget
 	if left := v.runs.left(s.Maildrop, v); left > 0 {
 		d.Wait = span(left)
 	}

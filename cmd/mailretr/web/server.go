@@ -110,6 +110,7 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		"GET /admin/octets":    octetsOf,
 		"GET /admin/traffic":   trafficOf,
 		"POST /admin/queue":    changeMany,
+		"POST /admin/edit":     edit,
 		"POST /admin/flush":    flush,
 		"POST /admin/reload":   reload,
 		"POST /admin/source":   acceptSource,

@@ -263,7 +263,7 @@ func TestAttempts(t *testing.T) {
 // A page leads on to this site only.
 func TestOpenRedirect(t *testing.T) {
 	for next, want := range map[string]string{
-		"/maildrop?name=a": "/maildrop?name=a", "//evil.example/": "/", `/\evil.example`: "/", "https://evil.example/": "/",
+		"/maildrop?name=a": "/maildrop?name=a", "//evil.example/": "/", "///evil.example": "/", `/\evil.example`: "/", "https://evil.example/": "/",
 		"evil": "/", "": "/", "javascript:alert(1)": "/", "/\t/evil.example": "/", "/a\r\nSet-Cookie: x=y": "/",
 		"/" + strings.Repeat("a", 3000): "/",
 	} {
