@@ -201,6 +201,7 @@ func (h *house) remember(ctx context.Context) error {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Text: "some of the status is forgotten"})
 	}
 	h.configured()
+	h.nameAsides(ctx)
 	h.book.Store = traffic{h.store}
 	if err := h.budgets(ctx, h.config.Load()); err != nil {
 		return err
