@@ -4,11 +4,16 @@ package test
 
 import (
 	"context"
+	databasesql "database/sql"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/cmd/mailretr/signin"
 	"mailretr/conf"
@@ -128,8 +133,69 @@ func TestSignInSlapd(t *testing.T) {
 	for _, name := range []string{"*", "*)(uid=*", "jaco)(|(uid=gert", `\2a`, "uid=jaco," + real.SlapdBase} {
 		lets(t, c, name, "open sesame", "")
 	}
+	chained(t, s)
 	s.Stop()
 	if _, err := c.Check(t.Context(), "jaco", "open sesame"); !errors.Is(err, signin.ErrAway) {
 		t.Errorf("without slapd: %v", err)
+	}
+}
+
+// chained signs in at the pages of a daemon, which asks a directory and then a table; what each says of a person counts.
+func chained(t *testing.T, s *real.Slapd) {
+	port := real.Port(t)
+	p := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "127.0.0.1:1"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+web:
+  listen: 127.0.0.1:%d
+  sign_in:
+    - ldap:
+        url: ldapi://%s
+        bind: %s
+        password: {file: @DIR@/ldap.pass}
+        base: %s
+        filter: (uid={user})
+        admin: (employeeType=admin)
+    - sqlite: {dsn: {file: @DIR@/dsn}, query: "SELECT u AS user, p AS password FROM t WHERE u = :user"}
+`, port, s.Socket, real.SlapdUser, real.SlapdBase))
+	put := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("ldap.pass", real.SlapdPassword)
+	put("dsn", filepath.Join(p.dir, "users.db"))
+	db, err := databasesql.Open("sqlite", "file:"+filepath.Join(p.dir, "users.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE TABLE t (u TEXT, p TEXT); INSERT INTO t VALUES ('anna', '{PLAIN}of anna')"); err != nil {
+		t.Fatal(err)
+	}
+	p.serve()
+	pages := fmt.Sprintf("http://127.0.0.1:%d", port)
+	eventually(t, time.Minute, "pages", func() bool { return got(t, pages+"/sign-in") != "" })
+	for _, x := range []struct {
+		user, password string
+		status, admin  int
+	}{{"jaco", "open sesame", 200, 404}, {"gert", "open sesame", 200, 200}, {"anna", "of anna", 200, 404}, {"anna", "open sesame", 403, 200}} {
+		c := faceless(t)
+		if status := post(t, c, pages+"/sign-in", url.Values{"user": {x.user}, "password": {x.password}}); status != x.status {
+			t.Errorf("%s: status %d", x.user, status)
+		}
+		r, err := c.Get(pages + "/admin")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != x.admin { // who has not signed in is sent to do so
+			t.Errorf("%s: the admin's page has status %d", x.user, r.StatusCode)
+		}
+	}
+	for _, secret := range []string{"open sesame", "of anna", real.SlapdPassword} {
+		if strings.Contains(p.logged(), secret) {
+			t.Errorf("the log has the password %s", secret)
+		}
 	}
 }
