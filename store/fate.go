@@ -52,7 +52,9 @@ func (s *settling) sort(at []int) sorted {
 		case f.Act == Redirect:
 			out.redirect[f.To] = append(out.redirect[f.To], i)
 		case f.Act == Discard:
-			s.end(x, "discarded, as configured", false)
+			e := s.event(mail.OpDiscard)
+			e.To, e.Enhanced, e.Reply, e.Text, e.Messages = x.Forward, x.Last.Enhanced, x.Last.Reply, discardedText, 1
+			s.events = append(s.events, e)
 			out.gone = append(out.gone, i)
 		case x.Copy: // its NOTIFY is ours
 			out.copies = append(out.copies, i)

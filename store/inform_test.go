@@ -282,8 +282,8 @@ func TestFates(t *testing.T) {
 	if whole != 1 {
 		t.Errorf("%d of the reports have the message whole", whole)
 	}
-	discarded := slices.ContainsFunc(w.events.of(mail.OpDSN), func(e mail.Event) bool {
-		return e.To == "discard@a.example" && strings.Contains(e.Text, "discarded")
+	discarded := slices.ContainsFunc(w.events.of(mail.OpDiscard), func(e mail.Event) bool {
+		return e.To == "discard@a.example" && e.Messages == 1 && strings.Contains(e.Text, "discarded")
 	})
 	if !discarded {
 		t.Error("what was discarded is not told")

@@ -116,12 +116,14 @@ func (q *Queue) tellOf(ctx context.Context, m *mail.Message, r *Record, told []R
 	return nil, t, &Untold{Why: "refused, and nobody may be told of it"}
 }
 
+const discardedText = "discarded, as configured"
+
 // discarded tells observers of recipients that have ended in silence.
 func (q *Queue) discarded(m *mail.Message, all []Recipient) {
 	for i := range all {
 		x := &all[i]
-		q.observe(mail.Event{Op: mail.OpDSN, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward,
-			Enhanced: x.Last.Enhanced, Reply: x.Last.Reply, Octets: m.Content.Size(), Text: "discarded, as configured"})
+		q.observe(mail.Event{Op: mail.OpDiscard, Origin: m.Origin, From: m.Envelope.Reverse, To: x.Forward, Messages: 1,
+			Enhanced: x.Last.Enhanced, Reply: x.Last.Reply, Octets: m.Content.Size(), Text: discardedText})
 	}
 }
 

@@ -202,7 +202,7 @@ func TestDiscard(t *testing.T) {
 	}
 	w.put(message("1", "a@example.org", "x@a.example"))
 	w.pass("main", always(no))
-	if len(w.records()) != 0 || len(w.report.told) != 0 || len(w.events.of(mail.OpDSN)) != 1 {
+	if len(w.records()) != 0 || len(w.report.told) != 0 || len(w.events.of(mail.OpDiscard)) != 1 {
 		t.Errorf("told %v, left %v", w.report.told, w.records())
 	}
 }
