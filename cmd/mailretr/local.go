@@ -51,7 +51,7 @@ func localOf(s surroundings, d *conf.Destination) local.Options {
 // the lock of a mailbox.
 func (h *house) alone(l mail.Lane) bool {
 	d, ok := h.destination(l)
-	return ok && (d.Local != nil || d.Filter != nil)
+	return ok && (d.Kind == "mbox" || d.Kind == "command" || d.Filter != nil)
 }
 
 // final says whether a destination puts mail into mailboxes, so that a Return-Path belongs in front.

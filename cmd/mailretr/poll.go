@@ -119,6 +119,7 @@ func (v *pollView) line(p control.Polled) error {
 
 // deliver makes one pass over the queue.
 func (v *pollView) deliver(ctx context.Context, h *house) error {
+	h.around.turns = nil // what is put off for some seconds would wait for the next poll
 	h.fallBack(ctx)
 	if err := h.runner.Pass(ctx); err != nil {
 		return err

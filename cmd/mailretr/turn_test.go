@@ -62,3 +62,25 @@ func TestALockedMailboxHoldsUpNobodyElse(t *testing.T) {
 	}
 	wait("the slow one waits", func() bool { return have("slow") == 4 })
 }
+
+// A poll without a daemon makes one pass: all mail of a slow program goes in it, none is put off.
+func TestPollWaitsForASlowProgram(t *testing.T) {
+	h := newHome(t)
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := filepath.Join(t.TempDir(), "taken")
+	h.to(fmt.Sprintf(`{command: {argv: [/bin/sh, -c, "sleep 1.1; echo x >>%s"], user: "%s"}}`, taken, me.Username))
+	d := h.open()
+	for i := range 6 {
+		h.put(d, fmt.Sprint(i))
+	}
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
+	code, out, talk := call(t, "poll", "--config", h.path)
+	if b, _ := os.ReadFile(taken); len(b) != 12 {
+		t.Errorf("%d: %d of 6 were delivered\n%s%s", code, len(b)/2, out, talk)
+	}
+}
