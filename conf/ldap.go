@@ -18,7 +18,7 @@ type LDAP struct {
 	Password Secret // of Bind
 	Base     string // the entry at or below which is looked
 	Scope    string // sub, one or base
-	Preset   string // the name of a Schema; "": Filter and Attributes
+	Preset   string // the name of a Schema; "": Filter and Attributes, or, where there are none of these, mailretr
 
 	Filter     string              // of RFC 4515; beside a preset it goes instead of that of the preset
 	Attributes map[string][]string // by the names of Columns, the first one counts that an entry has; see Schema
@@ -145,6 +145,13 @@ func socketOf(u *url.URL) (network, address, host string, err error) {
 	return "unix", path, "", nil
 }
 
+// own makes it our own schema, where nothing says which attributes there are.
+func (l *LDAP) own() {
+	if l.Preset == "" && len(l.Attributes) == 0 {
+		l.Preset = "mailretr"
+	}
+}
+
 // complete fills in how the connection is secured.
 func (l *LDAP) complete(at Where) {
 	l.TLS.At.inherit(at, "tls")
@@ -207,9 +214,8 @@ func (v *validator) schema(s *Source) {
 			"preset: %q is not known", l.Preset)
 		return
 	}
-	if l.Preset == "" && l.Filter == "" {
-		v.fail(s.At.Of("filter"), "write preset: mailretr, or filter: and attributes:", "neither preset nor filter is written")
-		return
+	if l.Preset == "" {
+		v.need(s.At, "filter", l.Filter, "write filter: (objectClass=…), or preset: instead of attributes:")
 	}
 	for _, column := range slices.Sorted(maps.Keys(l.Attributes)) {
 		v.column(s, "attributes", column)

@@ -54,6 +54,7 @@ func (s *Source) Asked() bool { return s.Kind != "yaml" }
 // complete fills in what was not written; its name is one that none of those before it has.
 func (s *Source) complete(before []Source) {
 	if s.LDAP != nil {
+		s.LDAP.own()
 		s.LDAP.complete(s.At)
 	}
 	defer s.completeOwners()

@@ -184,6 +184,11 @@ func (h *house) ready(m *conf.Maildrop, check []mail.Path) func(context.Context)
 		if len(h.config.Load().Rewrite.Lookups) == 0 {
 			return nil
 		}
+		if x := m.Multidrop; x != nil { // who it is for stands in the mail
+			for _, d := range x.Domains {
+				check = append(check[:len(check):len(check)], mail.Path("postmaster@"+strings.TrimPrefix(d, "*.")))
+			}
+		}
 		for _, to := range check {
 			if _, err := h.rewritten(ctx, mail.Origin{Maildrop: m.Name}, mail.Recipient{Forward: to}); err != nil {
 				return &mail.Trouble{Op: mail.OpQueue, Kind: mail.Local, Err: fmt.Errorf("who gets the mail of a recipient: %w", err),

@@ -108,6 +108,27 @@ func TestChangesAreReadAlone(t *testing.T) {
 	look("an hour later", 4, "dc=example")
 }
 
+// A server may have synchronisation, but not for these entries, or not for us: then they are listed.
+func TestNoSynchronisationHere(t *testing.T) {
+	s := &server{t: t, sync: true, page: 1, entries: []*ldap.Entry{maildrop(1, nil), maildrop(2, nil)}}
+	r := s.reader(conf.LDAP{Preset: "mailretr"})
+	for range 3 {
+		if lines, err := said(t, r); err != nil || len(lines) != 2 {
+			t.Fatal(lines, err)
+		}
+		if _, err := r.Version(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.cut() // the next connection believes it anew, and is told again
+	if v, err := r.Version(t.Context()); err != nil || v == "" || v != r.version {
+		t.Errorf("%q, %v", v, err)
+	}
+	if lines, err := said(t, r); err != nil || len(lines) != 2 {
+		t.Error(lines, err)
+	}
+}
+
 // An idle connection that the server has closed is no error.
 func TestClosedBetweenLooks(t *testing.T) {
 	s := &server{t: t, entries: []*ldap.Entry{maildrop(1, nil)}}

@@ -26,6 +26,7 @@ type server struct {
 	entries  []*ldap.Entry
 	meant    func(base, filter string, e *ldap.Entry) bool
 	page     int                // entries on a page; 0: the control is not known
+	sync     bool               // it says that it synchronises, and does not
 	raw      func(n int) []byte // instead of an answer to the n-th search; nil: it is answered
 	result   int                // of searches
 	text     string             // beside it
@@ -104,6 +105,9 @@ func (s *server) search(c net.Conn, id int64, n int, op, p *ber.Packet) bool {
 		s.t.Error(err)
 	}
 	if base == "" && scope == ldap.ScopeBaseObject {
+		if s.sync {
+			s.write(c, message(id, entryPacket(ldap.NewEntry("", map[string][]string{"supportedControl": {oidSync}}), []string{"supportedControl"})))
+		}
 		s.write(c, message(id, done(ldap.ApplicationSearchResultDone, 0, "")))
 		return true
 	}
@@ -118,6 +122,10 @@ func (s *server) search(c net.Conn, id int64, n int, op, p *ber.Packet) bool {
 			c.Write(b)
 			return false
 		}
+	}
+	if len(p.Children) > 2 && p.Children[2].Children[0].Children[0].Data.String() == oidSync {
+		s.write(c, message(id, done(ldap.ApplicationSearchResultDone, ldap.LDAPResultUnavailableCriticalExtension, "")))
+		return true
 	}
 	var found []*ldap.Entry
 	for _, e := range s.entries {

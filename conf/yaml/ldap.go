@@ -31,7 +31,8 @@ func directoryAt[T any](f func(*T) *conf.LDAP) []option[T] {
 
 // directory is the table of a source in an LDAP directory.
 var directory = slices.Concat(directoryAt(func(s *conf.Source) *conf.LDAP { return s.LDAP }), []option[conf.Source]{
-	text("preset", "A schema that is known: mailretr (our own: mailretr ldap schema), fetchmail, univention or zimbra.",
+	text("preset", "A schema that is known: mailretr (our own: mailretr ldap schema; it is meant where nothing is said of attributes), "+
+		"fetchmail, univention or zimbra.",
 		"mailretr", func(s *conf.Source) *string { return &s.LDAP.Preset }),
 	value("filter", "Which entries hold maildrops (RFC 4515), where no preset says it, or instead of what it says.",
 		`"(objectClass=mailUser)"`, func(s *conf.Source) *string { return &s.LDAP.Filter }, parseFilter,
