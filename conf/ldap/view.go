@@ -62,6 +62,7 @@ type view struct {
 	entries map[string]*entry // by entryUUID with sync, by DN without
 	cookie  []byte            // of sync
 	synced  bool              // the entries are those of sync
+	listed  bool              // the server has sync, but not here, or not for us; asked again when all is read
 }
 
 // stamps are the attributes that say that an entry has changed.
@@ -76,10 +77,9 @@ func (v *view) request(filter string, names []string) *ldap.SearchRequest {
 func (v *view) read(ctx context.Context, c *conn) error {
 	if c.sync {
 		_, err := v.synchronise(ctx, c, nil)
-		if !unavailable(err) {
+		if v.listed = unavailable(err); !v.listed {
 			return err
 		}
-		c.sync = false // it has it, but not here, or not for us
 	}
 	all, err := v.list(ctx, c, append(slices.Clone(v.names), stamps...))
 	if err == nil {
@@ -90,10 +90,10 @@ func (v *view) read(ctx context.Context, c *conn) error {
 
 // refresh brings it up to date.
 func (v *view) refresh(ctx context.Context, c *conn) (changed bool, err error) {
-	if v.synced != c.sync {
+	switch sync := c.sync && !v.listed; {
+	case v.synced != sync:
 		return true, v.read(ctx, c) // another server, perhaps
-	}
-	if v.synced {
+	case sync:
 		return v.synchronise(ctx, c, v.cookie)
 	}
 	return v.compare(ctx, c)
