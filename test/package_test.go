@@ -247,7 +247,7 @@ func manual(t *testing.T, deb string) {
 	}
 	for _, page := range pages {
 		cmd := exec.Command("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page)
-		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=80")
+		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=100")
 		var said strings.Builder
 		cmd.Stderr = &said
 		if err := cmd.Run(); err != nil || said.Len() > 0 {

@@ -11,7 +11,7 @@ import (
 // in its foot.
 func Manual(w io.Writer, version string, date time.Time) error {
 	m := &manual{w: bufio.NewWriter(w)}
-	m.w.WriteString(`.TH MAILRETR.YAML 5 "` + date.Format("Jan 2006") + `" "` + roff(version) + `" "mailretr"` + "\n")
+	m.w.WriteString(`.TH MAILRETR.YAML 5 "` + date.Format("Jan 2006") + `" "` + roff(version) + `" "mailretr"` + "\n.nh\n.ad l\n")
 	m.w.WriteString(manualHead)
 	explain(&printer{w: m}, top)
 	m.level(0)
