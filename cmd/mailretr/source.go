@@ -360,7 +360,10 @@ func askedOnce(ctx context.Context, c *conf.Config) (all conf.Config, problems [
 		r, err := sourceKinds[s.Kind](*s)
 		if err == nil {
 			k := &source.Keeper{Source: *s, Reader: r, Now: time.Now}
-			err = errors.Join(k.Look(ctx), r.Close())
+			if err = k.Look(ctx); err == nil {
+				err = k.Try(ctx)
+			}
+			err = errors.Join(err, r.Close())
 			asked = append(asked, conf.Set{Source: s, Rows: k.Rows()})
 			x.Text = fmt.Sprintf("answers with %s", term.Count(len(k.Rows()), "row"))
 		}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -46,6 +47,23 @@ func (k *Keeper) gather(ctx context.Context, version string) (rows []*conf.Row, 
 	}
 	rows, err = k.read(ctx)
 	return rows, true, err
+}
+
+// Try asks for what has changed since now, so that a mistake in the query for it shows at once. Look comes before.
+func (k *Keeper) Try(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	c, ok := k.Reader.(Changer)
+	if !ok || !c.Changes() || len(k.marks) == 0 {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	_, _, err := c.Changed(limited, k.marks[len(k.marks)-1].version)
+	if err != nil {
+		return fmt.Errorf("asking for what has changed: %w", err)
+	}
+	return nil
 }
 
 // explained says whether the rows are why the version is another one. Where it is not, one has changed whose own version did
