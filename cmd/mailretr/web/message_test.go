@@ -224,7 +224,7 @@ func TestAway(t *testing.T) {
 	}
 	w.observe("", mail.Event{Op: mail.OpLane, Lane: "default", Outcome: mail.Deferred, Reply: "421 no", Next: w.now().Add(time.Minute)})
 	for _, path := range []string{"/", "/maildrop?name=jaco"} {
-		if _, text := b.get(path); !strings.Contains(text, "your own mail server takes no mail") {
+		if _, text := b.get(path); !strings.Contains(text, "Your own mail server takes no mail") {
 			t.Error(text)
 		}
 	}
