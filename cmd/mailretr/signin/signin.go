@@ -8,8 +8,8 @@ import (
 
 // A Checker knows users and their passwords.
 type Checker interface {
-	// Check says who the user is. An error is ErrRefused or ErrAway, or wraps one of them; its text is for the log, and
-	// not for who wants to come in. Safe for concurrent use.
+	// Check says who the user is. An error is ErrRefused or ErrAway, or wraps one of them, or both where several were
+	// asked; its text is for the log, and not for who wants to come in. Safe for concurrent use.
 	Check(ctx context.Context, user, password string) (Who, error)
 }
 
@@ -32,25 +32,28 @@ func away(cause error) error { return fmt.Errorf("%w: %w", ErrAway, cause) }
 
 // A Chain asks one after the other; the first that knows user and password says who it is. It asks on after a refusal,
 // since the same name may be known elsewhere, with another password. Where nobody knows them, but somebody was away, it is
-// ErrAway.
+// ErrAway; and ErrRefused too where one of the others has refused them.
 type Chain []Checker
 
 // Check is Checker.
 func (c Chain) Check(ctx context.Context, user, password string) (Who, error) {
 	var gone []error
+	refused := false
 	for _, one := range c {
 		who, err := one.Check(ctx, user, password)
 		switch {
 		case err == nil:
 			return who, nil
-		case !errors.Is(err, ErrRefused):
+		case errors.Is(err, ErrRefused):
+			refused = true
+		default:
 			gone = append(gone, err)
 		}
 	}
-	if len(gone) > 0 {
-		return Who{}, errors.Join(gone...)
+	if refused || len(gone) == 0 {
+		gone = append(gone, ErrRefused)
 	}
-	return Who{}, ErrRefused
+	return Who{}, errors.Join(gone...)
 }
 
 // Named puts the name of a back end before what it says to the log, and gives it an end in time.

@@ -116,7 +116,13 @@ func TestChain(t *testing.T) {
 	if _, err := (Chain{a, a}).Check(t.Context(), "x", "y"); !errors.Is(err, ErrRefused) || errors.Is(err, ErrAway) {
 		t.Error(err)
 	}
-	if _, err := (Chain{b, a}).Check(t.Context(), "x", "y"); !errors.Is(err, ErrAway) || !strings.Contains(err.Error(), "no route") {
+	for _, some := range []Chain{{b, a}, {a, b}} {
+		_, err := some.Check(t.Context(), "x", "y")
+		if !errors.Is(err, ErrAway) || !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "no route") {
+			t.Error(err)
+		}
+	}
+	if _, err := (Chain{b}).Check(t.Context(), "x", "y"); !errors.Is(err, ErrAway) || errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}
 	if _, err := (Chain{}).Check(t.Context(), "x", "y"); !errors.Is(err, ErrRefused) {

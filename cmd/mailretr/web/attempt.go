@@ -76,14 +76,15 @@ func (a *attempts) take(client netip.Prefix, user string, now time.Time) (wait t
 	return 0
 }
 
-// giveBack says that it was no wrong one. What the client did wrong for this user before is forgotten.
-func (a *attempts) giveBack(client netip.Prefix, user string, now time.Time) {
+// giveBack says that it was no wrong one. Where the password was right, what the client did wrong for this user before is
+// forgotten; where nobody could tell it is not, since who guesses can break a connection off in time.
+func (a *attempts) giveBack(client netip.Prefix, user string, now time.Time, right bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, k := range attemptKeys(client, user) {
 		b := a.of(k, now)
 		b.left = min(b.left+1, k.rate().burst)
-		if k.rate() == ofPair {
+		if right && k.rate() == ofPair {
 			b.left = k.rate().burst
 		}
 	}

@@ -67,17 +67,19 @@ func signIn(v *visit) error {
 	defer cancel()
 	who, err := check.Check(ctx, user, password)
 	switch {
-	case errors.Is(err, signin.ErrRefused):
+	case errors.Is(err, signin.ErrRefused) && !errors.Is(err, signin.ErrAway):
 		v.log("sign-in refused", "user", e.User, "client", client.Addr())
 		e.Wrong = v.texts.get("signin.refused")
 		return v.entrance(http.StatusForbidden, e)
 	case err != nil:
-		v.attempts.giveBack(client, user, v.at)
+		if !errors.Is(err, signin.ErrRefused) { // else it was wrong in one place, and a guess, whatever another would say
+			v.attempts.giveBack(client, user, v.at, false)
+		}
 		v.log("sign-in: nobody can say whether a password is right", "user", e.User, "err", mail.Printable(err.Error(), 500))
 		e.Wrong = v.texts.get("signin.away")
 		return v.entrance(http.StatusServiceUnavailable, e)
 	}
-	v.attempts.giveBack(client, user, v.at)
+	v.attempts.giveBack(client, user, v.at, true)
 	v.sessions.end(v.secret())
 	v.setCookie(v.sessions.begin(who, v.at))
 	v.log("signed in", "user", mail.Printable(who.Name, 200), "client", client.Addr())

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -44,6 +45,8 @@ func (p people) Check(_ context.Context, user, password string) (signin.Who, err
 	switch {
 	case password == "away":
 		return who, signin.ErrAway
+	case password == "half": // wrong in one place, and another is away
+		return who, errors.Join(signin.ErrAway, signin.ErrRefused)
 	case !ok || password != "right":
 		return who, signin.ErrRefused
 	}
