@@ -99,6 +99,7 @@ type drop struct {
 
 	Run      *progress // being collected now, or just before
 	Button   bool      // it may be collected by hand
+	Back     string    // this page
 	Over     bool      // and an admin may have that done although a budget is spent
 	Wait     string    // how long the button does nothing
 	Paused   bool
@@ -154,7 +155,7 @@ func (v *visit) drop(s *status.Status) drop {
 		Name: s.Maildrop, ID: idOf(s.Maildrop), State: s.State, Class: classOf(s.State), Said: s.Said,
 		Since: v.moment(s.Since), Mail: v.moment(s.LastMail), Checked: v.moment(s.LastAttempt), Next: v.future(s.Next),
 		Waiting: s.Waiting, Today: s.Today, Left: len(s.Asides), More: s.MoreAsides, Paused: s.State == status.Pause,
-		Run: v.runs.of(s.Maildrop, v),
+		Run: v.runs.of(s.Maildrop, v), Back: v.here(),
 	}
 	if m == nil {
 		d.Off = true
@@ -197,6 +198,13 @@ func (v *visit) sick() map[string]bool {
 		}
 	}
 	return v.away
+}
+
+// here is the address of this page, without what was done.
+func (v *visit) here() string {
+	q := v.r.URL.Query()
+	q.Del("did")
+	return local((&url.URL{Path: v.r.URL.Path, RawQuery: q.Encode()}).String())
 }
 
 // worded says how it is in sentences for the owner; an admin reads the program's own, too.

@@ -413,6 +413,11 @@ func TestCollect(t *testing.T) {
 	if code, _ := b.post("/maildrop/collect", "name", "jaco"); code != 200 {
 		t.Errorf("a minute later: %d", code)
 	}
+	for page, back := range map[string]string{"/": "/", "/maildrop?name=jaco&did=collect": "/maildrop?name=jaco"} {
+		if _, text := b.get(page); !strings.Contains(text, `name="back" value="`+back+`"`) {
+			t.Errorf("%s does not lead back: %s", page, text)
+		}
+	}
 	w.change(func(c *conf.Config) { c.Web.Collect = 0 })
 	b = w.as("jaco")
 	if _, text := b.get("/"); strings.Contains(text, "/maildrop/collect") {
