@@ -28,9 +28,10 @@ const (
 	mostKept = 10_000
 	// noneKept is how long it is known at most that nothing is said of an address: somebody may be waiting for it to be.
 	noneKept = time.Minute
-	// afterFailure is how long a table that could not be asked is not asked again: a hundred messages would each wait for
-	// its time-out.
-	afterFailure = 5 * time.Second
+	// afterFailure is how long a table is not asked again of which a question took slow or longer and failed: a hundred
+	// messages would each wait for its time-out. One that fails at once costs nothing, and may be the fault of that one
+	// address, of which somebody has written nonsense; all others are still answered.
+	afterFailure, slow = 5 * time.Second, time.Second
 )
 
 // A Kept table keeps answers, so that a message for those of the last minutes asks nobody. That it cannot be asked is kept for
@@ -44,8 +45,8 @@ type Kept struct {
 	turn sync.Mutex // one question at a time
 	mu   sync.Mutex
 	list map[mail.Path]answer
-	err  error     // of the last question
-	last time.Time // when that was
+	err  error     // of the last question, if it took long
+	last time.Time // when it failed
 }
 
 // An answer is what the table has said.
@@ -65,11 +66,12 @@ func (k *Kept) Lookup(ctx context.Context, p mail.Path) (to []mail.Path, ok bool
 	if a, known, err := k.known(p); known { // meanwhile
 		return a.to, a.ok, err
 	}
+	began := k.now()
 	limited, cancel := context.WithTimeout(ctx, k.Limit)
 	defer cancel()
 	to, ok, err = k.Table.Lookup(limited, p)
 	if ctx.Err() == nil { // else who asked has gone, and nothing is known of the table
-		k.learn(p, answer{to: to, ok: ok}, err)
+		k.learn(p, answer{to: to, ok: ok}, err, began)
 	}
 	return to, ok, err
 }
@@ -92,11 +94,14 @@ func (k *Kept) known(p mail.Path) (a answer, known bool, err error) {
 	return answer{}, k.err != nil && now.Sub(k.last) < afterFailure, k.err
 }
 
-func (k *Kept) learn(p mail.Path, a answer, err error) {
+func (k *Kept) learn(p mail.Path, a answer, err error, began time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := k.now()
-	k.err, k.last = err, now
+	k.err, k.last = nil, now
+	if now.Sub(began) >= slow {
+		k.err = err
+	}
 	if err != nil || k.Keep == 0 {
 		return
 	}

@@ -15,6 +15,7 @@ import (
 type counted struct {
 	asked int
 	err   error
+	takes time.Duration
 	hangs bool
 }
 
@@ -24,6 +25,7 @@ func (c *counted) Lookup(ctx context.Context, p mail.Path) ([]mail.Path, bool, e
 		<-ctx.Done()
 		return nil, false, ctx.Err()
 	}
+	time.Sleep(c.takes)
 	if c.err != nil || p.Local() != "a" {
 		return nil, false, c.err
 	}
@@ -53,6 +55,9 @@ func TestKept(t *testing.T) {
 		ask("n@x.example", false, nil, 1)
 
 		c.err = errAway
+		ask("m@x.example", false, errAway, 1) // at once: that may be the fault of the address
+		ask("o@x.example", false, errAway, 1)
+		c.takes = time.Second
 		ask("o@x.example", false, errAway, 1)
 		ask("p@x.example", false, errAway, 0) // nobody waits for its time-out again
 		ask("a@x.example", true, nil, 0)
@@ -60,7 +65,7 @@ func TestKept(t *testing.T) {
 		ask("p@x.example", false, errAway, 1)
 		time.Sleep(5 * time.Minute)
 		ask("a@x.example", false, errAway, 1) // what is too old is no answer
-		c.err = nil
+		c.err, c.takes = nil, 0
 		time.Sleep(5 * time.Second)
 		ask("a@x.example", true, nil, 1)
 
