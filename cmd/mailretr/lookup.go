@@ -180,14 +180,15 @@ func (a addresses) Lookup(ctx context.Context, p mail.Path) (to []mail.Path, ok 
 // ready says whether the lookups can be asked about the mail of a maildrop: what is fetched for somebody whom nobody can name
 // would cross the line for nothing.
 func (h *house) ready(m *conf.Maildrop, check []mail.Path) func(context.Context) error {
+	if x := m.Multidrop; x != nil { // who it is for stands in the mail
+		check = slices.Clone(check)
+		for _, d := range x.Domains {
+			check = append(check, mail.Path("postmaster@"+strings.TrimPrefix(d, "*.")))
+		}
+	}
 	return func(ctx context.Context) error {
 		if len(h.config.Load().Rewrite.Lookups) == 0 {
 			return nil
-		}
-		if x := m.Multidrop; x != nil { // who it is for stands in the mail
-			for _, d := range x.Domains {
-				check = append(check[:len(check):len(check)], mail.Path("postmaster@"+strings.TrimPrefix(d, "*.")))
-			}
 		}
 		for _, to := range check {
 			if _, err := h.rewritten(ctx, mail.Origin{Maildrop: m.Name}, mail.Recipient{Forward: to}); err != nil {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"mailretr/conf"
+	"mailretr/relay"
 	"mailretr/store/mail"
 )
 
@@ -84,6 +87,44 @@ func TestH8_Lookup(t *testing.T) {
 			t.Errorf("%v: %q", p, got)
 		}
 	}
+}
+
+// What somebody has written of one address holds up the mail of no other.
+func TestH8_LookupOfNonsense(t *testing.T) {
+	a := newAliased(t, "jaco@kroon.co.za", "")
+	a.do("INSERT INTO alias VALUES ('bad@old.example', 'nobody here'), ('info@old.example', 'jaco@kroon.co.za')")
+	d := a.open()
+	defer d.close()
+	if got := says(t, d, "bad@old.example"); !strings.Contains(got, "which is no address") {
+		t.Errorf("bad: %q", got)
+	}
+	if got := says(t, d, "info@old.example"); got != "jaco@kroon.co.za" {
+		t.Errorf("info, after it: %q", got)
+	}
+}
+
+// Each session asks the same: what a multidrop maildrop asks before does not grow.
+func TestReadyAsksTheSame(t *testing.T) {
+	a := newAliased(t, "jaco@kroon.co.za", "")
+	d := a.open()
+	defer d.close()
+	n := 0
+	d.rewrite.Store(&relay.Rewriter{Table: counting{&n}})
+	ready := d.house.ready(&conf.Maildrop{Multidrop: &conf.Multidrop{Domains: []string{"old.example", "*.sub.example"}}}, nil)
+	for range 3 {
+		n = 0
+		if err := ready(t.Context()); err != nil || n != 2 {
+			t.Errorf("%d addresses were asked for: %v", n, err)
+		}
+	}
+}
+
+// counting counts the questions.
+type counting struct{ n *int }
+
+func (c counting) Lookup(context.Context, mail.Path) ([]mail.Path, bool, error) {
+	*c.n++
+	return nil, false, nil
 }
 
 // While the database is away nothing is fetched, and a client is told to come again; when it is back, all goes on. What the
