@@ -25,7 +25,7 @@ type Web struct {
 	Users  []WebUser // who may sign in with a password that is written here
 	SignIn []SignIn  // who else knows passwords
 	Proxy  WebProxy  // who speaks for browsers
-	Admins []string  // names under which people sign in who see and change everything
+	Admins []string  // names under which people sign in who see and change everything; see AdminElsewhere
 
 	Session  time.Duration // after which one has to sign in again
 	Collect  time.Duration // between two times that an owner has a maildrop collected; 0: he cannot
@@ -71,6 +71,12 @@ func (w *Web) Same(o *Web) bool {
 	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.SignIn, o.SignIn, SignIn.same) && slices.EqualFunc(w.Users, o.Users, func(u, v WebUser) bool {
 		return u.Name == v.Name && u.Hash.Equal(v.Hash) && slices.Equal(u.Owns, v.Owns)
 	})
+}
+
+// AdminElsewhere says whether somebody whom a place of SignIn lets in is an admin by his name alone. One of Users is one by the
+// password that is written with him: else whoever gets a mailbox of that name somewhere would be one too.
+func (w *Web) AdminElsewhere(name string) bool {
+	return slices.Contains(w.Admins, name) && !slices.ContainsFunc(w.Users, func(u WebUser) bool { return u.Name == name })
 }
 
 // On says whether there are pages.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"mailretr/cmd/mailretr/signin"
@@ -77,7 +78,8 @@ func checkerOf(w *conf.Web) *checker {
 		var users []signin.User
 		for i := range w.Users {
 			u := &w.Users[i]
-			users = append(users, signin.User{Name: u.Name, Hash: u.Hash.Resolve, Owners: append([]string{u.Name}, u.Owns...)})
+			users = append(users, signin.User{Name: u.Name, Hash: u.Hash.Resolve, Owners: append([]string{u.Name}, u.Owns...),
+				Admin: slices.Contains(w.Admins, u.Name)})
 		}
 		ends = append(ends, signin.Named("users", signin.NewLocal(users)))
 	}

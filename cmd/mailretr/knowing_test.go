@@ -13,7 +13,7 @@ import (
 )
 
 // TestKnowing: users come first, then the places in their order; a change of the configuration counts at once, and a query
-// that cannot be is a mistake with its place.
+// that cannot be is a mistake with its place. An admin who is one of the users is one by the password there alone.
 func TestKnowing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "users.db")
 	db, err := sql.Open("sqlite", "file:"+path)
@@ -28,6 +28,7 @@ func TestKnowing(t *testing.T) {
 	}
 	query := "SELECT u AS user, p AS password, u || '@kroon.co.za' AS owner FROM t WHERE u = :user"
 	c := &conf.Config{Web: conf.Web{
+		Admins: []string{"jaco", "anna"},
 		Users:  []conf.WebUser{{Name: "jaco", Hash: conf.SecretPlain(passwd.Make("open sesame")), Owns: []string{"info@kroon.co.za"}}},
 		SignIn: []conf.SignIn{{Kind: "sqlite", SQL: &conf.SignInSQL{DSN: conf.SecretPlain(path), Query: query, Scheme: "PLAIN"}}},
 	}}
@@ -36,7 +37,7 @@ func TestKnowing(t *testing.T) {
 		{"jaco", "open sesame", "jaco info@kroon.co.za"}, {"jaco", "two", "jaco@kroon.co.za"}, {"anna", "one", "anna@kroon.co.za"},
 	} {
 		who, err := all.now().Check(t.Context(), x.user, x.password)
-		if err != nil || strings.Join(who.Owners, " ") != x.owns {
+		if err != nil || strings.Join(who.Owners, " ") != x.owns || who.Admin != (x.password == "open sesame") {
 			t.Errorf("%s: %+v %v", x.user, who, err)
 		}
 	}

@@ -41,7 +41,8 @@ var pages = []option[conf.Web]{
 		func(w *conf.Web) *conf.WebTLS { return &w.TLS }, func(t *conf.WebTLS) *conf.Where { return &t.At }).rare(),
 	webUsers,
 	signIns,
-	list("admins", "Names with which people sign in who see and change everything; all others see the maildrops that they own.",
+	list("admins", "Names with which people sign in who see and change everything; one of users by the password there and "+
+		"by no other. All others see the maildrops that they own.",
 		"[admin]", func(w *conf.Web) *[]string { return &w.Admins }).rare(),
 	sub("proxy", "A web server in front, which is believed what it says of its clients.", webProxy,
 		func(w *conf.Web) *conf.WebProxy { return &w.Proxy }, func(p *conf.WebProxy) *conf.Where { return &p.At }).rare(),

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/signin"
 	"mailretr/conf"
 	"mailretr/conf/source"
 	"mailretr/fetch/budget"
@@ -48,6 +49,20 @@ func TestAdminsOnly(t *testing.T) {
 	}
 	if _, text := w.as("gert").get("/"); strings.Contains(text, "/admin") {
 		t.Error("one who is none any more goes on as an admin")
+	}
+}
+
+// An admin is one by the password that is written with him, where there is one: somebody of the same name whom another place
+// lets in is none.
+func TestAdminOfUsers(t *testing.T) {
+	w := newWorld(t)
+	w.change(func(c *conf.Config) { c.Web.Users = []conf.WebUser{{Name: "gert"}} })
+	if code, _ := w.as("gert").get("/admin"); code != http.StatusNotFound {
+		t.Errorf("a namesake from elsewhere gets %d", code)
+	}
+	w.people["gert"] = signin.Who{Name: "gert", Admin: true} // as the users say
+	if code, _ := w.as("gert").get("/admin"); code != http.StatusOK {
+		t.Errorf("the admin gets %d", code)
 	}
 }
 

@@ -100,10 +100,9 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
 	v.secure = s.Secure || front && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 	if v.web.Proxy.User != "" && front {
 		v.who, v.known = v.told()
-	} else {
-		v.who, v.known = s.sessions.of(v.secret(), v.at, v.web.Session, !v.auto)
+	} else if v.who, v.known = s.sessions.of(v.secret(), v.at, v.web.Session, !v.auto); v.known {
+		v.who.Admin = v.who.Admin || v.web.AdminElsewhere(v.who.Name)
 	}
-	v.who.Admin = v.known && (v.who.Admin || slices.Contains(v.web.Admins, v.who.Name))
 	return v
 }
 
@@ -136,7 +135,7 @@ func (v *visit) told() (who signin.Who, known bool) {
 	if len(names) != 1 || !signin.Proper(names[0]) {
 		return who, false
 	}
-	who = signin.Who{Name: names[0], Owners: []string{names[0]}}
+	who = signin.Who{Name: names[0], Owners: []string{names[0]}, Admin: slices.Contains(v.web.Admins, names[0])}
 	if f := v.web.Proxy.Owns; f != "" {
 		who.Owners = nil
 		for _, o := range strings.Split(strings.Join(v.r.Header.Values(f), ","), ",") {
