@@ -53,7 +53,7 @@ func (k attemptKey) rate() rateOf {
 
 func attemptKeys(client netip.Prefix, user string) [3]attemptKey {
 	user = strings.ToLower(user)
-	return [3]attemptKey{{client, user}, {client, ""}, {netip.Prefix{}, user}}
+	return [3]attemptKey{{client, ""}, {client, user}, {netip.Prefix{}, user}}
 }
 
 // take counts an attempt as a wrong one, before it is known what it is: many at once are many. wait is how long nobody is
@@ -65,6 +65,9 @@ func (a *attempts) take(client netip.Prefix, user string, now time.Time) (wait t
 	for _, k := range keys {
 		if b := a.of(k, now); b.left < 1 {
 			wait = max(wait, time.Duration((1-b.left)*float64(k.rate().every)))
+		}
+		if wait > 0 && k.user == "" {
+			return wait // before anything is kept of what it typed: names without end would push out what others did
 		}
 	}
 	if wait > 0 {

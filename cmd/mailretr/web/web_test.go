@@ -267,6 +267,7 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("%d guesses for one user", n)
 	}
 	n = 0
+	kept := len(a.all)
 	for i := range 1000 {
 		if a.take(client(5000), strings.Repeat("x", i+1), now) == 0 {
 			n++
@@ -274,6 +275,9 @@ func TestAttempts(t *testing.T) {
 	}
 	if n != int(ofClient.burst) {
 		t.Errorf("%d guesses of one client", n)
+	}
+	if kept = len(a.all) - kept; kept > 2*int(ofClient.burst)+1 {
+		t.Errorf("%d are counted of one client", kept)
 	}
 	for i := range 3 * maxCounted / 2 {
 		a.take(client(i), "y", now)
