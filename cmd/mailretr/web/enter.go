@@ -66,6 +66,9 @@ func signIn(v *visit) error {
 	ctx, cancel := context.WithTimeout(v.r.Context(), checking)
 	defer cancel()
 	who, err := check.Check(ctx, user, password)
+	if err == nil && !v.Server.web().Same(v.web) {
+		err = signin.ErrAway // who was asked may let nobody in any more
+	}
 	switch {
 	case errors.Is(err, signin.ErrRefused) && !errors.Is(err, signin.ErrAway):
 		v.log("sign-in refused", "user", e.User, "client", client.Addr())

@@ -226,29 +226,6 @@ func TestBruteForce(t *testing.T) {
 	w.as("jaco")
 }
 
-// A guess is one although a place that might know the password is away; and what nobody has looked at, since the place was away
-// or who guesses has gone, makes up for no wrong one.
-func TestBruteForceWhileAway(t *testing.T) {
-	w := newWorld(t)
-	b := w.browser()
-	for i := range 5 {
-		if code, _ := b.post("/sign-in", "user", "jaco", "password", "half"); code != http.StatusServiceUnavailable {
-			t.Fatalf("%d: %d", i, code)
-		}
-	}
-	if code, _ := b.post("/sign-in", "user", "jaco", "password", "half"); code != http.StatusTooManyRequests {
-		t.Errorf("a sixth guess: %d", code)
-	}
-	for range 4 {
-		b.post("/sign-in", "user", "anna", "password", "wrong")
-	}
-	b.post("/sign-in", "user", "anna", "password", "away")
-	b.post("/sign-in", "user", "anna", "password", "wrong")
-	if code, _ := b.post("/sign-in", "user", "anna", "password", "right"); code != http.StatusTooManyRequests {
-		t.Errorf("after five wrong ones: %d", code)
-	}
-}
-
 // Many clients that guess the password of one user, and one client that guesses those of many, are slow, too; what is
 // counted is bounded.
 func TestAttempts(t *testing.T) {
