@@ -34,10 +34,11 @@ func (s *session) enter(ctx context.Context) error {
 	if s.p.Budget == nil {
 		return nil
 	}
-	purse, err := s.p.Budget.Open(ctx, s.drop.Name, s.over)
+	err := s.roomToList()
 	if err == nil {
-		s.purse = purse
-		return nil
+		if s.purse, err = s.p.Budget.Open(ctx, s.drop.Name, s.over); err == nil {
+			return nil
+		}
 	}
 	err = local(err)
 	t := mail.TroubleOf(mail.OpPoll, s.drop.Server, err)
@@ -65,6 +66,20 @@ func (s *session) payListing(ctx context.Context, drop mail.Maildrop) error {
 		return t
 	}
 	return local(s.purse.Keep(ctx))
+}
+
+// roomToList says whether there is room by now for a listing that the last session could not pay for, so that no
+// login is spent on finding that out. Once a day there is one all the same: somebody may have tidied up there.
+func (s *session) roomToList() error {
+	age := s.p.now().Sub(s.state.Unlisted)
+	if s.state.Unlisted.IsZero() || age < 0 || age >= relistDear || s.over || s.named {
+		return nil
+	}
+	if t := s.p.Budget.Room(s.drop.Name, s.state.Listing); t != nil {
+		t.Op, t.Alone = mail.OpList, false
+		return t
+	}
+	return nil
 }
 
 // shortListing is a listing, in octets, that is not reserved for by itself.

@@ -64,6 +64,9 @@ func (b *metered) Open(ctx context.Context) (mail.Maildrop, error) {
 	}
 	b.up.Add(login / 3)
 	b.down.Add(login - login/3)
+	if g, ok := drop.(glancing); ok {
+		return &meteredGlance{meteredDrop{g.dialogue, b}}, nil
+	}
 	return &meteredDrop{drop.(*dialogue), b}, nil
 }
 
@@ -202,31 +205,6 @@ func TestMonthlyCap(t *testing.T) {
 			t.Errorf("%d messages and %d octets after the second month's beginning", w.queue.count(), n)
 		}
 	})
-}
-
-// A long listing is reserved for before it is asked for, whatever the session before it has cost.
-func TestListingHasToFit(t *testing.T) {
-	for _, c := range []struct {
-		month int64
-		comes bool
-	}{{300 << 10, false}, {500 << 10, true}} {
-		inBubble(t, func(t *testing.T, w *world) {
-			b := w.line("jaco", "isp")
-			b.listing = 400 << 10
-			b.put("small", 1000)
-			book := w.budget(budget.Rules{Calendar: budget.Calendar{Reset: 15}, Line: budget.Limit{Month: c.month}})
-			w.p.Set(t.Context(), w.drops("jaco"))
-			defer w.run()()
-			after(time.Minute)
-			spent := b.up.Load() + b.down.Load()
-			if s := w.state("jaco"); spent > c.month || w.queue.has("small") != c.comes || (s.Kind == mail.Spent) == c.comes {
-				t.Errorf("%d octets of %d on the line; %+v", spent, c.month, s)
-			}
-			if sheet := book.Sheets()[0]; sheet.Month.Line() != spent {
-				t.Errorf("%d octets are counted, of %d", sheet.Month.Line(), spent)
-			}
-		})
-	}
 }
 
 // Somebody who says so collects in spite of a budget; somebody who only asks does not.

@@ -23,7 +23,9 @@ const (
 // List lists what is needed.
 func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
 	s := l.s
-	if g, ok := l.Maildrop.(mail.Glancer); ok {
+	s.state.Unlisted, s.state.Listing = time.Time{}, 0
+	g, ok := l.Maildrop.(mail.Glancer)
+	if ok {
 		if s.glance, err = g.Glance(ctx); err != nil {
 			return nil, false, err
 		}
@@ -32,25 +34,46 @@ func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		}
 		s.covered = l.covers()
 		if s.brief() {
-			if s.glance == s.state.Glance && s.only == "" {
-				s.same = true
-				return nil, false, nil
-			}
-			uids, ok, err := g.Since(ctx, s.state.Glance)
-			if ok || err != nil {
-				s.since = ok
+			if uids, ok, err := s.added(ctx, g); ok || err != nil {
 				return uids, false, err
 			}
 		}
 	}
 	if err := s.payListing(ctx, l.Maildrop); err != nil {
-		return nil, false, err
+		return s.unlisted(ctx, g, l.Maildrop, err)
 	}
 	uids, complete, err = l.Maildrop.List(ctx)
 	if err == nil {
 		s.full, s.listed = complete, len(uids)
 	}
 	return uids, complete, err
+}
+
+// added names what was added to what is dealt with; not ok: the server cannot say.
+func (s *session) added(ctx context.Context, g mail.Glancer) (uids []mail.UID, ok bool, err error) {
+	if s.glance == s.state.Glance && s.only == "" {
+		s.same = true
+		return nil, true, nil
+	}
+	uids, ok, err = g.Since(ctx, s.state.Glance)
+	s.since = ok
+	return uids, ok, err
+}
+
+// unlisted is the way out where no budget has room for the listing that is due: what was added comes all the
+// same. Where it cannot be named, that is remembered: nobody is dialled to find it out again, see roomToList.
+func (s *session) unlisted(ctx context.Context, g mail.Glancer, drop mail.Maildrop, cause error) (
+	[]mail.UID, bool, error) {
+	if mail.TroubleOf(mail.OpList, "", cause).Kind != mail.Spent {
+		return nil, false, cause
+	}
+	if g != nil && s.follows() {
+		if uids, ok, err := s.added(ctx, g); ok || err != nil {
+			return uids, false, err
+		}
+	}
+	s.state.Unlisted, s.state.Listing = s.p.now(), drop.(lister).Listing()
+	return nil, false, cause
 }
 
 // covers is how many folders the session has not left out, 0 where there are none.
@@ -71,8 +94,7 @@ func (s *session) brief() bool {
 		every = relistDear
 	}
 	switch {
-	case x.Glance == "" || s.glance == "" || x.Account != s.drop.Account || x.Met.IsZero(),
-		x.Lists != s.drop.Lists, // what is done with mail is another thing now
+	case !s.follows(),
 		x.suspected(now) && s.only == "",
 		!x.Look.IsZero() && !now.Before(x.Look), // what was left aside is due
 		s.over, s.named && s.only == "":         // somebody wants to know
@@ -80,6 +102,13 @@ func (s *session) brief() bool {
 	}
 	age := now.Sub(x.Listed)
 	return age >= 0 && age < every
+}
+
+// follows says whether what an earlier visit has dealt with is known, and still dealt with.
+func (s *session) follows() bool {
+	x := &s.state
+	return x.Glance != "" && s.glance != "" && x.Account == s.drop.Account && !x.Met.IsZero() &&
+		x.Lists == s.drop.Lists // else what is done with mail is another thing now
 }
 
 // glanced notes, at the end of a session that went well, up to where everything is dealt with. What is left

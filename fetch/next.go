@@ -42,6 +42,11 @@ type State struct {
 	Size   int       `json:"size,omitempty"`  // messages in it
 	Lists  string    `json:"lists,omitempty"` // Drop.Lists then
 	Look   time.Time `json:"look,omitzero"`   // when what was set aside is looked at again
+
+	// Unlisted is when a session ended because no budget had room for a full listing, which would have had so
+	// many octets; zero: none did.
+	Unlisted time.Time `json:"unlisted,omitzero"`
+	Listing  int64     `json:"listing,omitempty"`
 }
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.

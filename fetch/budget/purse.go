@@ -61,6 +61,14 @@ func (b *Book) Spent(maildrop string) *mail.Trouble {
 	return t
 }
 
+// Room says what Take would say of these octets in a session that begins now, and begins none.
+func (b *Book) Room(maildrop string, octets int64) *mail.Trouble {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	cost, _ := b.opening(maildrop)
+	return b.refused(maildrop, cost+Cost(octets), false)
+}
+
 // opening returns what a session without mail costs, and which budget has no room for one; nil: all have.
 func (b *Book) opening(maildrop string) (cost int64, t *mail.Trouble) {
 	cost = min(max(b.meter(maildrop).opening, leastOpening), mostOpening)
