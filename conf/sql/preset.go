@@ -39,20 +39,21 @@ func presetOf(name, kind string) (preset, error) {
 // that is set back once a year; those of mailcow are kept so.
 var presets = map[string]map[string]preset{
 	"mailretr": {
-		"mysql":    own("UNIX_TIMESTAMP(changed)", "UNIX_TIMESTAMP(changed) > :since"),
-		"postgres": own("changed", "changed > CAST(:since AS timestamptz)"),
-		"sqlite":   own("changed", "changed > :since"),
+		"mysql":    own("UNIX_TIMESTAMP(changed)", "UNIX_TIMESTAMP(changed) > :since", "SUM(UNIX_TIMESTAMP(changed))"),
+		"postgres": own("changed", "changed > CAST(:since AS timestamptz)", "SUM(CAST(EXTRACT(EPOCH FROM changed) AS numeric))"),
+		"sqlite":   own("changed", "changed > :since", "0"), // has one writer at a time
 	},
 	// postfixadmin has no server column that says STARTTLS: without usessl, fetchmail uses it where it is offered, and
-	// here it is required. src_port is in newer ones only, and is left out.
+	// here it is required. src_port is in newer ones only, and is left out. Who changes a row by hand does not think of
+	// modified, so that the rows themselves say whether they have changed, too.
 	"postfixadmin": {
 		"mysql": since(postfixadmin("CONCAT(mailbox, '-', id)", "f.usessl = 1", "UNIX_TIMESTAMP(f.modified)"),
-			"WHERE UNIX_TIMESTAMP(f.modified) > :since", postfixadminVersion),
+			"WHERE UNIX_TIMESTAMP(f.modified) > :since",
+			"SELECT COUNT(*), MAX(modified), SUM(CRC32(CONCAT_WS('|', "+postfixadminColumns+"))) FROM fetchmail"),
 		"postgres": since(postfixadmin("mailbox || '-' || id", "f.usessl", "f.modified"),
-			"WHERE f.modified > CAST(:since AS timestamptz)", postfixadminVersion),
-		// Its driver writes times in another form than the file has them.
-		"sqlite": {query: strings.ReplaceAll(postfixadmin("mailbox || '-' || id", "f.usessl", "NULL"), where, ""),
-			version: postfixadminVersion},
+			"WHERE f.modified > CAST(:since AS timestamptz)",
+			"SELECT COUNT(*), MAX(modified), MD5(STRING_AGG(CONCAT_WS('|', "+postfixadminColumns+"), '/' ORDER BY id)) FROM fetchmail"),
+		"sqlite": {query: strings.ReplaceAll(postfixadmin("mailbox || '-' || id", "f.usessl", "NULL"), where, "")},
 	},
 	// Mailu notes days alone, so that the rows themselves say whether they have changed.
 	"mailu": {
@@ -80,14 +81,16 @@ FROM mail_get WHERE ? = 0 OR server_id = ? ORDER BY mailget_id`,
 	}},
 }
 
-// own is our own table; see Schema.
-func own(version, condition string) preset {
+// own is our own table; see Schema. times is the sum of when rows were changed: a transaction that ends late brings a row
+// that is older than the newest one.
+func own(version, condition, times string) preset {
 	return since(`SELECT id, name, active, protocol, host, port, tls, [user], password, folders, keep, [interval], recipient, deliver,
   `+version+` AS version FROM mailretr_maildrops {since} ORDER BY id`,
-		"WHERE "+condition, "SELECT COUNT(*), MAX(changed), SUM(id) FROM mailretr_maildrops")
+		"WHERE "+condition, "SELECT COUNT(*), MAX(changed), SUM(id), "+times+" FROM mailretr_maildrops")
 }
 
-const postfixadminVersion = "SELECT COUNT(*), MAX(modified), SUM(id) FROM fetchmail"
+const postfixadminColumns = "id, mailbox, src_server, src_user, src_password, src_folder, poll_time, fetchall, keep, protocol, usessl, " +
+	"extra_options, active"
 
 func postfixadmin(name, ssl, version string) string {
 	return `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, f.src_server AS host,

@@ -206,3 +206,13 @@ func TestChangedRows(t *testing.T) {
 		t.Error("a query that finds everybody is taken")
 	}
 }
+
+// Who changes a row of postfixadmin by hand leaves modified as it is.
+func TestPostfixadminRowsSayThemselves(t *testing.T) {
+	q := conf.SQL{Preset: "postfixadmin"}
+	for kind, columns := range map[string]string{"mysql": "src_password", "postgres": "src_password", "sqlite": ""} {
+		if p, err := presetOf(q.Preset, kind); err != nil || columns == "" && p.version != "" || !strings.Contains(p.version, columns) {
+			t.Errorf("%s: %q does not see a new password", kind, p.version)
+		}
+	}
+}
