@@ -44,7 +44,7 @@ func (r *Row) Call(id string) { r.ID = short(id) }
 
 // Place says which maildrop the row means: its name, and the account. Another one is news, see Since.
 func (r *Row) Place() [4]string {
-	return [4]string{r.Columns["name"], r.Columns["protocol"], strings.ToLower(r.Columns["host"]), r.Columns["user"]}
+	return [4]string{r.Columns["name"], r.Columns["protocol"], oneHost(r.Columns["host"]), r.Columns["user"]}
 }
 
 // Equal says whether two rows say the same, whatever their versions and since when.

@@ -211,3 +211,20 @@ func FuzzRow(f *testing.F) {
 		}
 	})
 }
+
+// One account is collected once, however its server is written.
+func TestOneAccountHoweverItsServerIsWritten(t *testing.T) {
+	for host, other := range map[string]string{
+		"pop.isp.example": "POP.isp.example.", "b\u00fccher.example": "xn--bcher-kva.example", "198.51.100.7": "::ffff:198.51.100.7",
+		"2001:db8::1": "2001:DB8:0::1",
+	} {
+		first, second := row("1", "host", host, "user", "u"), row("2", "host", other, "user", "u")
+		all, problems := base().With(t.Context(), []Set{{panelSource(), []*Row{first, second}}})
+		if len(all.Maildrops) != 1 || all.Maildrops[0].Name != "1" {
+			t.Errorf("%s and %s: %d are collected, %v", host, other, len(all.Maildrops), problems)
+		}
+		if a, b := row("1", "host", host), row("1", "host", other); a.Place() != b.Place() {
+			t.Errorf("%s and %s are two places", host, other)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -159,7 +160,16 @@ func (m *Maildrop) account() string {
 	if !m.Enabled || m.Host == "" || m.User == "" {
 		return ""
 	}
-	return m.Protocol + "\x00" + strings.ToLower(m.Host) + "\x00" + m.User
+	return m.Protocol + "\x00" + oneHost(m.Host) + "\x00" + m.User
+}
+
+// oneHost is a host in one form of several that mean the same.
+func oneHost(host string) string {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap().String()
+	}
+	return plainDomain(host)
 }
 
 // overlap says whether two entries for one account collect from the same folder. Of two patterns nobody knows.
