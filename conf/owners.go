@@ -33,7 +33,11 @@ func (m *Maildrop) Group() string {
 	if m.Owners == nil {
 		return ""
 	}
-	return m.Owners.Source + " " + strings.ToLower(m.Owner)
+	user, domain := split(m.Owner)
+	if domain != "" {
+		user += "@" + plainDomain(domain)
+	}
+	return m.Owners.Source + " " + strings.ToLower(user)
 }
 
 // owners checks what is written of them.

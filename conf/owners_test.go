@@ -39,6 +39,11 @@ func TestMaildropsOfAnOwner(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, problems)
 		}
 	}
+	names, problems, _ = owned(t, Owners{Maildrops: 1}, row("1", "owner", "a@b\u00fccher.example"), row("2", "owner", "A@xn--bcher-kva.example"),
+		row("3", "owner", "anna"), row("4", "owner", " anna "))
+	if names != "1 3 " {
+		t.Errorf("owners who are written in another way: %q\n%s", names, problems)
+	}
 	if names, problems, _ := owned(t, Owners{}, row("1"), row("2"), row("3")); names != "1 2 3 " || problems != "" {
 		t.Errorf("without a limit: %q %s", names, problems)
 	}

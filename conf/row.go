@@ -122,7 +122,7 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	if d := r.Columns["deliver"]; d != "" {
 		m.Deliver = d
 	}
-	m.To, m.Owner = words(r.Columns["recipient"]), r.Columns["owner"]
+	m.To, m.Owner = words(r.Columns["recipient"]), strings.TrimSpace(r.Columns["owner"])
 	x.flag("active", func(yes bool) { m.Enabled = yes })
 	x.flag("keep", func(yes bool) { x.kept(yes) })
 	x.flag("fetchall", func(bool) {}) // what was collected is known by its UID, so that all are looked at in any case
