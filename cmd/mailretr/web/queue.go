@@ -262,10 +262,31 @@ func octetsOf(v *visit) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="`+id.String()+`.eml"`)
 	v.log("read", "id", id.String(), "user", mail.Printable(v.who.Name, 200))
-	if _, err := io.Copy(v.w, r); err != nil {
+	if _, err := io.Copy(patient{v.w, http.NewResponseController(v.w)}, r); err != nil {
 		panic(http.ErrAbortHandler) // the file must not look whole
 	}
 	return nil
+}
+
+// patient lets an answer take as long as the browser goes on reading it: a message may be large, and a line slow.
+type patient struct {
+	io.Writer
+	c *http.ResponseController
+}
+
+// Write is io.Writer. It writes as much at once as a modem takes within writing.
+func (p patient) Write(b []byte) (n int, err error) {
+	const most = 32 << 10
+	for part := range slices.Chunk(b, most) {
+		if err := p.c.SetWriteDeadline(time.Now().Add(writing)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return n, err
+		}
+		m, err := p.Writer.Write(part)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // changeMany does something to the messages that were marked, or to all that fulfil the conditions. How many those are is

@@ -42,6 +42,7 @@ const (
 	maxPeers   = 256
 	maxForm    = 64 << 10 // octets
 	maxHeaders = 32 << 10
+	writing    = 2 * time.Minute // an answer; of one that may be large each part of it
 	grace      = 2 * time.Second
 )
 
@@ -51,7 +52,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	defer stop()
 	h := &http.Server{
 		Handler: s.Handler(ctx), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaders,
+		WriteTimeout: writing, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaders,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do to a connection is no news
 	}
 	l = netutil.LimitListener(l, maxPeers)
