@@ -238,6 +238,9 @@ func (v *validator) webProxy(w *Web) {
 	switch {
 	case p.Owns != "" && p.User == "":
 		v.fail(p.At.Of("owns"), "write user: X-Remote-User", "owns: without user: nobody looks at it")
+	case p.User != "" && w.Network == "unix" && w.Mode&0o002 != 0:
+		v.warn(p.At.Of("user"), "write mode: 0660 and group: with that of the web server",
+			"user: every program on this machine can say that it is anybody")
 	case p.User != "" && w.Network == "tcp" && len(p.Networks) == 0:
 		v.fail(p.At.Of("user"), "write networks: with the address of the web server, or listen on a unix socket",
 			"user: nobody is believed")

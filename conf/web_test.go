@@ -39,6 +39,7 @@ func TestWeb(t *testing.T) {
 		{"unix:/" + strings.Repeat("x", 200), func(*Web) {}, "longer than"},
 		{"127.0.0.1:8025", func(w *Web) { w.Proxy.User = "X-Remote-User" }, "nobody is believed"},
 		{"127.0.0.1:8025", func(w *Web) { w.Proxy = WebProxy{User: "X-U", Networks: []string{"127.0.0.1"}} }, "anybody"},
+		{"unix:/run/w", func(w *Web) { w.Proxy.User, w.Mode = "X-U", 0o666 }, "anybody"},
 		{"127.0.0.1:8025", func(w *Web) { w.Proxy.Networks = []string{"0.0.0.0/0"} }, "is everybody"},
 		{"127.0.0.1:8025", func(w *Web) { w.Proxy.Networks = []string{"here"} }, "networks"},
 		{"unix:/run/w", func(w *Web) { w.Proxy.User = "X Y" }, "no name of a header"},
