@@ -76,7 +76,7 @@ func pageProblems(ctx context.Context, c *conf.Config) (list []conf.Problem) {
 		u := &w.Users[i]
 		hash, err := u.Hash.Resolve(ctx)
 		if err == nil {
-			_, err = passwd.Parse(hash)
+			_, err = passwd.ParseStored(hash, "") // as who signs in is asked
 		}
 		if err != nil {
 			warn(u.At.Of("password"), "make one with: mailretr web password", "user %s cannot sign in: %v", u.Name, err)

@@ -25,7 +25,7 @@ func newWeb(a *app) *cobra.Command {
 		Use:   "password",
 		Short: "Make the hash of a password, for a user of the web page",
 		Long: "Reads a password, from the terminal or as one line of the input, and writes its hash (Argon2id), as password: of\n" +
-			"a user below web: sign_in: may have it.",
+			"a user below web: users: has it.",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.hashPassword() },
 	})
