@@ -11,9 +11,9 @@ import (
 
 // Turns let one message at a time into each mailbox, whatever brings it. A destination has few workers, and one user who
 // keeps his mailbox locked, or whose program takes long, would soon have them all: what is for a mailbox that has been
-// busy for a while is put off, and the worker goes on with the mail of others. A mailbox that is only taking one message
-// after another is waited for, since that is soon over. The zero value is ready; nil lets everybody in. Safe for
-// concurrent use, and meant to be shared by all connections.
+// busy for a while is put off, and the worker goes on with the mail of others; so is what has waited that long while other
+// mail of the mailbox went in. A mailbox that is only taking one message after another is waited for, since that is soon
+// over. The zero value is ready; nil lets everybody in. Safe for concurrent use, and meant to be shared by all connections.
 type Turns struct {
 	mu  sync.Mutex
 	box map[string]*turn
@@ -29,10 +29,11 @@ type turn struct {
 }
 
 const (
-	// patience is how old a delivery may be for which another one of the same mailbox waits.
+	// patience is how old a delivery may be for which another one of the same mailbox waits, and how long that waits for all
+	// that go before it: else one who has much mail, each of which takes a little less, would have all workers.
 	patience = time.Second
 	// shortestTurn and longestTurn bound what one message is thought to take.
-	shortestTurn, longestTurn = 2 * time.Second, time.Minute
+	shortestTurn, longestTurn = patience, time.Minute
 	// mostAhead is how far ahead turns are given: what a mailbox cannot take until then is asked again.
 	mostAhead = 15 * time.Minute
 	// manyTurns is how many mailboxes are remembered before those are forgotten that wait for nothing.
@@ -47,8 +48,8 @@ func (t *Turns) begin(ctx context.Context, key string, now func() time.Time) (en
 	if t == nil || key == "" {
 		return func() {}, nil
 	}
-	for {
-		over, left, again := t.enter(key, now())
+	for came := now(); ; {
+		over, left, again := t.enter(key, came, now())
 		switch {
 		case over == nil:
 			return func() { t.leave(key, now()) }, nil
@@ -68,8 +69,8 @@ func (t *Turns) begin(ctx context.Context, key string, now func() time.Time) (en
 }
 
 // enter makes a mailbox busy: over is nil then. Else left says how long it is worth to wait for over, or again when it
-// will be the caller's turn.
-func (t *Turns) enter(key string, now time.Time) (over chan struct{}, left time.Duration, again time.Time) {
+// will be the turn of the caller, who has been there since he came.
+func (t *Turns) enter(key string, came, now time.Time) (over chan struct{}, left time.Duration, again time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.box[key]
@@ -82,7 +83,7 @@ func (t *Turns) enter(key string, now time.Time) (over chan struct{}, left time.
 		b.busy, b.since, b.over = true, now, make(chan struct{})
 		return nil, 0, now
 	}
-	if left = patience - now.Sub(b.since); left > 0 {
+	if left = patience - max(now.Sub(b.since), now.Sub(came)); left > 0 {
 		return b.over, left, again
 	}
 	if b.next.Before(now) {

@@ -64,6 +64,35 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// Where each message takes a little less than is waited for one, nobody waits for many of them either: the worker is wanted
+// for the mail of others.
+func TestNobodyWaitsForMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns Turns
+		var off atomic.Int32
+		for range 20 {
+			go func() {
+				came := time.Now()
+				end, err := turns.begin(t.Context(), "a", time.Now)
+				if waited := time.Since(came); waited > patience {
+					t.Errorf("somebody waited for %v", waited)
+				}
+				if err != nil {
+					off.Add(1)
+					return
+				}
+				time.Sleep(patience * 9 / 10)
+				end()
+			}()
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := off.Load(); n != 18 {
+			t.Errorf("%d were put off", n)
+		}
+	})
+}
+
 // What takes as long as it likes is asked for now and then only, and never put off for longer than a quarter of an hour.
 func TestTurnsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
