@@ -42,6 +42,37 @@ func TestS11_Flood(t *testing.T) {
 	}
 }
 
+// S12: a thousand messages with forged senders to somebody who is not there make no thousand reports: of many senders only
+// so many hear of it as fail alike before the next hop is suspect, and of one as many as one may get in an hour. What
+// nobody is told of is kept.
+func TestS12_Backscatter(t *testing.T) {
+	const n = 1000
+	for name, x := range map[string]struct {
+		sender func(int) string
+		most   int
+	}{
+		"many": {func(i int) string { return fmt.Sprintf("forged%d@b.example", i) }, 10},
+		"one":  {func(int) string { return "forged@b.example" }, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			r := &informer{reporter: w.report}
+			w.Reporter, w.Flood = r, func() int { return 5 }
+			w.clock.t = w.clock.t.Truncate(time.Hour)
+			for i := range n {
+				w.put(message(fmt.Sprint(i), mail.Path(x.sender(i)), "nobody@a.example"))
+			}
+			for range 6 { // more than a failure waits for a success
+				w.pass("main", always(no))
+				w.clock.add(9 * time.Minute)
+			}
+			if len(r.told) > x.most || len(w.records()) < n {
+				t.Errorf("%d were told, %d records are kept", len(r.told), len(w.records()))
+			}
+		})
+	}
+}
+
 // S11: senders of mail that waits are looked for again and again; who is not told for want of room takes no room from
 // reports of failure by that.
 func TestS11_FloodIsNotMadeOfLooking(t *testing.T) {

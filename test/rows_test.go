@@ -49,6 +49,7 @@ var rows = []struct{ id, what string }{
 	{"S9", "refusals and cuts at each stage"},
 	{"S10", "a report into which somebody wants to write"},
 	{"S11", "who must not get a report"},
+	{"S12", "reports to senders who have sent nothing"},
 	{"S13", "loops"},
 	{"S14", "a report that cannot be queued"},
 	{"S15", "odd octets in what is written to the spool"},

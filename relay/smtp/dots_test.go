@@ -102,14 +102,16 @@ func TestDots_AnyPieces(t *testing.T) {
 }
 
 // Whatever a receiver takes for a line end, it gets one message.
-func TestS2_NothingIsSmuggledOut(t *testing.T) {
+func TestS2_NothingIsSmuggledOut(t *testing.T) { each(t, "smuggled", smuggled) }
+
+func smuggled(t *testing.T, lmtp bool) {
 	const evil = "MAIL FROM:<evil@x.example>\r\nRCPT TO:<victim@y.example>\r\nDATA\r\nFrom: evil\r\n\r\nevil\r\n.\r\n"
 	for _, ends := range []byte{0, '\n', '\r'} {
 		for _, seq := range []string{"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r", "\r.\r\n", "\n.\r", "\r\n\x00.\r\n",
 			"\r\r\n.\r\r\n", "\r\n.\r\n"} {
 			for _, form := range []func(string) string{normal, func(s string) string { return s }} {
-				mta := relaytest.New(t, relaytest.Script{Ends: ends})
-				c := client(t, nil, mta)
+				mta := relaytest.New(t, relaytest.Script{Ends: ends, LMTP: lmtp})
+				c := client(t, func(o *Options) { o.LMTP = lmtp }, mta)
 				m := message("x@y.example")
 				body := form("Subject: a\r\n\r\ntext" + seq + evil)
 				m.Content = &content{text: body, size: -1}

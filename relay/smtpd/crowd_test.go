@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -66,6 +67,31 @@ func TestH11_RoomForFriends(t *testing.T) {
 		w.dial("").want("220")
 		w.dial("").want("220")
 		w.dial("").want("421 4.7.0 mx.test has too many connections,")
+		w.shut()
+	})
+}
+
+// H11: ten thousand who come at once, each from elsewhere, are turned away beyond the limit, and nothing is kept of them.
+func TestH11_TenThousand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := open(t, Options{Domains: []string{"y.test"}, Limits: Limits{Connections: 50}})
+		for i := range 10_000 {
+			want := "220"
+			if i >= 45 {
+				want = "421 4.7.0 mx.test has too many connections,"
+			}
+			c := w.dial(fmt.Sprintf("198.18.%d.%d", i/256, i%256))
+			if c.want(want); i >= 45 {
+				c.c.Close()
+			}
+		}
+		w.dial("").want("220")
+		w.server.mu.Lock()
+		n, per := len(w.server.clients), len(w.server.per)
+		w.server.mu.Unlock()
+		if n != 46 || per != 46 {
+			t.Errorf("%d clients, %d parties", n, per)
+		}
 		w.shut()
 	})
 }
