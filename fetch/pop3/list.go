@@ -83,12 +83,20 @@ func (s *session) all(ctx context.Context) error {
 	return nil
 }
 
-// Listing is how many octets LIST and UIDL will take, about; 0 where they were asked for already.
+// Listing is how many octets LIST and UIDL will take, about, and the headers that stand for unique-ids where there are
+// none; 0 where they were asked for already.
 func (s *session) Listing() int64 {
 	if s.listed || s.early {
 		return 0
 	}
-	return int64(s.count) * 64
+	nameless := len(s.past.Odd) // as many as there were
+	if nameless >= mostOdd || !s.hasUIDL(s.known) {
+		nameless = s.count
+	}
+	if s.known.NoTop {
+		nameless = 0
+	}
+	return int64(s.count)*64 + int64(min(nameless, s.count))*headerGuess
 }
 
 // talk makes turns in the middle of a session, where nothing else may be under way.

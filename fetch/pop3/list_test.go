@@ -205,6 +205,36 @@ func TestR12_NoIdentity(t *testing.T) {
 	}
 }
 
+// What a listing will cost is said before it is asked for, with the headers where there are no unique-ids.
+func TestListingIsForetold(t *testing.T) {
+	for name, caps := range map[string][]string{"CAPA says so": {"TOP", "PIPELINING"}, "the session before knows": nil} {
+		s, l := fetchtest.NewPOP3(t), &fetchtest.Line{}
+		s.Caps, s.NoUIDL = caps, true
+		for i := range 50 {
+			s.Put(fetchtest.Text(2000, i))
+		}
+		o := options(s, l)
+		o.After, o.Memory = Keep, &memory{m: map[string][]byte{}}
+		if caps == nil {
+			d := open(t, o)
+			d.List(t.Context())
+			d.Close()
+		}
+		d := open(t, o)
+		told := d.(*session).Listing()
+		up, down := l.Octets()
+		if _, _, err := d.List(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if u, n := l.Octets(); u-up+n-down > told || told > 50*(64+headerGuess) {
+			t.Errorf("%s: a listing of %d octets was foretold with %d", name, u-up+n-down, told)
+		}
+		if n := d.(*session).Listing(); n != 0 {
+			t.Errorf("%s: %d octets for what is there already", name, n)
+		}
+	}
+}
+
 // Numbers belong to a session; what is let go of is named by UID and found in this session's listing.
 func TestR13_NumbersShift(t *testing.T) {
 	s := fetchtest.NewPOP3(t)
