@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"mailretr/conf"
 	"mailretr/store/status"
@@ -283,9 +284,12 @@ func list(v *visit) error {
 	return nil
 }
 
+// lookAgain is the time between two looks of a script.
+const lookAgain = 15 * time.Second
+
 // live shows a page that a script keeps fresh.
 func (v *visit) live(name, title string, body any, soon bool) {
-	p := &page{Name: name, Title: title, Body: body, Live: 15, Soon: soon}
+	p := &page{Name: name, Title: title, Body: body, Live: int(lookAgain / time.Second), Soon: soon}
 	if soon {
 		p.Live = 2
 	}

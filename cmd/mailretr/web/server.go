@@ -44,6 +44,9 @@ const (
 	maxHeaders = 32 << 10
 	writing    = 2 * time.Minute // an answer; of one that may be large each part of it
 	grace      = 2 * time.Second
+	// silent is how long a connection is kept on which nobody asks. It is less than lookAgain: else every page that is open
+	// somewhere would hold on to one of maxPeers, and who comes after them would wait in vain.
+	silent = 10 * time.Second
 )
 
 // Serve answers on l until ctx ends, and closes it. With a certificate it speaks TLS, and Secure has to be set.
@@ -52,7 +55,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	defer stop()
 	h := &http.Server{
 		Handler: s.Handler(ctx), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
-		WriteTimeout: writing, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeaders,
+		WriteTimeout: writing, IdleTimeout: silent, MaxHeaderBytes: maxHeaders,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do to a connection is no news
 	}
 	l = netutil.LimitListener(l, maxPeers)
