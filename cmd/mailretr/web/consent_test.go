@@ -5,13 +5,16 @@ import (
 	"html"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
 	"mailretr/fetch/oauth"
 	"mailretr/fetch/oauthtest"
+	"mailretr/store/mail"
 )
 
 // memory keeps consents for a test.
@@ -62,6 +65,14 @@ func TestConsentByDevice(t *testing.T) {
 		t.Errorf("one with a password: %d", code)
 	}
 	b := w.as("jaco")
+	w.change(func(c *conf.Config) {
+		c.Maildrops = slices.Clone(c.Maildrops)
+		c.Maildrops[1].OAuth = "ours"
+	})
+	w.observe("jaco", mail.Event{Op: mail.OpPoll, Attempt: 1, Err: &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth}})
+	if _, text := b.get("/"); !strings.Contains(text, "Agree again: the button") || strings.Contains(text, "Ask your admin") {
+		t.Errorf("what to do: %s", text)
+	}
 	code, text := b.post("/maildrop/consent", "name", "jaco", "back", "/maildrop?name=jaco")
 	m := regexp.MustCompile(`id="code">([^<]+)<`).FindStringSubmatch(text)
 	if code != 200 || m == nil || !strings.Contains(text, `id="provider"`) {

@@ -225,6 +225,9 @@ func (v *visit) worded(d *drop, s *status.Status, m *conf.Maildrop) {
 	d.Sign, d.Word = signs[d.Class], t.first("state."+state+".word", "state.protocol.word")
 	d.Says = t.first("state."+state, "state.protocol")
 	d.Todo = t.first("todo." + state)
+	if a := v.account(s.Maildrop); state == "oauth" && a != nil && (a.HasDevice() || a.Pasted()) {
+		d.Todo = t.get("todo.oauth.here")
+	}
 	if s.State == status.Login {
 		d.Help = v.web.Help
 	}
