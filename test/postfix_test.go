@@ -138,12 +138,8 @@ func tell(t *testing.T, log string) {
 	}
 }
 
-// TestRealMTAsTakeAnything: the contract's messages, through Postfix by SMTP and Dovecot by LMTP over a unix socket, are those
-// that come out, octet for octet.
-func TestRealMTAsTakeAnything(t *testing.T) {
-	p := real.StartPostfix(t, "")
-	t.Cleanup(func() { tell(t, p.Log()) })
-	d := real.StartDovecotAs(t, real.Setup{Extra: `
+// lmtpSocket makes Dovecot listen with LMTP.
+const lmtpSocket = `
 protocols = pop3 imap lmtp
 auth_username_format = %n
 service lmtp {
@@ -151,7 +147,14 @@ service lmtp {
     mode = 0666
   }
 }
-`})
+`
+
+// TestRealMTAsTakeAnything: the contract's messages, through Postfix by SMTP and Dovecot by LMTP over a unix socket, are those
+// that come out, octet for octet.
+func TestRealMTAsTakeAnything(t *testing.T) {
+	p := real.StartPostfix(t, "")
+	t.Cleanup(func() { tell(t, p.Log()) })
+	d := real.StartDovecotAs(t, real.Setup{Extra: lmtpSocket})
 	d.User("jaco")
 	for name, x := range map[string]struct {
 		c   *smtp.Client
