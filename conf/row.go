@@ -289,6 +289,10 @@ func (x *reading) password() {
 		}
 		p = string(b)
 	case "enc":
+		if x.key == nil && x.s.Key.Given() {
+			x.fail("password", "see the alarm of the source", "is encrypted, and the key of the source cannot be read")
+			return
+		}
 		text, err := x.key.Open(p, x.m.Host, x.m.User)
 		if err != nil {
 			x.fail("password", "encrypt it with: mailretr secret encrypt", err.Error())

@@ -45,6 +45,41 @@ type sources struct {
 type asking struct {
 	*source.Keeper
 	stop context.CancelFunc // nil: it does not run
+
+	mu  sync.Mutex
+	key string // of its passwords, when it was last there
+}
+
+// source is the source with its key as it is, or as it was last: a key that cannot be read for a while takes nobody's
+// maildrop away.
+func (k *asking) source(ctx context.Context) *conf.Source {
+	s := k.Source
+	if !s.Key.Given() {
+		return &s
+	}
+	text, err := s.Key.Resolve(ctx)
+	if err == nil {
+		_, err = conf.ReadSecretKey(ctx, conf.SecretPlain(text))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		k.key = text
+	}
+	if k.key != "" {
+		s.Key = conf.SecretPlain(k.key)
+	}
+	return &s
+}
+
+// keyed says whether the key of a source is there.
+func keyed(s *conf.Source) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if _, err := conf.ReadSecretKey(ctx, s.Key); err != nil {
+			return fmt.Errorf("the key of its passwords: %w", err)
+		}
+		return nil
+	}
 }
 
 func (s *sources) all() []*asking {
@@ -56,12 +91,12 @@ func (s *sources) all() []*asking {
 // merged is what the files and the sources say.
 func (s *sources) merged(ctx context.Context) (conf.Config, []conf.Problem) {
 	s.mu.Lock()
-	file := s.file
-	var sets []conf.Set
-	for _, k := range s.list {
-		sets = append(sets, conf.Set{Source: &k.Source, Rows: k.Rows()})
-	}
+	file, list := s.file, slices.Clone(s.list)
 	s.mu.Unlock()
+	var sets []conf.Set
+	for _, k := range list {
+		sets = append(sets, conf.Set{Source: k.source(ctx), Rows: k.Rows()})
+	}
 	if len(sets) == 0 {
 		return *file, nil
 	}
@@ -122,7 +157,7 @@ func (h *house) keep(ctx context.Context, s *conf.Source) (*source.Keeper, error
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.Name, err)
 	}
-	k := &source.Keeper{Source: *s, Reader: r, Store: sets{h}, Now: h.now, Told: h.toldOf, Changed: h.changedSource}
+	k := &source.Keeper{Source: *s, Reader: r, Store: sets{h}, Now: h.now, Ready: keyed(s), Told: h.toldOf, Changed: h.changedSource}
 	if err := k.Load(ctx); err != nil {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpConfig, Alarm: true, Err: err,
 			Text: fmt.Sprintf("the last good set of source %s is lost; it begins with none", s.Name)})

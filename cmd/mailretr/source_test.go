@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"mailretr/conf"
 	"mailretr/conf/source"
 	"mailretr/store/mail"
 	"mailretr/store/status"
@@ -201,6 +203,53 @@ func TestH9_TheLastGoodSetGoesOn(t *testing.T) {
 	}
 	p.end(d)
 	quietly(t, filepath.Dir(p.path), p.db)
+}
+
+// A key that cannot be read is an alarm of the source. Nobody's maildrop goes for that, but after a restart, and then it comes
+// back with the key.
+func TestKeyOfASourceIsAway(t *testing.T) {
+	p := newPanel(t)
+	text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))
+	file := filepath.Join(filepath.Dir(p.path), "key")
+	write(t, file, text)
+	config, err := os.ReadFile(p.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, p.path, strings.Replace(string(config), "name: panel,", "name: panel, key: {file: key},", 1))
+	key, err := conf.ReadSecretKey(t.Context(), conf.SecretPlain(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.add(1, "a", "127.0.0.1")
+	p.add(2, "b", "127.0.0.1")
+	p.do(`UPDATE accounts SET password = ? WHERE id = 1`, key.Seal(canary, "127.0.0.1", "a"))
+	d := p.serve()
+	d.askSources(t.Context())
+	p.names(d, "jaco a b")
+	if err := os.Rename(file, file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	p.do(`UPDATE accounts SET password = 'other' WHERE id = 2`)
+	d.askSources(t.Context())
+	d.resource(t.Context()) // as when another source has changed
+	p.names(d, "jaco a b")
+	if list := p.alarms(); len(list) != 1 || !strings.Contains(list[0], "the key of its passwords") {
+		t.Errorf("alarms: %q", list)
+	}
+	p.end(d)
+	d = p.serve()
+	defer p.end(d)
+	d.askSources(t.Context())
+	p.names(d, "jaco b")
+	if err := os.Rename(file+".away", file); err != nil {
+		t.Fatal(err)
+	}
+	d.askSources(t.Context())
+	p.names(d, "jaco a b")
+	if s, err := d.maildrop("a").Password.Resolve(t.Context()); s != canary {
+		t.Errorf("%q, %v", s, err)
+	}
 }
 
 // quietly looks for the password in all files of a directory but one.

@@ -57,7 +57,9 @@ type Keeper struct {
 	Store  Store
 	Now    func() time.Time
 
-	// Changed is told that there is another set.
+	// Ready says whether its rows would be understood, if they came; nil: they would. While they would not, nothing is asked.
+	Ready func(context.Context) error
+	// Changed is told that there is another set, or that the set is understood again.
 	Changed func(context.Context)
 	// Told is told that something became wrong, or well again, with the error. It must not block.
 	Told func(State, error)
@@ -73,6 +75,7 @@ type Keeper struct {
 	alike   bool      // rows are not told apart by IDs of their own
 	fewer   bool      // that it has too few rows is what was told last
 	settled bool      // all rows were read when their version was known already
+	unready bool      // Ready said so last
 }
 
 // set is what is kept.
@@ -139,7 +142,7 @@ func (k *Keeper) Look(ctx context.Context) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	version, err := k.version(ctx)
-	if err == nil && k.fresh(version) {
+	if err == nil && !k.unready && k.fresh(version) {
 		return k.judge(ctx, nil, false)
 	}
 	var rows []*conf.Row
@@ -158,8 +161,10 @@ func (k *Keeper) Look(ctx context.Context) error {
 		// The next look makes a connection anew; what this one says at its end helps nobody.
 		_ = k.Reader.Close()
 	}
+	again := err == nil && k.unready
+	k.unready = k.unready && !again
 	err = k.judge(ctx, err, changed)
-	if changed && k.Changed != nil {
+	if (changed || again) && k.Changed != nil {
 		k.Changed(ctx)
 	}
 	return err
@@ -178,6 +183,12 @@ func (k *Keeper) Accept(ctx context.Context) error {
 }
 
 func (k *Keeper) version(ctx context.Context) (string, error) {
+	if k.Ready != nil {
+		if err := k.Ready(ctx); err != nil {
+			k.unready = true
+			return "", err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	v, err := k.Reader.Version(ctx)
