@@ -98,7 +98,7 @@ func (a *app) take(ctx context.Context, x *taking, read reader, file string) err
 	}
 	a.problems(notes)
 	for _, s := range secrets {
-		if x.write == "" || !s.plain.Given() {
+		if !s.stands() && (x.write == "" || !s.plain.Given()) {
 			a.talk.Printf("%s: the password of %s belongs into %s (mode 0600)\n",
 				mail.Printable(s.pos.String(), 500), mail.Printable(s.of, 100), mail.Printable(s.file, 500))
 		}
@@ -162,13 +162,15 @@ func takeSecrets(c *conf.Config, dir string) (all []takenSecret) {
 		}
 	}
 	for _, s := range all {
-		if s.plain.Given() && !s.plain.Plain() { // it stands elsewhere already
-			continue
+		if !s.stands() {
+			*s.at = conf.SecretFile(s.file)
 		}
-		*s.at = conf.SecretFile(s.file)
 	}
 	return all
 }
+
+// stands says whether it is found elsewhere already, by a command, say.
+func (s *takenSecret) stands() bool { return s.plain.Given() && !s.plain.Plain() }
 
 // taken writes the result.
 func (a *app) taken(ctx context.Context, x *taking, dir string, text []byte, secrets []takenSecret) error {
