@@ -72,13 +72,16 @@ func (k *asking) source(ctx context.Context) *conf.Source {
 	return &s
 }
 
-// keyed says whether the key of a source is there.
-func keyed(s *conf.Source) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if _, err := conf.ReadSecretKey(ctx, s.Key); err != nil {
-			return fmt.Errorf("the key of its passwords: %w", err)
+// keyed says whether the key of a source is there, and whether it is the one that was there before.
+func keyed(s *conf.Source) func(context.Context) ([32]byte, error) {
+	return func(ctx context.Context) (with [32]byte, err error) {
+		if _, err = conf.ReadSecretKey(ctx, s.Key); err == nil && s.Key.Given() {
+			with, err = s.Key.Hash(ctx, nil)
 		}
-		return nil
+		if err != nil {
+			err = fmt.Errorf("the key of its passwords: %w", err)
+		}
+		return with, err
 	}
 }
 

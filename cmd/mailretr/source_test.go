@@ -250,6 +250,18 @@ func TestKeyOfASourceIsAway(t *testing.T) {
 	if s, err := d.maildrop("a").Password.Resolve(t.Context()); s != canary {
 		t.Errorf("%q, %v", s, err)
 	}
+
+	// Another key comes after the rows that it is for.
+	text = base64.StdEncoding.EncodeToString([]byte(strings.Repeat("l", 32)))
+	if key, err = conf.ReadSecretKey(t.Context(), conf.SecretPlain(text)); err != nil {
+		t.Fatal(err)
+	}
+	p.do(`UPDATE accounts SET password = ? WHERE id = 1`, key.Seal(canary, "127.0.0.1", "a"))
+	d.askSources(t.Context())
+	p.names(d, "jaco b")
+	write(t, file, text)
+	d.askSources(t.Context())
+	p.names(d, "jaco a b")
 }
 
 // quietly looks for the password in all files of a directory but one.

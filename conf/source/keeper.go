@@ -57,9 +57,10 @@ type Keeper struct {
 	Store  Store
 	Now    func() time.Time
 
-	// Ready says whether its rows would be understood, if they came; nil: they would. While they would not, nothing is asked.
-	Ready func(context.Context) error
-	// Changed is told that there is another set, or that the set is understood again.
+	// Ready says whether its rows would be understood, if they came, and what differs when they would be understood in another
+	// way; nil: they would. While they would not, nothing is asked.
+	Ready func(context.Context) (with [32]byte, err error)
+	// Changed is told that there is another set, or that the set may be understood now, or in another way.
 	Changed func(context.Context)
 	// Told is told that something became wrong, or well again, with the error. It must not block.
 	Told func(State, error)
@@ -75,7 +76,8 @@ type Keeper struct {
 	alike   bool      // rows are not told apart by IDs of their own
 	fewer   bool      // that it has too few rows is what was told last
 	settled bool      // all rows were read when their version was known already
-	unready bool      // Ready said so last
+	unready bool      // Ready said so, or something else than before, and Changed was not told yet
+	with    *[32]byte // what Ready said; nil: it was not asked
 }
 
 // set is what is kept.
@@ -184,10 +186,12 @@ func (k *Keeper) Accept(ctx context.Context) error {
 
 func (k *Keeper) version(ctx context.Context) (string, error) {
 	if k.Ready != nil {
-		if err := k.Ready(ctx); err != nil {
-			k.unready = true
+		with, err := k.Ready(ctx)
+		k.unready = k.unready || err != nil || k.with != nil && *k.with != with
+		if err != nil {
 			return "", err
 		}
+		k.with = &with
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
