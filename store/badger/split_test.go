@@ -100,6 +100,71 @@ func TestKilledWhileParting(t *testing.T) {
 	}
 }
 
+// A kill at any instant of a fall-back that not all recipients take part in leaves each of them in one lane, and the fall-back
+// that is made again after it brings nobody to the other lane twice.
+func TestKilledWhileFallingBack(t *testing.T) {
+	r := openRig(t, newDir(t))
+	var states []string
+	over := func(e store.Engine) *store.Queue {
+		return &store.Queue{Engine: e,
+			Route: func(_ mail.Origin, _ mail.Envelope, r mail.Recipient) []mail.Lane {
+				if r.Forward == "x@a.example" {
+					return []mail.Lane{"away", "spare"}
+				}
+				return []mail.Lane{"away"}
+			},
+			Fallback: func(l mail.Lane) store.Fallback {
+				if l == "away" {
+					return store.Fallback{To: "spare"}
+				}
+				return store.Fallback{}
+			}}
+	}
+	q := over(before{r.Engine, func(*store.Batch) { states = append(states, r.crash()) }})
+	m := &mail.Message{Content: words("Subject: x\r\n\r\nx\r\n"), Envelope: mail.Envelope{Reverse: "a@example.org",
+		Recipients: []mail.Recipient{{Forward: "x@a.example"}, {Forward: "y@a.example"}}}}
+	if rep := q.Deliver(ctx, m); !rep.Done(2) {
+		t.Fatal(rep)
+	}
+	d, err := q.Lane("away").Open(ctx)
+	must(t, err)
+	for m, err := range d.Messages(ctx, nil) {
+		must(t, err)
+		must(t, d.Settle(ctx, m, mail.Report{{Reply: "451 later"}, {Reply: "451 later"}}))
+	}
+	must(t, d.Close())
+	states = nil
+	if n, err := q.FallBack(ctx, "away"); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	states = append(states, r.crash())
+	if len(states) != 3 { // the note, the commit, and the end
+		t.Fatal(len(states))
+	}
+	for i, dir := range states {
+		e := openRig(t, dir)
+		q := over(e.Engine)
+		must(t, q.Resume(ctx))
+		for range 2 {
+			_, err := q.FallBack(ctx, "away")
+			must(t, err)
+		}
+		var all []string
+		for l, err := range e.List(ctx, store.Filter{}) {
+			must(t, err)
+			for _, x := range l.Record.Recipients {
+				all = append(all, fmt.Sprint(l.Record.Lane, " ", x.Forward))
+			}
+		}
+		if slices.Sort(all); fmt.Sprint(all) != "[away <x@a.example> spare <x@a.example> spare <y@a.example>]" {
+			t.Errorf("killed before commit %d: %v", i+1, all)
+		}
+		if files := glob(t, filepath.Join(dir, "spool", "*", "*")); len(files) != 3 {
+			t.Errorf("killed before commit %d: %d files", i+1, len(files))
+		}
+	}
+}
+
 // In a rebuild the file of a report is removed only if what it reports on is attempted again, not if that has ended.
 func TestReportOfWhatHasEnded(t *testing.T) {
 	r := openRig(t, newDir(t))
