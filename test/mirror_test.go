@@ -103,7 +103,7 @@ func mirror(t *testing.T, kind string, d *real.Database, epoch string) {
 	}
 	nasty := `'; DROP TABLE mailretr_status; -- \ ü € 😀 ` + strings.Repeat("x", 3000)
 	list := []mirrors.Status{
-		{Maildrop: "Jaco", State: "ok", Words: "Mail is collected.", Since: noon},
+		{Maildrop: "Jaco", State: "ok", Words: "Mail is collected.", Since: noon, Row: strings.Repeat("7", 256)},
 		{Maildrop: "jaco", Source: "panel", Row: "7", State: "login", Words: nasty, Class: "auth", Said: nasty, Since: noon, Failures: 3,
 			Waiting: 5, WaitingOctets: 1 << 40, Recent: `[{"id":"x"}]`},
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,7 +51,7 @@ type field struct {
 // fields are the columns but for reporter and maildrop, which are the key.
 var fields = []field{
 	{"source", func(s *Status) any { return orNull(s.Source) }},
-	{"row_id", func(s *Status) any { return orNull(s.Row) }},
+	{"row_id", func(s *Status) any { return key(s.Row) }},
 	{"state", func(s *Status) any { return s.State }},
 	{"words", func(s *Status) any { return s.Words }},
 	{"class", func(s *Status) any { return orNull(s.Class) }},
@@ -80,6 +81,18 @@ func orNull(s string) any {
 		return nil
 	}
 	return s
+}
+
+// mostKey is the length of the column of row_id, in characters.
+const mostKey = 255
+
+// key is what a row is called. One that does not fit is left away: a part of it may be the name of another row, and the
+// whole would keep the status of all others from being written.
+func key(s string) any {
+	if utf8.RuneCountInString(s) > mostKey {
+		return nil
+	}
+	return orNull(s)
 }
 
 // instant is a time as columns of whole seconds have it.
