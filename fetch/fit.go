@@ -62,8 +62,7 @@ func (s *session) payListing(ctx context.Context, drop mail.Maildrop) error {
 		return nil
 	}
 	if t := s.purse.Take(x.Listing(), false); t != nil {
-		t.Op, t.Alone = mail.OpList, false
-		return t
+		return ofListing(t, x.Listing())
 	}
 	return local(s.purse.Keep(ctx))
 }
@@ -76,10 +75,16 @@ func (s *session) roomToList() error {
 		return nil
 	}
 	if t := s.p.Budget.Room(s.drop.Name, s.state.Listing); t != nil {
-		t.Op, t.Alone = mail.OpList, false
-		return t
+		return ofListing(t, s.state.Listing)
 	}
 	return nil
+}
+
+// ofListing says what it is that there is no room for.
+func ofListing(t *mail.Trouble, octets int64) *mail.Trouble {
+	t.Op, t.Alone = mail.OpList, false
+	t.Err = fmt.Errorf("what is there cannot be listed, which takes %s: %w", budget.Octets(octets), t.Err)
+	return t
 }
 
 // shortListing is a listing, in octets, that is not reserved for by itself.

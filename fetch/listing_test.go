@@ -2,6 +2,8 @@ package fetch
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,10 +60,13 @@ func TestListingThatNeverFits(t *testing.T) {
 		if s := w.state("jaco"); b.logins() != 1 || s.Kind != mail.Spent {
 			t.Errorf("%d logins for a listing that is not paid for; %+v", b.logins(), s)
 		}
+		if v := w.visit("jaco"); !strings.Contains(fmt.Sprint(v.Err), "cannot be listed, which takes 400K") {
+			t.Errorf("somebody who asks for it is told: %v", v.Err)
+		}
 		b.mu.Lock()
 		b.listing = 0 // somebody has tidied up
 		b.mu.Unlock()
-		after(2 * time.Hour)
+		after(25 * time.Hour)
 		if !w.queue.has("small") {
 			t.Errorf("it did not come a day later; %+v", w.state("jaco"))
 		}
