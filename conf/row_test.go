@@ -226,5 +226,8 @@ func TestOneAccountHoweverItsServerIsWritten(t *testing.T) {
 		if a, b := row("1", "host", host), row("1", "host", other); a.Place() != b.Place() {
 			t.Errorf("%s and %s are two places", host, other)
 		}
+		if a, b := (&Maildrop{Host: host, Port: 993}).Server(), (&Maildrop{Host: other, Port: 993}).Server(); a != b {
+			t.Errorf("%s and %s are two servers, with limits of their own", a, b)
+		}
 	}
 }

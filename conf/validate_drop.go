@@ -1,8 +1,10 @@
 package conf
 
 import (
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -162,6 +164,9 @@ func (m *Maildrop) account() string {
 	}
 	return m.Protocol + "\x00" + oneHost(m.Host) + "\x00" + m.User
 }
+
+// Server is where it is, host and port, the same for all that are there however they write it.
+func (m *Maildrop) Server() string { return net.JoinHostPort(oneHost(m.Host), strconv.Itoa(m.Port)) }
 
 // oneHost is a host in one form of several that mean the same.
 func oneHost(host string) string {
