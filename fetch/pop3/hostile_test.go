@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -348,6 +349,21 @@ func TestR17_Escaped(t *testing.T) {
 		trouble(t, options(s, nil))
 		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"PASS": says(text + "\r\n")}
 		trouble(t, options(s, nil))
+	}
+}
+
+// What quotes the command that it refuses, or is a mere echo, tells nobody the password.
+func TestQuotedPassword(t *testing.T) {
+	sent := base64.StdEncoding.EncodeToString([]byte("\x00jaco\x00secret"))
+	for reply, want := range map[string]string{
+		"-ERR what is PASS secret?": "-ERR what is PASS ***?", "PASS secret": "PASS ***", "-ERR AUTH PLAIN " + sent: "AUTH PLAIN ***",
+	} {
+		s := fetchtest.NewPOP3(t)
+		s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"PASS": says(reply + "\r\n")}
+		tr := trouble(t, options(s, nil))
+		if text := tr.Error() + tr.Reply; strings.Contains(text, "secret") || strings.Contains(text, sent) || !strings.Contains(text, want) {
+			t.Errorf("%q: %q", reply, text)
+		}
 	}
 }
 

@@ -75,13 +75,28 @@ func (s *session) login(greeting []byte, password string) error {
 		if t := (*mail.Trouble)(nil); !errors.As(err, &t) {
 			s.disbelieve(err) // no refusal: perhaps what was believed of the server is why
 		}
-		return mail.TroubleOf(s.op, s.server, err)
+		return s.discreet(mail.TroubleOf(s.op, s.server, err), password)
 	}
 	s.learned(k)
 	if fresh {
 		s.opts.remember(k)
 	}
 	return nil
+}
+
+// discreet takes out of what the server said what was sent to log in: some quote the command that they refuse. What is very
+// short would only tear words apart.
+func (s *session) discreet(t *mail.Trouble, password string) *mail.Trouble {
+	if len(password) < 4 {
+		return t
+	}
+	sent := base64.StdEncoding.EncodeToString([]byte("\x00" + s.opts.User + "\x00" + password))
+	hide := strings.NewReplacer(password, "***", sent, "***").Replace
+	t.Reply = hide(t.Reply)
+	if n := (*nonsense)(nil); errors.As(t.Err, &n) && hide(n.text) != n.text {
+		t.Err = &nonsense{hide(n.text)}
+	}
+	return t
 }
 
 // learned takes over what is known once we are in.
