@@ -202,3 +202,20 @@ func TestFallBackOfBoth(t *testing.T) {
 		t.Error("a note is left:", n)
 	}
 }
+
+// Mail for a mailbox that takes no other mail for hours, since one is on its way into it, falls back as what was deferred does.
+func TestFallBackOfWhatWaitsForItsTurn(t *testing.T) {
+	w := trusting(t)
+	w.Fallback = func(l mail.Lane) Fallback { return map[mail.Lane]Fallback{"main": {"b.example", 4 * time.Hour}}[l] }
+	w.put(message("1", "a@x.example", "x@a.example"))
+	for range 5 {
+		w.pass("main", always(mail.Result{Scope: mail.OfTurn, Again: w.clock.now().Add(time.Hour)}))
+		w.clock.add(time.Hour)
+	}
+	if n, err := w.FallBack(t.Context(), "main"); n != 1 || err != nil {
+		t.Errorf("%d fell back: %v", n, err)
+	}
+	if r := w.records(); len(r) != 1 || r[0].Lane != "b.example" || r[0].Attempts+r[0].Tries != 0 {
+		t.Errorf("%+v", r)
+	}
+}

@@ -93,8 +93,8 @@ func judge(r Record, report mail.Report, a attempt) judged {
 	if asked > 0 {
 		if progress || deferred {
 			j.Tries++
-			j.Last = a.now
 		}
+		j.Last = a.now // who waits for his turn waits for the destination: a fall-back counts that too
 		j.asks = j.asks && progress
 		j.counts = !j.asks && (!j.sick || progress) && (j.turn.IsZero() || deferred)
 		j.Sick = a.sick

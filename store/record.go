@@ -31,7 +31,7 @@ type Record struct {
 	Recipients []Recipient `cbor:"17,keyasint"`
 
 	Attempts int           `cbor:"18,keyasint"`
-	Last     time.Time     `cbor:"19,keyasint"`           // of the last attempt
+	Last     time.Time     `cbor:"19,keyasint"`           // of the last attempt, or when it was not its turn
 	Sick     time.Duration `cbor:"20,keyasint,omitempty"` // waited for a sick lane; not counted towards expiry
 	Tries    int           `cbor:"21,keyasint,omitempty"` // transactions, also those that do not count
 
