@@ -116,6 +116,7 @@ type imapMaildrop interface {
 	mail.Glancer
 	mail.Coverer
 	mail.Filterer
+	Listing() int64 // what a listing costs, for the budget
 }
 
 type remembered struct {
