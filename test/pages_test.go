@@ -191,7 +191,7 @@ func TestH5_AdminPages(t *testing.T) {
 			kept := func(page string) { t.Helper(); onlyText(t, b, page); wellKept(t, b, pages, "admin-"+page+"-"+name) }
 			signIn(b, pages, "gert", "open sesame")
 			b.Open(pages + "/admin")
-			shows(t, b, "the overview", "Overview", "1 of 2 maildrops need a look", "Destinations", "message", evilReply)
+			shows(t, b, "the overview", "Overview", "To be looked at: 1 of 2 maildrops", "Destinations", "message", evilReply)
 			kept("overview")
 			b.Open(pages + "/admin/maildrops")
 			b.Fill("#q", "ann")

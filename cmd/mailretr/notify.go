@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,11 +175,7 @@ func owners(c *conf.Config, name string) (to []mail.Path) {
 	for _, x := range c.Notify.Mail {
 		some := []string{x}
 		if x == conf.Owner {
-			if m := c.Maildrop(name); m != nil && m.Multidrop == nil && len(m.To) > 0 {
-				some = m.To
-			} else if some = nil; c.Bounce.Postmaster != "" {
-				some = []string{c.Bounce.Postmaster}
-			}
+			some = owner(c, c.Maildrop(name))
 		}
 		for _, p := range paths(some) {
 			if !slices.Contains(to, p) {
@@ -187,6 +184,23 @@ func owners(c *conf.Config, name string) (to []mail.Path) {
 		}
 	}
 	return to
+}
+
+// owner is where the owner of a maildrop reads mail: his address where owner: is one, else its recipients. A maildrop of
+// many has no recipients, so that it is the postmaster's.
+func owner(c *conf.Config, m *conf.Maildrop) []string {
+	switch {
+	case m != nil && strings.Contains(m.Owner, "@"):
+		if slices.Contains(m.To, m.Owner) {
+			return m.To
+		}
+		return []string{m.Owner}
+	case m != nil && m.Multidrop == nil && len(m.To) > 0:
+		return m.To
+	case c.Bounce.Postmaster != "":
+		return []string{c.Bounce.Postmaster}
+	}
+	return nil
 }
 
 // notify tells of maildrops, at each look, until ctx ends.

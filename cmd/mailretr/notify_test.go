@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mailretr/conf"
 	"mailretr/relay/relaytest"
 	"mailretr/store/mail"
 )
@@ -66,5 +67,27 @@ func TestOwnerIsTold(t *testing.T) {
 	if i < 0 || !strings.Contains(string(first[i].Data), "-ERR Authentication failed") || len(first[i].To) != 2 ||
 		first[i].From != "" {
 		t.Errorf("%+v", first)
+	}
+}
+
+// An owner who is an address is told there; one who is a name, where his maildrop's mail goes.
+func TestWhereTheOwnerReads(t *testing.T) {
+	c := &conf.Config{Notify: conf.Notify{Mail: []string{conf.Owner}}, Bounce: conf.Bounce{Postmaster: "postmaster@kroon.co.za"}}
+	to := []string{"info@kroon.co.za", "jaco@kroon.co.za"}
+	for _, x := range []struct {
+		drop conf.Maildrop
+		want []mail.Path
+	}{
+		{conf.Maildrop{Owner: "info@kroon.co.za", To: to}, []mail.Path{"info@kroon.co.za", "jaco@kroon.co.za"}},
+		{conf.Maildrop{Owner: "anna@kroon.co.za", To: to}, []mail.Path{"anna@kroon.co.za"}},
+		{conf.Maildrop{Owner: "anna", To: to}, []mail.Path{"info@kroon.co.za", "jaco@kroon.co.za"}},
+		{conf.Maildrop{Owner: "anna@kroon.co.za", Multidrop: &conf.Multidrop{}}, []mail.Path{"anna@kroon.co.za"}},
+		{conf.Maildrop{Multidrop: &conf.Multidrop{}}, []mail.Path{"postmaster@kroon.co.za"}},
+	} {
+		x.drop.Name = "x"
+		c.Maildrops = []conf.Maildrop{x.drop}
+		if got := owners(c, "x"); !slices.Equal(got, x.want) {
+			t.Errorf("%+v: %v", x.drop, got)
+		}
 	}
 }

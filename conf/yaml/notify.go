@@ -8,7 +8,8 @@ import (
 
 // notify is the table of who is told of maildrops in trouble.
 var notify = []option[conf.Notify]{
-	list("mail", "Who gets a mail: addresses, and owner for the recipients of the maildrop (of a multi-drop: the postmaster). "+
+	list("mail", "Who gets a mail: addresses, and owner for the address that the owner: of the maildrop is, else its recipients (of "+
+		"a multi-drop: the postmaster). "+
 		"Without it: nobody.", "[owner]", func(n *conf.Notify) *[]string { return &n.Mail }).rare(),
 	span("after", "How long the trouble has to last; one mail tells of it, however long it lasts then.", "1h",
 		func(n *conf.Notify) *time.Duration { return &n.After }).rare(),
