@@ -37,6 +37,8 @@ type server struct {
 
 	user *imapmemserver.User
 	net.Listener
+	began     sync.Once
+	accepting chan struct{} // closed when it listens
 
 	mu       sync.Mutex
 	appended []appended
@@ -75,7 +77,9 @@ func (s *server) start() *server {
 		Caps: s.caps, TLSConfig: s.tls, InsecureAuth: s.tls == nil, Logger: log.New(io.Discard, "", 0),
 	})
 	ended := make(chan error)
+	s.began, s.accepting = sync.Once{}, make(chan struct{})
 	go func() { ended <- srv.Serve(s) }()
+	<-s.accepting // it counts itself before, which must not meet Close
 	s.t.Cleanup(func() { s.away(); srv.Close(); <-ended })
 	return s
 }
@@ -92,6 +96,7 @@ func (s *server) away() {
 
 // Accept is that of the listener, with a line in front of the server.
 func (s *server) Accept() (net.Conn, error) {
+	s.began.Do(func() { close(s.accepting) })
 	c, err := s.Listener.Accept()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,9 +62,9 @@ func TestPost(t *testing.T) {
 
 // What is no success is an error that tells neither secret nor path, and a redirect is not followed.
 func TestRefused(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
+		asked.Add(1)
 		switch r.URL.Path {
 		case "/redirect-t0ken":
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
@@ -87,13 +88,13 @@ func TestRefused(t *testing.T) {
 		"/403-t0ken": "it answers 403 Forbidden", "/redirect-t0ken": "it answers 307, and no redirect is followed",
 		"/endless-t0ken": "it answers 500 Internal Server Error", "/cut-t0ken": "EOF", "/header-t0ken": "header",
 	} {
-		asked = 0
+		asked.Store(0)
 		err := hook(s.URL+path).Post(t.Context(), "id", nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "t0ken") {
 			t.Errorf("%s: %v", path, err)
 		}
-		if asked != 1 {
-			t.Errorf("%s: asked %d times", path, asked)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("%s: asked %d times", path, n)
 		}
 		if refused := (*Refused)(nil); errors.As(err, &refused) != strings.HasPrefix(want, "it answers") {
 			t.Errorf("%s: %v is of the wrong kind", path, err)
