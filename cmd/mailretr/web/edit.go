@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"strings"
 
 	"mailretr/cmd/mailretr/control"
@@ -39,17 +37,5 @@ func edit(v *visit) error {
 func (v *visit) edited(q control.EditRequest) error {
 	ctx, cancel := context.WithTimeout(v.r.Context(), changing)
 	defer cancel()
-	for x, err := range v.client.Edit(ctx, q) {
-		switch {
-		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return &fault{http.StatusConflict, "verb.busy"}
-		case err != nil:
-			return err
-		case x.State == control.Failed:
-			return x.Error
-		case x.State == control.Gone:
-			return errNotThere
-		}
-	}
-	return nil
+	return ended(ctx, v.client.Edit(ctx, q))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -67,7 +68,7 @@ func (v *visit) waits(name string) (all []waiting, more bool, err error) {
 		}
 		w := v.waiting(&m)
 		if v.web.Subjects || v.who.Admin {
-			w.Subject = v.subject(m.ID)
+			w.Subject = bounce.Subject(v.header(m.ID))
 		}
 		all = append(all, w)
 	}
@@ -154,18 +155,18 @@ func (v *visit) verbs(m *control.Message) (all []button) {
 	return all
 }
 
-// subject is that of a message; "" where it has none, or it cannot be read now.
-func (v *visit) subject(id string) string {
+// header is the header section of a message, 64 KiB of it at most; nil where it cannot be read now.
+func (v *visit) header(id string) []byte {
 	r, err := v.client.Cat(v.r.Context(), id, true)
 	if err != nil {
-		return ""
+		return nil
 	}
 	defer r.Close()
 	b, err := io.ReadAll(io.LimitReader(r, 64<<10))
 	if err != nil {
-		return ""
+		return nil
 	}
-	return bounce.Subject(b)
+	return b
 }
 
 // changeOne does something to one message of a maildrop. What cannot be undone is asked about first.
@@ -218,7 +219,16 @@ const changing = 30 * time.Second
 func (v *visit) changed(verb control.Verb, q control.ChangeRequest) error {
 	ctx, cancel := context.WithTimeout(v.r.Context(), changing)
 	defer cancel()
-	for x, err := range v.client.Change(ctx, verb, q) {
+	if err := ended(ctx, v.client.Change(ctx, verb, q)); err != nil {
+		return err
+	}
+	v.log("changed", "verb", string(verb), "ids", len(q.IDs), "user", mail.Printable(v.who.Name, 200))
+	return nil
+}
+
+// ended waits for the end of changes, and is the first of what went wrong.
+func ended(ctx context.Context, all iter.Seq2[control.Change, error]) error {
+	for x, err := range all {
 		switch {
 		case err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
 			return &fault{http.StatusConflict, "verb.busy"}
@@ -230,7 +240,6 @@ func (v *visit) changed(verb control.Verb, q control.ChangeRequest) error {
 			return errNotThere
 		}
 	}
-	v.log("changed", "verb", string(verb), "ids", len(q.IDs), "user", mail.Printable(v.who.Name, 200))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"mailretr/bounce"
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
 	"mailretr/store/mail"
@@ -220,28 +221,19 @@ func messageOf(v *visit) error {
 		return err
 	}
 	p := messagePage{waiting: v.waiting(&m), Last: v.moment(m.Last)}
-	p.Subject = v.subject(m.ID)
+	header := v.header(m.ID)
+	p.Subject, p.Header = bounce.Subject(header), printed(header)
 	for _, r := range m.Recipients {
 		p.Rcpts = append(p.Rcpts, rcpt{r, v.moment(r.At), v.moment(r.Since), v.texts.first("rcpt." + r.State)})
 	}
-	p.Header = v.header(m.ID)
 	v.show(http.StatusOK, "message", v.texts.get("message.title"), p)
 	return nil
 }
 
-// header is the header section of a message, line by line; "" where it cannot be read now.
-func (v *visit) header(id string) string {
-	r, err := v.client.Cat(v.r.Context(), id, true)
-	if err != nil {
-		return ""
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, 64<<10))
-	if err != nil {
-		return ""
-	}
+// printed is a header section as it is shown, line by line.
+func printed(header []byte) string {
 	var lines []string
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(string(header)) {
 		lines = append(lines, mail.Printable(strings.TrimRight(line, "\r\n"), 2000))
 	}
 	return strings.Join(lines, "\n")
