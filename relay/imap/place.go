@@ -3,6 +3,7 @@ package imap
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"mailretr/relay/imapconn"
 	"mailretr/store/mail"
@@ -12,9 +13,12 @@ import (
 // their parts.
 type place struct{ prefix, separator string }
 
+// Compiled when they are needed: bounds like these make them large, and few have such a destination.
 var (
-	personal = regexp.MustCompile(`^(?i:NAMESPACE) \(\("((?:[^"\\]|\\.){0,200})" (?:"\\?(.)"|(?i:NIL))`)
-	listed   = regexp.MustCompile(`^(?i:LIST) \([^)]{0,200}\) "\\?(.)" `)
+	personal = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?i:NAMESPACE) \(\("((?:[^"\\]|\\.){0,200})" (?:"\\?(.)"|(?i:NIL))`)
+	})
+	listed = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?i:LIST) \([^)]{0,200}\) "\\?(.)" `) })
 )
 
 // places asks the server, once in a connection. One that does not say leaves names as they are.
@@ -23,9 +27,9 @@ func (a *attempt) places() (place, error) {
 		return *a.names, nil
 	}
 	var p place
-	ask, answers := `LIST "" ""`, listed
+	ask, answers := `LIST "" ""`, listed()
 	if a.conn.Can("NAMESPACE") {
-		ask, answers = "NAMESPACE", personal
+		ask, answers = "NAMESPACE", personal()
 	}
 	_, err := a.command(mail.OpList, ask, func(said string) {
 		switch m := answers.FindStringSubmatch(said); len(m) {

@@ -38,13 +38,13 @@ func TestPlaceAnswers(t *testing.T) {
 		`NAMESPACE NIL NIL (("Shared/" "/"))`:                       nil,
 		"NAMESPACE ((\"a\r\nb\" \"too long a separator\")) NIL NIL": nil,
 	} {
-		m := personal.FindStringSubmatch(said)
+		m := personal().FindStringSubmatch(said)
 		if (m == nil) != (want == nil) || m != nil && (m[1] != want[0] || m[2] != want[1]) {
 			t.Errorf("%s: %q", said, m)
 		}
 	}
 	for said, want := range map[string]string{`LIST (\Noselect) "/" ""`: "/", `list () "." ""`: ".", `LIST () NIL ""`: ""} {
-		m := listed.FindStringSubmatch(said)
+		m := listed().FindStringSubmatch(said)
 		if want == "" != (m == nil) || m != nil && m[1] != want {
 			t.Errorf("%s: %q", said, m)
 		}

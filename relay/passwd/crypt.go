@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strconv"
+	"sync"
 
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
@@ -20,7 +21,7 @@ func (d digest) Check(password string) bool { return d.Match(password) }
 // A form is one that crypt(3) or passlib writes. It is looked at before the library does: the number in its first group,
 // where it has one, is what it costs.
 type form struct {
-	form   *regexp.Regexp
+	form   func() *regexp.Regexp
 	most   int
 	decode func(string) (algorithm.Digest, error)
 }
@@ -32,17 +33,22 @@ const (
 )
 
 var (
-	sha512Crypt  = form{regexp.MustCompile(`^\$6\$(?:rounds=(\d{4,7})\$)?[^$:]{0,16}\$[./0-9A-Za-z]{86}$`), maxRounds, shacrypt.Decode}
-	sha256Crypt  = form{regexp.MustCompile(`^\$5\$(?:rounds=(\d{4,7})\$)?[^$:]{0,16}\$[./0-9A-Za-z]{43}$`), maxRounds, shacrypt.Decode}
-	md5Crypt     = form{regexp.MustCompile(`^\$1\$[^$:]{0,8}\$[./0-9A-Za-z]{22}$`), 0, md5crypt.Decode}
-	passlib      = form{regexp.MustCompile(`^\$pbkdf2(?:-sha256|-sha512)?\$(\d{1,8})\$[./0-9A-Za-z]{0,128}\$[./0-9A-Za-z]{27,128}$`), maxIters, pbkdf2.Decode}
-	bcryptSHA256 = form{regexp.MustCompile(`^\$bcrypt-sha256\$v=2,t=2b,r=(\d{1,2})\$[./0-9A-Za-z]{22}\$[./0-9A-Za-z]{31}$`), maxCost, bcrypt.Decode}
+	sha512Crypt  = form{once(`^\$6\$(?:rounds=(\d{4,7})\$)?[^$:]{0,16}\$[./0-9A-Za-z]{86}$`), maxRounds, shacrypt.Decode}
+	sha256Crypt  = form{once(`^\$5\$(?:rounds=(\d{4,7})\$)?[^$:]{0,16}\$[./0-9A-Za-z]{43}$`), maxRounds, shacrypt.Decode}
+	md5Crypt     = form{once(`^\$1\$[^$:]{0,8}\$[./0-9A-Za-z]{22}$`), 0, md5crypt.Decode}
+	passlib      = form{once(`^\$pbkdf2(?:-sha256|-sha512)?\$(\d{1,8})\$[./0-9A-Za-z]{0,128}\$[./0-9A-Za-z]{27,128}$`), maxIters, pbkdf2.Decode}
+	bcryptSHA256 = form{once(`^\$bcrypt-sha256\$v=2,t=2b,r=(\d{1,2})\$[./0-9A-Za-z]{22}\$[./0-9A-Za-z]{31}$`), maxCost, bcrypt.Decode}
 )
+
+// once compiles a pattern when it is needed: few programs meet such a hash, and all would pay at their start.
+func once(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
 
 // parse reads a hash of this form.
 func (f form) parse(s, what string) (Hash, error) {
 	bad := errors.New("the hash is no " + what)
-	m := f.form.FindStringSubmatch(s)
+	m := f.form().FindStringSubmatch(s)
 	if m == nil {
 		return nil, bad
 	}
