@@ -15,6 +15,14 @@ type Webhook struct {
 	CA     string // PEM file; "": the system's roots
 }
 
+// Same says whether two are told in the same way.
+func (w *Webhook) Same(o *Webhook) bool {
+	if w == nil || o == nil {
+		return w == o
+	}
+	return w.URL == o.URL && w.CA == o.CA && w.Inside == o.Inside && w.Secret.Equal(o.Secret)
+}
+
 func (v *validator) webhook(w *Webhook) {
 	const form = "write it as https://hooks.example.org/mailretr"
 	if !v.need(w.At, "url", w.URL, form) {

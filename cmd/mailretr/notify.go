@@ -87,13 +87,41 @@ func (n *notifier) look(ctx context.Context, now time.Time) error {
 			continue
 		}
 		if a.Told {
-			if err := n.note(ctx, name, nil, nil); err != nil {
+			if err := n.removed(ctx, c, name, now); err != nil {
 				return err
 			}
 		}
 		delete(n.all, name)
 	}
 	return failed
+}
+
+// removed forgets a maildrop of whose trouble somebody was told. Only a webhook hears of it: who has removed it knows, and
+// nobody else can be found any more.
+func (n *notifier) removed(ctx context.Context, c *conf.Config, name string, now time.Time) error {
+	out, err := n.parcels(ctx, c, name, removalOf(c, name, n.all[name], now))
+	if err != nil {
+		return err
+	}
+	return n.note(ctx, name, nil, out)
+}
+
+// forget is a look of nobody: those that are well, or gone, need not be told as such when somebody is to be told again.
+// Those in trouble of which was told before are not told a second time then.
+func (n *notifier) forget(ctx context.Context) error {
+	for name, a := range n.all {
+		s, there := n.h.status.Of(name)
+		if a.Told && there && s.State != status.OK {
+			continue
+		}
+		if a.Told {
+			if err := n.note(ctx, name, nil, nil); err != nil {
+				return err
+			}
+		}
+		delete(n.all, name)
+	}
+	return nil
 }
 
 // due notes how a maildrop is, and says whether somebody is to be told now.
@@ -145,7 +173,7 @@ func (n *notifier) tell(ctx context.Context, c *conf.Config, s *status.Status, n
 			return fmt.Errorf("the mail was not queued: %v", r.Of(0))
 		}
 	}
-	out, err := n.parcels(ctx, c, s, now)
+	out, err := n.parcels(ctx, c, s.Maildrop, postingOf(c, s, a, now))
 	if err != nil {
 		return err
 	}
@@ -221,11 +249,13 @@ func (d *serving) notify(ctx context.Context, look <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case <-look:
+		case <-d.retell:
 		}
 		if c := &d.house.config.Load().Notify; len(c.Mail) == 0 && c.Webhook == nil {
-			continue
+			trouble(n.forget(ctx))
+		} else {
+			trouble(n.look(ctx, d.house.now()))
 		}
-		trouble(n.look(ctx, d.house.now()))
 		select {
 		case wake <- struct{}{}:
 		default:

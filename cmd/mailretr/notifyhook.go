@@ -36,7 +36,7 @@ const (
 // A posting is what is sent, in the form that Standard Webhooks recommends. The names are looked at by programs of others:
 // they are never renamed.
 type posting struct {
-	Type string    `json:"type"` // hookTrouble or hookWell
+	Type string    `json:"type"` // hookTrouble, hookWell or hookRemoved
 	At   time.Time `json:"timestamp"`
 	Data hooked    `json:"data"`
 }
@@ -45,7 +45,12 @@ type posting struct {
 const (
 	hookTrouble = "maildrop.trouble"
 	hookWell    = "maildrop.well"
+	// hookRemoved follows trouble of a maildrop that is in the configuration no more.
+	hookRemoved = "maildrop.removed"
 )
+
+// gone is the state of a maildrop that is there no more.
+const gone status.State = "removed"
 
 // hooked says how a maildrop is. The texts are escaped and bounded.
 type hooked struct {
@@ -54,7 +59,7 @@ type hooked struct {
 	State    status.State `json:"state"`
 	Class    string       `json:"class,omitempty"`
 	Since    time.Time    `json:"since"`                  // when it began
-	Trouble  time.Time    `json:"trouble_since,omitzero"` // of one that is well: when the trouble began
+	Trouble  time.Time    `json:"trouble_since,omitzero"` // of one that is well, or gone: when the trouble began
 	Wrong    string       `json:"wrong,omitempty"`        // a sentence
 	Advice   string       `json:"advice,omitempty"`       // a sentence or two
 	Said     string       `json:"said,omitempty"`         // the server's own words
@@ -67,8 +72,8 @@ type hooked struct {
 	Octets   int64        `json:"waiting_octets"`         // of these
 }
 
-// postingOf is a note of the outbox.
-func postingOf(c *conf.Config, s *status.Status, a *ailment, now time.Time) (store.Note, error) {
+// postingOf says how a maildrop is.
+func postingOf(c *conf.Config, s *status.Status, a *ailment, now time.Time) posting {
 	x := posting{Type: hookTrouble, At: now, Data: hooked{
 		Host: c.Hostname, Maildrop: mail.Printable(s.Maildrop, 100), State: s.State, Class: s.Class, Since: a.Since, Wrong: s.Wrong,
 		Advice: s.Advice, Said: s.Said, Cause: s.Cause, Failures: s.Failures, Attempt: s.LastAttempt, Success: s.LastSuccess,
@@ -77,21 +82,27 @@ func postingOf(c *conf.Config, s *status.Status, a *ailment, now time.Time) (sto
 	if !ails(s.State) {
 		x.Type, x.Data.Since, x.Data.Trouble = hookWell, a.well, a.Since
 	}
-	b, err := json.Marshal(x)
-	return store.Note{Space: spaceHook, Owner: s.Maildrop, Key: mail.NewID(now, nil).String(), Value: b}, err
+	return x
+}
+
+// removalOf says that a maildrop is there no more.
+func removalOf(c *conf.Config, name string, a *ailment, now time.Time) posting {
+	return posting{Type: hookRemoved, At: now, Data: hooked{
+		Host: c.Hostname, Maildrop: mail.Printable(name, 100), State: gone, Since: now, Trouble: a.Since,
+	}}
 }
 
 // parcels are the notes that put one into the outbox, in the place of what waits there of the same maildrop.
-func (n *notifier) parcels(ctx context.Context, c *conf.Config, s *status.Status, now time.Time) ([]store.Note, error) {
+func (n *notifier) parcels(ctx context.Context, c *conf.Config, name string, x posting) ([]store.Note, error) {
 	if c.Notify.Webhook == nil {
 		return nil, nil
 	}
-	one, err := postingOf(c, s, n.all[s.Maildrop], now)
+	b, err := json.Marshal(x)
 	if err != nil {
 		return nil, err
 	}
-	all := []store.Note{one}
-	for old, err := range n.h.store.Notes(ctx, spaceHook, s.Maildrop) {
+	all := []store.Note{{Space: spaceHook, Owner: name, Key: mail.NewID(x.At, nil).String(), Value: b}}
+	for old, err := range n.h.store.Notes(ctx, spaceHook, name) {
 		if err != nil {
 			return nil, err
 		}
@@ -108,6 +119,7 @@ type poster struct {
 	// tried at once.
 	refused map[string]pause
 	away    pause
+	hook    *conf.Webhook // for which these are
 }
 
 // A pause grows with each failure.
@@ -123,7 +135,10 @@ func (p pause) longer(now time.Time) pause {
 
 // look sends what is due at this time, in order. The error is one that was not told before.
 func (p *poster) look(ctx context.Context, now time.Time) (failed error) {
-	c := p.h.config.Load()
+	w := p.h.config.Load().Notify.Webhook
+	if !w.Same(p.hook) { // another one has not refused anything
+		p.refused, p.away, p.hook = nil, pause{}, w
+	}
 	if now.Before(p.away.until) {
 		return nil
 	}
@@ -131,13 +146,13 @@ func (p *poster) look(ctx context.Context, now time.Time) (failed error) {
 	if err != nil {
 		return err
 	}
-	if c.Notify.Webhook == nil { // there is nobody any more who would be told
+	if w == nil { // there is nobody any more who would be told
 		for i := range due {
 			failed = errors.Join(failed, p.remove(ctx, &due[i]))
 		}
 		return failed
 	}
-	hook := hookOf(c.Notify.Webhook, p.h.now)
+	hook := hookOf(w, p.h.now)
 	for _, n := range due[:min(len(due), mostPosted)] {
 		err := hook.Post(ctx, n.Key, n.Value)
 		if ctx.Err() != nil {
@@ -225,6 +240,14 @@ func (d *serving) post(ctx context.Context, wake <-chan struct{}) {
 			return
 		case <-wake:
 		}
+	}
+}
+
+// tellAnew makes what is to be told be looked at now: the configuration is another one.
+func (d *serving) tellAnew() {
+	select {
+	case d.retell <- struct{}{}:
+	default: // somebody has said so, and was not heard yet
 	}
 }
 

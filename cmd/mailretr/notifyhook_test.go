@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -86,11 +87,19 @@ type hooking struct {
 func newHooking(t *testing.T, url string) *hooking {
 	h := &hooking{home: newHome(t), at: time.Now().Add(-1000 * time.Hour)}
 	write(t, filepath.Join(filepath.Dir(h.path), "secret"), hookSecret+"\n")
-	h.to(`{smtp: "127.0.0.1:1"}` + "\nnotify: {after: 1h, recovered: 10m, webhook: {url: \"" + url +
-		`", secret: {file: secret}, reach: any}}`)
+	h.telling(url)
 	h.restart()
 	t.Cleanup(func() { h.d.close() })
 	return h
+}
+
+// telling names who is told; "": nobody.
+func (h *hooking) telling(url string) {
+	deliver := `{smtp: "127.0.0.1:1"}`
+	if url != "" {
+		deliver += "\nnotify: {after: 1h, recovered: 10m, webhook: {url: \"" + url + `", secret: {file: secret}, reach: any}}`
+	}
+	h.to(deliver)
 }
 
 func (h *hooking) restart() {
@@ -223,19 +232,160 @@ func TestWebhookIsGivenUp(t *testing.T) {
 	}
 }
 
-// Where the webhook leaves the configuration, what waits for it goes too.
+// Where the webhook leaves the configuration, what waits for it goes too, at the reload; also what is in a pause. One that
+// comes later hears nothing twice, and nothing of what is over.
 func TestWebhookIsGone(t *testing.T) {
+	for _, status := range []int{http.StatusBadGateway, 0} {
+		r := receive(t)
+		h := newHooking(t, r.URL)
+		h.poll(loginRefused)
+		if r.answers(status); status == 0 {
+			r.CloseClientConnections()
+			r.Server.Close()
+		}
+		h.look(time.Minute)
+		h.look(time.Hour)
+		h.telling("")
+		if err := h.d.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(h.n.forget(t.Context()), h.p.look(t.Context(), h.at)); err != nil {
+			t.Fatal(err)
+		}
+		if h.waiting() != 0 || len(h.n.all) != 1 {
+			t.Errorf("%d: %d wait, %d known", status, h.waiting(), len(h.n.all))
+		}
+	}
+}
+
+// A daemon does so by itself.
+func TestReloadForgetsTheWebhook(t *testing.T) {
 	r := receive(t)
 	h := newHooking(t, r.URL)
 	h.poll(loginRefused)
 	r.answers(http.StatusBadGateway)
 	h.look(time.Minute)
 	h.look(time.Hour)
-	h.to(`{smtp: "127.0.0.1:1"}`)
+	h.d.retell = make(chan struct{}, 1)
+	ctx, end := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { h.d.notify(ctx, nil); close(done) }()
+	h.telling("")
+	if err := h.d.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for limit := time.After(20 * time.Second); h.waiting() > 0; {
+		select {
+		case <-limit:
+			t.Fatal("it waits still")
+		default:
+		}
+	}
+	end()
+	<-done
+}
+
+// Who was told of trouble is not told of it again when there was nobody to be told for a while, and not of its end in between.
+func TestNobodyIsToldForAWhile(t *testing.T) {
+	r := receive(t)
+	h := newHooking(t, r.URL)
+	reload := func(url string) {
+		t.Helper()
+		h.telling(url)
+		if err := h.d.reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.poll(loginRefused)
+	h.look(time.Hour)
+	for range 2 {
+		h.look(time.Hour)
+	}
+	reload("")
+	if err := h.n.forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reload(r.URL)
+	h.look(time.Hour)
+	if len(r.got) != 1 {
+		t.Fatalf("%+v", r.got)
+	}
+	reload("")
+	h.poll(nil)
+	if err := h.n.forget(t.Context()); err != nil || len(h.n.all) != 0 {
+		t.Fatal(err, len(h.n.all))
+	}
+	reload(r.URL)
+	h.look(time.Hour)
 	h.restart()
+	h.look(time.Hour)
+	if len(r.got) != 1 {
+		t.Errorf("%+v", r.got)
+	}
+}
+
+// A webhook in the place of another is told at once what that one did not take.
+func TestAnotherWebhookIsTold(t *testing.T) {
+	r, other := receive(t), receive(t)
+	h := newHooking(t, r.URL)
+	r.Server.Close()
+	h.poll(loginRefused)
 	h.look(time.Minute)
-	if h.waiting() != 0 || r.asked != 1 {
-		t.Errorf("%d wait, asked %d times", h.waiting(), r.asked)
+	for range 6 {
+		h.look(time.Hour)
+	}
+	h.telling(other.URL)
+	if err := h.d.reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.look(time.Second)
+	if len(other.got) != 1 || h.waiting() != 0 {
+		t.Errorf("%+v, %d wait", other.got, h.waiting())
+	}
+}
+
+// A maildrop that was in trouble and is there no more is told of once, in the place of what was not told yet; one that was
+// well, or whose trouble nobody heard of, is not.
+func TestWebhookIsToldOfRemoval(t *testing.T) {
+	r := receive(t)
+	h := newHooking(t, r.URL)
+	remove := func() { h.d.status.Keep(nil, nil) }
+	add := func() { h.d.status.Keep([]string{"jaco"}, nil) }
+	h.poll(loginRefused)
+	h.look(30 * time.Minute)
+	remove()
+	h.look(time.Hour)
+	add()
+	h.poll(loginRefused)
+	began := h.at
+	h.look(time.Minute)
+	h.look(time.Hour)
+	remove()
+	h.restart() // what is removed while nobody looks is missed afterwards
+	remove()
+	h.look(time.Hour)
+	removed := h.at
+	h.look(time.Hour)
+	h.restart()
+	h.look(time.Hour)
+	if len(r.got) != 2 || r.got[0].Type != hookTrouble || len(r.bad) > 0 || h.waiting() != 0 {
+		t.Fatalf("%+v, bad %q", r.got, r.bad)
+	}
+	if x := r.got[1]; x.Type != "maildrop.removed" || x.Data.Maildrop != "jaco" || x.Data.State != "removed" || !x.Data.Since.Equal(removed) ||
+		!x.Data.Trouble.Equal(began) {
+		t.Errorf("%+v", x)
+	}
+	add()
+	h.poll(loginRefused)
+	r.answers(http.StatusBadGateway)
+	h.look(time.Minute)
+	h.look(time.Hour)
+	remove()
+	h.look(time.Second)
+	r.answers(http.StatusOK)
+	h.look(time.Hour)
+	if len(r.got) != 3 || r.got[2].Type != hookRemoved {
+		t.Errorf("%+v", r.got)
 	}
 }
 

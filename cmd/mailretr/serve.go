@@ -46,7 +46,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	d := &serving{app: a, hup: hup, paths: l.paths, log: logger(&l.config, a.stderr)}
+	d := &serving{app: a, hup: hup, paths: l.paths, log: logger(&l.config, a.stderr), retell: make(chan struct{}, 1)}
 	if c := control.Dial(l.config.Socket); alreadyServed(ctx, c) {
 		return &control.Error{Code: control.Busy, Text: "a daemon is running already: it answers on " + l.config.Socket,
 			Hint: "to make it read its configuration again: mailretr reload"}
@@ -114,6 +114,7 @@ type serving struct {
 	counted   *metrics.Meter
 	watched   *stopwatch
 	life      context.Context // of the daemon; set by run
+	retell    chan struct{}   // see tellAnew; nil: nobody listens
 }
 
 // run works until ctx ends. The order of ending: no new sessions and attempts, those under way end, the socket, the store.
@@ -351,6 +352,7 @@ func (d *serving) reload(ctx context.Context) error {
 		return fmt.Errorf("routing what is queued anew: %w", err)
 	}
 	d.runner.Retry("")
+	d.tellAnew()
 	d.observe(mail.Event{Op: mail.OpConfig, Messages: len(c.Maildrops), Text: "the configuration was read"})
 	return nil
 }
