@@ -200,8 +200,17 @@ func TestH5_AdminPages(t *testing.T) {
 			kept("maildrops")
 			b.Open(pages + "/admin/traffic")
 			kept("traffic")
+			b.Open(pages + "/admin/verify")
+			b.Follow("#begin")
+			eventually(t, 20*time.Second, "the end of comparing", func() bool {
+				b.Open(pages + "/admin/verify")
+				return strings.Contains(b.Text(), "All is well")
+			})
+			kept("verify")
+			b.Open(pages + "/admin/import")
+			kept("import")
 			b.Open(pages + "/admin/queue")
-			shows(t, b, "the queue", "mallory", evilMTA[4:])
+			shows(t, b, "the queue", "mallory", evilMTA[4:], "Save as a file")
 			kept("queue")
 			waits := p.lines("queue", "list")
 			if len(waits) != 2-i {

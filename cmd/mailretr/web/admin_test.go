@@ -20,7 +20,8 @@ import (
 )
 
 // adminPaths are those of admins.
-var adminPaths = []string{"/admin", "/admin/maildrops", "/admin/queue", "/admin/why", "/admin/message", "/admin/octets", "/admin/traffic"}
+var adminPaths = []string{"/admin", "/admin/maildrops", "/admin/queue", "/admin/why", "/admin/message", "/admin/octets", "/admin/traffic",
+	"/admin/verify", "/admin/import"}
 
 // For all but admins the pages of admins are not there, and their forms do nothing.
 func TestAdminsOnly(t *testing.T) {
@@ -32,7 +33,8 @@ func TestAdminsOnly(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
-	for _, path := range []string{"/admin/queue", "/admin/flush", "/admin/reload", "/admin/source", "/admin/edit"} {
+	for _, path := range []string{"/admin/queue", "/admin/flush", "/admin/reload", "/admin/source", "/admin/edit",
+		"/admin/verify", "/admin/export", "/admin/import"} {
 		if code, _ := b.post(path, "do", "add", "address", "x@kroon.co.za", "id", id, "verb", "remove", "sure", "1", "most", "9", "before", "2026-01-05T12:00:00Z"); code != http.StatusNotFound {
 			t.Errorf("%s: %d", path, code)
 		}
@@ -318,17 +320,34 @@ func TestEdit(t *testing.T) {
 	}{
 		{[]string{"do", "add", "address", "anna@kroon.co.za"}, 200, "jaco@kroon.co.za anna@kroon.co.za"},
 		{[]string{"do", "replace", "old", "jaco@kroon.co.za", "address", "gert@kroon.co.za"}, 200, "gert@kroon.co.za anna@kroon.co.za"},
-		{[]string{"do", "remove", "old", "gert@kroon.co.za"}, 200, "anna@kroon.co.za"},
+		{[]string{"do", "remove", "old", "gert@kroon.co.za"}, 200, "gert@kroon.co.za anna@kroon.co.za"}, // it asks
+		{[]string{"do", "remove", "old", "gert@kroon.co.za", "sure", "1"}, 200, "anna@kroon.co.za"},
 		{[]string{"do", "remove", "old", "anna@kroon.co.za"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "remove", "old", "anna@kroon.co.za", "sure", "1"}, 400, "anna@kroon.co.za"},
 		{[]string{"do", "remove", "old", "nobody@kroon.co.za"}, 400, "anna@kroon.co.za"},
 		{[]string{"do", "add", "address", "a b\r\nRCPT TO:<x>"}, 400, "anna@kroon.co.za"},
 		{[]string{"do", "add"}, 400, "anna@kroon.co.za"},
-		{[]string{"do", "sender", "address", "x@y.example"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "sender"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "sender", "address", "a b"}, 400, "anna@kroon.co.za"},
+		{[]string{"do", "sender", "address", "<x@y.example>"}, 200, "anna@kroon.co.za"},
 	} {
 		code, text := b.post("/admin/edit", append(x.fields, "id", id, "back", "/admin/message?id="+id)...)
 		if got := strings.Join(to(), " "); code != x.code || got != x.want {
 			t.Errorf("%v: %d %q %s", x.fields, code, got, text)
 		}
+	}
+	from := func() string {
+		m, err := w.server.client.Show(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Sender
+	}
+	if from() != "x@y.example" {
+		t.Errorf("the sender is %q", from())
+	}
+	if code, text := b.post("/admin/edit", "id", id, "do", "sender", "address", "<>"); code != 200 || from() != "" {
+		t.Errorf("nobody is told: %d %q %s", code, from(), text)
 	}
 	if code, _ := b.post("/admin/edit", "id", "nothing", "do", "add", "address", "x@y.example"); code != 404 {
 		t.Error(code)

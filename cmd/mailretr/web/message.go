@@ -52,7 +52,7 @@ func (v *visit) waits(name string) (all []waiting, more bool, err error) {
 	}
 	ctx, cancel := context.WithTimeout(v.r.Context(), looking)
 	defer cancel()
-	if !v.turn(ctx) {
+	if !v.turns.take(ctx) {
 		return nil, true, nil
 	}
 	defer v.turns.done()
@@ -83,11 +83,11 @@ type turns struct {
 
 const looks = 4
 
-// turn waits for a turn; false: none came in time.
-func (s *Server) turn(ctx context.Context) bool {
-	s.turns.once.Do(func() { s.turns.room = make(chan struct{}, looks) })
+// take waits for a turn; false: none came in time.
+func (t *turns) take(ctx context.Context) bool {
+	t.once.Do(func() { t.room = make(chan struct{}, looks) })
 	select {
-	case s.turns.room <- struct{}{}:
+	case t.room <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false

@@ -128,7 +128,7 @@ func queueOf(v *visit) error {
 func (v *visit) rows(p *queuePage, s control.Select, skip int) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(v.r.Context(), soon)
 	defer cancel()
-	if !v.turn(ctx) {
+	if !v.turns.take(ctx) {
 		p.Late = true
 		return false, nil
 	}
@@ -172,7 +172,7 @@ func whyOf(v *visit) error {
 	var p whyPage
 	ctx, cancel := context.WithTimeout(v.r.Context(), 4*soon)
 	defer cancel()
-	if !v.turn(ctx) {
+	if !v.turns.take(ctx) {
 		return &fault{http.StatusServiceUnavailable, "queue.late"}
 	}
 	defer v.turns.done()
@@ -293,16 +293,9 @@ func changeMany(v *visit) error {
 		return errForm
 	}
 	q := control.ChangeRequest{Now: f.Get("now") != ""}
-	s, err := v.selection(f)
-	switch {
-	case err != nil:
+	var err error
+	if q.Select, err = v.chosen(f); err != nil {
 		return err
-	case len(f["id"]) > 0:
-		q.Select = control.Select{IDs: f["id"]}
-	case f.Get("all") == "":
-		return &fault{http.StatusBadRequest, "queue.which"}
-	default:
-		q.Select, q.All = s, !s.Filtered()
 	}
 	if verb == control.Hold || verb == control.Bounce {
 		q.Why = strings.TrimSpace(f.Get("why"))

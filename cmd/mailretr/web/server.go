@@ -24,17 +24,20 @@ type Server struct {
 	Log    *slog.Logger          // is told who signs in, and who is refused; nil: nobody is
 	Secure bool                  // it is reached by TLS
 
-	client   *control.Client
-	life     context.Context // of what goes on when a request has ended
-	sessions sessions
-	attempts attempts
-	runs     runs
-	jobs     jobs
-	consents consents
-	turns    turns
-	texts    texts
-	indexed  atomic.Pointer[index]
-	rules    atomic.Pointer[conf.Web] // that the sessions began under
+	client     *control.Client
+	life       context.Context // of what goes on when a request has ended
+	sessions   sessions
+	attempts   attempts
+	runs       runs
+	jobs       jobs
+	consents   consents
+	turns      turns
+	exports    exports
+	imports    importing
+	inspection inspection
+	texts      texts
+	indexed    atomic.Pointer[index]
+	rules      atomic.Pointer[conf.Web] // that the sessions began under
 }
 
 // What bounds browsers.
@@ -82,6 +85,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	s.runs.stop()
 	s.jobs.stop()
 	s.consents.end()
+	s.inspection.wait()
 	return nil
 }
 
@@ -113,6 +117,11 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		"GET /admin/message":   messageOf,
 		"GET /admin/octets":    octetsOf,
 		"GET /admin/traffic":   trafficOf,
+		"GET /admin/verify":    verifyOf,
+		"GET /admin/import":    importOf,
+		"POST /admin/verify":   verify,
+		"POST /admin/export":   exportMany,
+		"POST /admin/import":   importMany,
 		"POST /admin/queue":    changeMany,
 		"POST /admin/edit":     edit,
 		"POST /admin/flush":    flush,
@@ -122,7 +131,20 @@ func (s *Server) Handler(ctx context.Context) http.Handler {
 		m.HandleFunc(pattern, s.admin(f))
 	}
 	m.HandleFunc("/", s.open(func(v *visit) error { return errNotThere }))
-	return guarded(http.MaxBytesHandler(m, maxForm))
+	return guarded(bounded(m))
+}
+
+// bounded bounds what a request may bring. A file of messages that an admin brings is read as it comes: it has bounds of its
+// own, and who is none gets no further than his name.
+func bounded(next http.Handler) http.Handler {
+	small := http.MaxBytesHandler(next, maxForm)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/admin/import" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		small.ServeHTTP(w, r)
+	})
 }
 
 // policy is what a page may do: nothing that is not ours, and no script or style inside of a page (CSP 3).

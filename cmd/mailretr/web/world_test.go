@@ -98,6 +98,7 @@ func newWorld(t testing.TB, changes ...func(*control.House)) *world {
 		stop()
 		w.server.runs.stop()
 		w.server.consents.end()
+		w.server.inspection.wait()
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
