@@ -47,6 +47,7 @@ type house struct {
 	consents *oauth.Keeper
 	sources  sources
 	mirrors  mirrors
+	hooks    hookCounts
 	lookups  lookups // of rewrite
 
 	config  atomic.Pointer[conf.Config]

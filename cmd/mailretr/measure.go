@@ -35,6 +35,8 @@ func (d *serving) measured() metrics.House {
 		Now:       func() time.Time { return d.house.now() },
 		Listeners: d.listeners,
 		Sources:   func() []source.State { return d.sources.states() },
+		Mirrors:   func() []metrics.Mirror { return d.mirrors.measured() },
+		Webhook:   d.measuredHook,
 		Writing:   func() time.Duration { return d.watched.writing() },
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/metrics"
 	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/store/mail"
@@ -47,6 +48,7 @@ type mirroring struct {
 	source conf.Source
 	host   string // our name there
 	into   string // the table, for people
+	kind   string // the key that asks for it
 	board  board
 	follow *status.Follower
 	stop   context.CancelFunc // nil: it does not run
@@ -55,8 +57,10 @@ type mirroring struct {
 	tries int       // that failed, in a row
 	until time.Time // when it is tried again
 
-	mu    sync.Mutex
-	state control.Mirror
+	mu      sync.Mutex
+	state   control.Mirror
+	written int // maildrops
+	errors  int // times that it failed
 }
 
 // mirrors are those of the configuration.
@@ -91,6 +95,17 @@ func (m *mirrors) states() (all []control.Mirror) {
 	return all
 }
 
+// measured are the mirrors as a monitoring system sees them.
+func (m *mirrors) measured() (all []metrics.Mirror) {
+	for _, x := range m.all() {
+		x.mu.Lock()
+		all = append(all, metrics.Mirror{Source: x.source.Name, Kind: x.kind, Up: x.state.Wrong == "", Pending: x.follow.Len(),
+			Written: x.written, Errors: x.errors, Success: x.state.Written})
+		x.mu.Unlock()
+	}
+	return all
+}
+
 // mirrored keeps the mirrors that are as they were, ends those that are gone, and makes those that are new.
 func (h *house) mirrored(c *conf.Config) error {
 	old := h.mirrors.all()
@@ -108,7 +123,8 @@ func (h *house) mirrored(c *conf.Config) error {
 			if err != nil {
 				return fmt.Errorf("source %s: %w", s.Name, err)
 			}
-			list = append(list, &mirroring{h: h, source: *s, host: c.Hostname, into: b.into, board: made, follow: h.status.Follow()})
+			list = append(list, &mirroring{h: h, source: *s, host: c.Hostname, into: b.into, kind: b.kind,
+				board: made, follow: h.status.Follow()})
 		}
 	}
 	h.mirrors.mu.Lock()
@@ -182,6 +198,7 @@ func (m *mirroring) look(ctx context.Context, now time.Time) {
 	defer m.mu.Unlock()
 	s := &m.state
 	was := s.Wrong
+	m.written += n
 	if err == nil {
 		m.tries, m.until = 0, time.Time{}
 		s.Written, s.Wrong, s.Since = now, "", time.Time{}
@@ -196,6 +213,7 @@ func (m *mirroring) look(ctx context.Context, now time.Time) {
 	m.full = time.Time{} // nobody knows what is there when it is back
 	m.until = now.Add(min(mirrorRetry<<min(m.tries, 10), mostMirrorRetry))
 	m.tries++
+	m.errors++
 	if s.Wrong = mail.Printable(err.Error(), 512); was == "" {
 		s.Since = now
 		m.tell(mail.Event{Alarm: true, Err: err,

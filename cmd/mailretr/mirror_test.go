@@ -73,7 +73,7 @@ func newMirroring(t *testing.T, drops int) *mirroringOf {
 		}
 	})}
 	h.status.Keep(dropNames(drops), nil)
-	m.mirroring = &mirroring{h: h, source: conf.Source{Name: "panel"}, into: "mailretr_status", board: m.slate, follow: h.status.Follow()}
+	m.mirroring = &mirroring{h: h, source: conf.Source{Name: "panel"}, into: "mailretr_status", kind: "status", board: m.slate, follow: h.status.Follow()}
 	return m
 }
 
@@ -147,6 +147,10 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 	if s := all.states()[0]; s.Waiting < 720 || s.Waiting > 1000 || s.Name != "panel" || s.Into != "mailretr_status" {
 		t.Errorf("%+v", s)
 	}
+	if s := all.measured()[0]; s.Up || s.Source != "panel" || s.Kind != "status" || s.Pending < 720 || s.Errors != m.slate.asks+1 ||
+		s.Written != 1000 {
+		t.Errorf("%+v, asked %d times", s, m.slate.asks)
+	}
 	m.slate.rows, m.slate.err = map[string]status.Status{}, nil // brought back from a backup, perhaps
 	m.later(mostMirrorRetry)
 	if len(m.slate.rows) != 1000 || m.slate.rows["d0700"].State != status.Login || m.slate.rows["d0001"].State != status.OK ||
@@ -154,6 +158,9 @@ func TestH9_MirrorCatchesUp(t *testing.T) {
 		t.Errorf("%d rows, told %q", len(m.slate.rows), m.told)
 	}
 	if s := all.states()[0]; s.Waiting != 0 || s.Wrong != "" || s.Written.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	if s := all.measured()[0]; !s.Up || s.Pending != 0 || s.Written != 2000 || s.Success.IsZero() {
 		t.Errorf("%+v", s)
 	}
 }

@@ -17,20 +17,21 @@ import (
 
 // A boarding makes a board.
 type boarding struct {
-	into string
+	into string // the table, for people
+	kind string // the key that asks for it
 	make func() (board, error)
 }
 
 // boardsOf are those of a source.
 func boardsOf(h *house, s *conf.Source, host string) (all []boarding) {
 	if s.SQL.Status != conf.MirrorNone {
-		all = append(all, boarding{"mailretr_status", func() (board, error) {
+		all = append(all, boarding{"mailretr_status", "status", func() (board, error) {
 			m, err := sql.NewMirror(*s, host)
 			return &statusTable{Mirror: m, entries: entries{h: h}, own: s.SQL.Status == conf.MirrorOwn, source: s.Name}, err
 		}})
 	}
 	if s.SQL.WriteBack {
-		all = append(all, boarding{"the columns of " + s.SQL.Preset, func() (board, error) {
+		all = append(all, boarding{"the columns of " + s.SQL.Preset, "write_back", func() (board, error) {
 			p, err := sql.NewPanel(*s)
 			return &panelColumns{Panel: p, entries: entries{h: h}, source: s.Name}, err
 		}})

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"mailretr/cmd/mailretr/metrics"
 	"mailretr/cmd/mailretr/webhook"
 	"mailretr/conf"
 	"mailretr/relay/wire"
@@ -138,6 +140,7 @@ func (p *poster) look(ctx context.Context, now time.Time) (failed error) {
 	w := p.h.config.Load().Notify.Webhook
 	if !w.Same(p.hook) { // another one has not refused anything
 		p.refused, p.away, p.hook = nil, pause{}, w
+		p.h.hooks.count(func(x *metrics.Webhook) { x.Up = true })
 	}
 	if now.Before(p.away.until) {
 		return nil
@@ -169,19 +172,22 @@ func (p *poster) look(ctx context.Context, now time.Time) (failed error) {
 // due is what waits and is not in a pause, in order.
 func (p *poster) due(ctx context.Context, now time.Time) (due []store.Note, err error) {
 	still := map[string]pause{}
-	for n, err := range p.h.store.Notes(ctx, spaceHook, "") {
+	n := 0
+	for note, err := range p.h.store.Notes(ctx, spaceHook, "") {
 		if err != nil {
 			return nil, fmt.Errorf("reading what a webhook is to be told: %w", err)
 		}
-		was, paused := p.refused[n.Key]
+		n++
+		was, paused := p.refused[note.Key]
 		if paused {
-			still[n.Key] = was
+			still[note.Key] = was
 		}
 		if !now.Before(was.until) {
-			due = append(due, n)
+			due = append(due, note)
 		}
 	}
 	p.refused = still
+	p.h.hooks.count(func(x *metrics.Webhook) { x.Pending = n })
 	slices.SortFunc(due, func(a, b store.Note) int { return strings.Compare(a.Key, b.Key) })
 	return due, nil
 }
@@ -190,6 +196,7 @@ func (p *poster) due(ctx context.Context, now time.Time) (due []store.Note, err 
 func (p *poster) posted(ctx context.Context, n *store.Note, err error, now time.Time) error {
 	refused := (*webhook.Refused)(nil)
 	news := p.away.tries == 0 && p.refused[n.Key].tries == 0
+	p.h.hooks.posted(err)
 	switch {
 	case err == nil:
 		if p.away.tries > 0 {
@@ -204,6 +211,7 @@ func (p *poster) posted(ctx context.Context, n *store.Note, err error, now time.
 	}
 	err = fmt.Errorf("the webhook was not told of the maildrop %s: %w", mail.Printable(n.Owner, 100), err)
 	if id, bad := mail.ParseID(n.Key); bad != nil || now.Sub(id.Time()) > hookExpire {
+		p.h.hooks.count(func(x *metrics.Webhook) { x.Dropped++ })
 		return errors.Join(fmt.Errorf("%w; it is given up", err), p.remove(ctx, n))
 	}
 	if news {
@@ -217,7 +225,45 @@ func (p *poster) remove(ctx context.Context, n *store.Note) error {
 	if err := p.h.store.Commit(ctx, &store.Batch{Notes: []store.Note{gone}}); err != nil {
 		return fmt.Errorf("what a webhook was told is not forgotten, and may be told again: %w", err)
 	}
+	p.h.hooks.count(func(x *metrics.Webhook) { x.Pending-- })
 	return nil
+}
+
+// hookCounts are how the webhook fares. Safe for concurrent use.
+type hookCounts struct {
+	mu sync.Mutex
+	metrics.Webhook
+}
+
+func (h *hookCounts) count(f func(*metrics.Webhook)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(&h.Webhook)
+}
+
+// posted counts how a post ended.
+func (h *hookCounts) posted(err error) {
+	h.count(func(x *metrics.Webhook) {
+		var refused *webhook.Refused
+		switch x.Up = err == nil; {
+		case x.Up:
+			x.Taken++
+		case errors.As(err, &refused):
+			x.Refused++
+		default:
+			x.Failed++
+		}
+	})
+}
+
+// measuredHook is how the webhook fares; nil: there is none.
+func (d *serving) measuredHook() *metrics.Webhook {
+	if d.house.config.Load().Notify.Webhook == nil {
+		return nil
+	}
+	now := &metrics.Webhook{}
+	d.house.hooks.count(func(x *metrics.Webhook) { *now = *x })
+	return now
 }
 
 func hookOf(w *conf.Webhook, now func() time.Time) *webhook.Hook {

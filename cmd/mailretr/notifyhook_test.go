@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"mailretr/cmd/mailretr/metrics"
 	"mailretr/cmd/mailretr/webhook"
 	"mailretr/store/mail"
 )
@@ -144,6 +145,14 @@ func (h *hooking) waiting() (n int) {
 	return n
 }
 
+// counted wants what a monitoring system sees to be so.
+func (h *hooking) counted(want metrics.Webhook) {
+	h.Helper()
+	if got := h.d.measuredHook(); got == nil || *got != want {
+		h.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 var loginRefused = &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "-ERR Authentication failed \x1b[2J"}
 
 // A webhook is told once of trouble that lasts and once of its end, and of no blip; also where nobody gets a mail.
@@ -195,6 +204,7 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 		!strings.Contains(h.told[0], "it answers 503 Service Unavailable; it is tried again for three days") {
 		t.Fatalf("asked %d times, %d wait, told %q", r.asked, h.waiting(), h.told)
 	}
+	h.counted(metrics.Webhook{Pending: 1, Refused: r.asked})
 	h.restart()
 	h.poll(nil)
 	h.look(time.Minute)
@@ -202,11 +212,13 @@ func TestWebhookIsTriedAgain(t *testing.T) {
 	if h.waiting() != 1 {
 		t.Errorf("%d wait", h.waiting())
 	}
+	h.counted(metrics.Webhook{Pending: 1, Refused: 2})
 	r.answers(http.StatusOK)
 	h.look(time.Hour)
 	if len(r.got) != 1 || r.got[0].Type != "maildrop.well" || h.waiting() != 0 {
 		t.Errorf("%+v, %d wait", r.got, h.waiting())
 	}
+	h.counted(metrics.Webhook{Up: true, Refused: 2, Taken: 1})
 }
 
 // One that is away is asked for one thing only, and what nobody took for three days is given up, with an alarm.
@@ -221,7 +233,9 @@ func TestWebhookIsGivenUp(t *testing.T) {
 	if len(h.told) != 1 || h.p.away.tries != 2 || h.waiting() != 1 {
 		t.Fatalf("told %q, %+v, %d wait", h.told, h.p.away, h.waiting())
 	}
+	h.counted(metrics.Webhook{Pending: 1, Failed: 2})
 	h.look(hookExpire)
+	h.counted(metrics.Webhook{Failed: 3, Dropped: 1})
 	if len(h.told) != 2 || !strings.Contains(h.told[1], "it is given up") || h.waiting() != 0 {
 		t.Errorf("told %q, %d wait", h.told, h.waiting())
 	}
@@ -252,7 +266,7 @@ func TestWebhookIsGone(t *testing.T) {
 		if err := errors.Join(h.n.forget(t.Context()), h.p.look(t.Context(), h.at)); err != nil {
 			t.Fatal(err)
 		}
-		if h.waiting() != 0 || len(h.n.all) != 1 {
+		if h.waiting() != 0 || len(h.n.all) != 1 || h.d.measuredHook() != nil {
 			t.Errorf("%d: %d wait, %d known", status, h.waiting(), len(h.n.all))
 		}
 	}

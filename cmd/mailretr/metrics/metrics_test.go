@@ -50,6 +50,11 @@ func fixed() *world {
 			return []Listener{l, l}
 		},
 		Sources: func() []source.State { return []source.State{{Name: "panel", Rows: 7, Wrong: "away"}} },
+		Mirrors: func() []Mirror {
+			return []Mirror{{Source: "panel", Kind: "status", Pending: 5, Written: 12, Errors: 2, Success: now},
+				{Source: "panel", Kind: "write_back", Up: true}}
+		},
+		Webhook: func() *Webhook { return &Webhook{Pending: 2, Taken: 9, Refused: 3, Failed: 4, Dropped: 1} },
 		Writing: func() time.Duration { return w.writing },
 	}
 	return w
@@ -131,6 +136,12 @@ func TestMetrics(t *testing.T) {
 		`mailretr_listener_connections_total{listener="localhost:2525"} 9`, "# TYPE mailretr_listener_refused_total counter",
 		`mailretr_listener_refused_total{listener="localhost:2525"} 4`, `mailretr_source_up{source="panel"} 0`,
 		`mailretr_source_maildrops{source="panel"} 7`,
+		`mailretr_mirror_up{kind="status",source="panel"} 0`, `mailretr_mirror_up{kind="write_back",source="panel"} 1`,
+		`mailretr_mirror_pending_maildrops{kind="status",source="panel"} 5`, "# TYPE mailretr_mirror_errors_total counter",
+		`mailretr_mirror_errors_total{kind="status",source="panel"} 2`, `mailretr_mirror_written_total{kind="status",source="panel"} 12`,
+		`mailretr_webhook_up 0`, `mailretr_webhook_pending_messages 2`, `mailretr_webhook_posts_total{result="ok"} 9`,
+		`mailretr_webhook_posts_total{result="refused"} 3`, `mailretr_webhook_posts_total{result="error"} 4`,
+		`mailretr_webhook_dropped_total 1`,
 		`mailretr_store_errors_total 1`, `mailretr_alarms_total{step="poll"} 1`,
 		`mailretr_maildrops{state="login"} 1`, `mailretr_maildrops{state="ok"} 0`, `mailretr_poll_overdue_seconds 60`,
 		`mailretr_waiting_messages 4`, `mailretr_destination_up{destination="mta"} 0`,

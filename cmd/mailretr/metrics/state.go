@@ -26,6 +26,8 @@ type House struct {
 
 	Listeners func() []Listener     // nil: there are none
 	Sources   func() []source.State // nil: there are none
+	Mirrors   func() []Mirror       // nil: there are none
+	Webhook   func() *Webhook       // nil, or returns nil: there is none
 	Writing   func() time.Duration  // for how long the commit that has taken longest has been under way; nil: nobody knows
 }
 
@@ -88,6 +90,15 @@ func (m *Meter) state(h House) prometheus.Collector {
 	add("mailretr_source_up", "1 if the source of maildrops answers as it should.", "source")
 	add("mailretr_source_maildrops", "Maildrops of the set that is in use.", "source")
 	add("mailretr_source_last_success_timestamp_seconds", "When the source last answered as it should.", "source")
+	add("mailretr_mirror_up", "1 unless the status of maildrops cannot be written into the database of a source.", "source", "kind")
+	add("mailretr_mirror_pending_maildrops", "Maildrops that have changed and are not written there yet.", "source", "kind")
+	add("mailretr_mirror_written_total", "Maildrops that were written there, each time.", "source", "kind")
+	add("mailretr_mirror_errors_total", "Times that it could not be written there.", "source", "kind")
+	add("mailretr_mirror_last_success_timestamp_seconds", "When all that had changed was last written there.", "source", "kind")
+	add("mailretr_webhook_up", "1 unless the webhook did not take what it was told last.")
+	add("mailretr_webhook_pending_messages", "What the webhook has not taken yet.")
+	add("mailretr_webhook_posts_total", "Times that the webhook was told something, by how that ended.", "result")
+	add("mailretr_webhook_dropped_total", "What the webhook was never told, because it took nothing for three days.")
 	return s
 }
 
@@ -109,6 +120,8 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	now.line()
 	now.listeners()
 	now.sources()
+	now.mirrors()
+	now.webhook()
 }
 
 // put has each series once: two names that are shown alike would cost the whole answer.
