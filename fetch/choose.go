@@ -277,7 +277,7 @@ func (s *session) marks(ctx context.Context, l Listing) (mail.Choice, error) {
 // is the first time is the ledger's to say: what we remember may have been lost.
 func (s *session) meet(ctx context.Context, l *Listing) error {
 	if s.state.Account != s.drop.Account {
-		s.state = State{Account: s.drop.Account, Paused: s.state.Paused, Apart: s.state.Apart}
+		s.state = State{Account: s.drop.Account, Paused: s.state.Paused, ByOwner: s.state.ByOwner, Apart: s.state.Apart}
 	}
 	if !s.state.Met.IsZero() {
 		return nil

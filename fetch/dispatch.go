@@ -283,7 +283,7 @@ func (p *Poller) start(e *entry, one part) {
 // finish takes a session's end in: what is remembered, what is told, when it goes on.
 func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	p.mu.Lock()
-	s.state.Paused = e.state.Paused
+	s.state.Paused, s.state.ByOwner = e.state.Paused, e.state.ByOwner
 	if e.relook {
 		s.state.Glance, e.relook = "", false
 	}

@@ -13,6 +13,7 @@ type State struct {
 	Account mail.Account `json:"account,omitempty"` // whose contents the rest speaks of
 	Met     time.Time    `json:"met,omitzero"`      // it was listed first
 	Paused  bool         `json:"paused,omitempty"`
+	ByOwner bool         `json:"paused_by_owner,omitempty"` // Paused by who owns it; else by an admin, or who is not known
 
 	Failures int       `json:"failures,omitempty"` // in a row
 	Kind     mail.Kind `json:"kind,omitempty"`     // of the last one; without meaning when Failures is 0
@@ -159,6 +160,14 @@ func (s State) plausible(now time.Time, every time.Duration) State {
 		}
 	}
 	return s
+}
+
+// pausedText is the text of the event of a pause.
+func (s *State) pausedText() string {
+	if s.ByOwner {
+		return PausedByOwner
+	}
+	return Paused
 }
 
 // oneLogin says whether a visit is to have one session.

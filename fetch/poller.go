@@ -149,7 +149,7 @@ func (p *Poller) recall(ctx context.Context, name string) State {
 		return State{}
 	}
 	if s.Paused {
-		p.observe(mail.Event{Op: mail.OpVerb, Origin: mail.Origin{Maildrop: name}, Text: Paused})
+		p.observe(mail.Event{Op: mail.OpVerb, Origin: mail.Origin{Maildrop: name}, Text: s.pausedText()})
 	}
 	return s
 }
@@ -205,20 +205,39 @@ func (p *Poller) remove(e *entry) {
 	delete(p.drops, e.drop.Name)
 }
 
-// The texts of the events that Pause and Resume make, of kind OpVerb.
+// The texts of the events that pausing and resuming make, of kind OpVerb.
 const (
-	Paused  = "paused"
-	Resumed = "resumed"
+	Paused        = "paused"
+	PausedByOwner = "paused by its owner"
+	Resumed       = "resumed"
 )
+
+// ErrNotByOwner says that an owner wants to end, or make his own, what an admin has paused.
+var ErrNotByOwner = errors.New("an admin has paused the maildrop")
 
 // Pause stops visiting a maildrop; its session ends after the message that is being read. A restart
 // does not forget it.
-func (p *Poller) Pause(ctx context.Context, name string) error { return p.pause(ctx, name, true) }
+func (p *Poller) Pause(ctx context.Context, name string) error {
+	return p.pause(ctx, name, true, false)
+}
 
-// Resume visits a maildrop again, at once.
-func (p *Poller) Resume(ctx context.Context, name string) error { return p.pause(ctx, name, false) }
+// Resume visits a maildrop again, at once, whoever has paused it.
+func (p *Poller) Resume(ctx context.Context, name string) error {
+	return p.pause(ctx, name, false, false)
+}
 
-func (p *Poller) pause(ctx context.Context, name string, paused bool) error {
+// PauseByOwner is Pause for who owns the maildrop: he may end it himself. ErrNotByOwner where an admin has paused it.
+func (p *Poller) PauseByOwner(ctx context.Context, name string) error {
+	return p.pause(ctx, name, true, true)
+}
+
+// ResumeByOwner is Resume for who owns the maildrop. ErrNotByOwner where an admin has paused it, or where that was before it
+// was noted who does.
+func (p *Poller) ResumeByOwner(ctx context.Context, name string) error {
+	return p.pause(ctx, name, false, true)
+}
+
+func (p *Poller) pause(ctx context.Context, name string, paused, byOwner bool) error {
 	p.mu.Lock()
 	p.init()
 	e := p.drops[name]
@@ -226,9 +245,13 @@ func (p *Poller) pause(ctx context.Context, name string, paused bool) error {
 		p.mu.Unlock()
 		return ErrUnknown
 	}
-	was := e.state.Paused
-	e.state.Paused = paused
-	text := Paused
+	was, wasOwner := e.state.Paused, e.state.ByOwner
+	if byOwner && was && !wasOwner {
+		p.mu.Unlock()
+		return ErrNotByOwner
+	}
+	e.state.Paused, e.state.ByOwner = paused, paused && byOwner
+	text := e.state.pausedText()
 	if paused {
 		e.later = nil
 		e.watch.end()
@@ -244,7 +267,7 @@ func (p *Poller) pause(ctx context.Context, name string, paused bool) error {
 	p.dispatch()
 	p.wake()
 	p.mu.Unlock()
-	if was != paused {
+	if was != paused || wasOwner != (paused && byOwner) {
 		p.observe(mail.Event{Op: mail.OpVerb, Origin: mail.Origin{Maildrop: name}, Text: text})
 	}
 	return p.save(ctx, e)

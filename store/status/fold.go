@@ -8,10 +8,12 @@ import (
 	"mailretr/store/mail"
 )
 
-// The texts of the events of kind OpVerb that pause a maildrop and resume it (fetch.Paused, fetch.Resumed).
+// The texts of the events of kind OpVerb that pause a maildrop and resume it (fetch.Paused, PausedByOwner,
+// Resumed).
 const (
-	paused  = "paused"
-	resumed = "resumed"
+	paused        = "paused"
+	pausedByOwner = "paused by its owner"
+	resumed       = "resumed"
 )
 
 // Fold returns the status after an event of its maildrop. It is pure: s and what it points to stay as they
@@ -39,10 +41,10 @@ func Fold(s Status, e mail.Event) Status {
 		s = s.leftOut(e)
 	case mail.OpVerb:
 		switch e.Text {
-		case paused:
-			s.fold.Paused = true
+		case paused, pausedByOwner:
+			s.fold.Paused, s.ByOwner = true, e.Text == pausedByOwner
 		case resumed:
-			s.fold.Paused = false
+			s.fold.Paused, s.ByOwner = false, false
 		}
 	}
 	return s.judged(e.At)

@@ -84,6 +84,8 @@ func TestFold(t *testing.T) {
 		{"the MTA asks to wait", []mail.Event{well, aside("7", mail.Local)}, OK, 0, 0},
 		{"paused", []mail.Event{well, verb(paused)}, Pause, 1, 0},
 		{"paused while the session ends", []mail.Event{verb(paused), poll(mail.Auth, 1)}, Pause, 0, 1},
+		{"paused by its owner", []mail.Event{well, verb(pausedByOwner)}, Pause, 1, 0},
+		{"resumed, and paused by its owner before", []mail.Event{well, verb(pausedByOwner), verb(resumed)}, OK, 2, 0},
 		{"resumed", []mail.Event{well, verb(paused), verb(resumed)}, OK, 2, 0},
 		{"resumed, still refused", []mail.Event{poll(mail.Auth, 1), verb(paused), verb(resumed)}, Login, 2, 1},
 		{"another verb", []mail.Event{well, verb("retry")}, OK, 0, 0},

@@ -96,6 +96,7 @@ func TestWordsAndClass(t *testing.T) {
 		{poll(mail.Insecure, 1), meanings[mail.Insecure].wrong, "tls"},
 		{poll(mail.Busy, 1), wordsOK, "busy"},
 		{mail.Event{Op: mail.OpVerb, Text: paused}, wordsPause, ""},
+		{mail.Event{Op: mail.OpVerb, Text: pausedByOwner}, wordsOwner, ""},
 		{mail.Event{Op: mail.OpConfig, Err: errors.New("x")}, wrongEntry, "local"},
 		{mail.Event{Op: mail.OpList}, wordsNever, ""},
 	} {

@@ -52,6 +52,7 @@ type Status struct {
 	Said     string    `json:"said,omitempty"`   // the server's own words
 	Cause    string    `json:"cause,omitempty"`  // for an admin: the step, the place, the error
 	Failures int       `json:"failures,omitempty"`
+	ByOwner  bool      `json:"paused_by_owner,omitempty"` // where it is paused: its owner has done so, and may end it
 
 	LastAttempt time.Time `json:"last_attempt,omitzero"`
 	LastSuccess time.Time `json:"last_success,omitzero"`

@@ -62,6 +62,7 @@ const (
 	wordsOK    = "Mail is collected."
 	wordsNever = "It was not visited yet."
 	wordsPause = "It is paused: nothing is collected until somebody resumes it."
+	wordsOwner = "Its owner has paused it: nothing is collected until he, or an admin, resumes it."
 
 	wrongSick = "The next hop takes no mail; nothing is lost, it is tried again."
 )
@@ -131,6 +132,9 @@ const lasting = 3
 func (s *Status) words() string {
 	switch {
 	case s.State == Pause:
+		if s.ByOwner {
+			return wordsOwner
+		}
 		return wordsPause
 	case s.State == Never:
 		return wordsNever

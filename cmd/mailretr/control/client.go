@@ -187,12 +187,22 @@ func (c *Client) Poll(ctx context.Context, q PollRequest) iter.Seq2[Polled, erro
 
 // Pause stops collecting from a maildrop, restarts included.
 func (c *Client) Pause(ctx context.Context, maildrop string) error {
-	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/pause", struct{}{})
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/pause", PauseRequest{})
 }
 
 // Resume collects from it again.
 func (c *Client) Resume(ctx context.Context, maildrop string) error {
-	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/resume", struct{}{})
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/resume", PauseRequest{})
+}
+
+// PauseByOwner is Pause for who owns the maildrop: he may resume it himself. Denied where an admin has paused it.
+func (c *Client) PauseByOwner(ctx context.Context, maildrop string) error {
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/pause", PauseRequest{Owner: true})
+}
+
+// ResumeByOwner is Resume for who owns the maildrop. Denied where an admin has paused it.
+func (c *Client) ResumeByOwner(ctx context.Context, maildrop string) error {
+	return none(ctx, c, "/v1/maildrop/"+url.PathEscape(maildrop)+"/resume", PauseRequest{Owner: true})
 }
 
 // Marks yields what is remembered of the messages of a maildrop, in no order.

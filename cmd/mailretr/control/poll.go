@@ -160,20 +160,39 @@ func polledOf(v *fetch.Visit) Polled {
 	return p
 }
 
+// A PauseRequest is who pauses a maildrop, or resumes it.
+type PauseRequest struct {
+	Owner bool `json:"owner,omitempty"` // who owns it: he cannot end what an admin has paused
+}
+
 // pause and resume a maildrop.
 func pause(h *House, _ *stream, r *http.Request) error {
 	if h.Poller == nil {
 		return errNoPoller
 	}
-	name, do := r.PathValue("name"), h.Poller.Pause
-	switch r.PathValue("verb") {
-	case "pause":
-	case "resume":
+	q, err := body[PauseRequest](r)
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("name")
+	var do func(context.Context, string) error
+	switch verb := r.PathValue("verb"); {
+	case verb == "pause" && q.Owner:
+		do = h.Poller.PauseByOwner
+	case verb == "pause":
+		do = h.Poller.Pause
+	case verb == "resume" && q.Owner:
+		do = h.Poller.ResumeByOwner
+	case verb == "resume":
 		do = h.Poller.Resume
 	default:
 		return newError(NotFound, "a maildrop is paused or resumed", "")
 	}
-	return unknown(name, do(r.Context(), name))
+	err = do(r.Context(), name)
+	if errors.Is(err, fetch.ErrNotByOwner) {
+		return newError(Denied, err.Error(), "an admin has to resume it")
+	}
+	return unknown(name, err)
 }
 
 // unknown makes fetch.ErrUnknown an error that names the maildrop.

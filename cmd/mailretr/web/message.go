@@ -316,11 +316,21 @@ func pause(v *visit) error {
 	if !v.owns(name) || m == nil {
 		return errNotThere
 	}
-	do, did := v.client.Pause, "pause"
-	if v.r.PostFormValue("resume") != "" {
-		do, did = v.client.Resume, "resume"
+	did, do := "pause", v.client.PauseByOwner
+	switch resume := v.r.PostFormValue("resume") != ""; {
+	case resume && v.who.Admin:
+		did, do = "resume", v.client.Resume
+	case resume:
+		did, do = "resume", v.client.ResumeByOwner
+	case v.who.Admin:
+		do = v.client.Pause
 	}
-	if err := do(v.r.Context(), name); err != nil {
+	err := do(v.r.Context(), name)
+	var e *control.Error
+	switch {
+	case errors.As(err, &e) && e.Code == control.Denied:
+		return &fault{http.StatusForbidden, "state.paused.admin"}
+	case err != nil:
 		return err
 	}
 	v.log("changed", "verb", did, "maildrop", name, "user", mail.Printable(v.who.Name, 200))

@@ -290,4 +290,22 @@ func TestPause(t *testing.T) {
 		strings.Contains(text, `data-state="paused"`) {
 		t.Errorf("%d %s", code, text)
 	}
+	// What an admin has paused is said to be so, and its owner has no button, nor does the form do anything.
+	if _, text := w.as("gert").post("/maildrop/pause", "name", "jaco", "back", "/maildrop?name=jaco"); !strings.Contains(text, `id="resume"`) {
+		t.Error(text)
+	}
+	if _, text := b.get("/maildrop?name=jaco"); !strings.Contains(text, "paused by the administrator") || strings.Contains(text, "/maildrop/pause") {
+		t.Error(text)
+	}
+	for _, resume := range []string{"", "1"} {
+		if code, text := b.post("/maildrop/pause", "name", "jaco", "resume", resume); code != 403 || !strings.Contains(text, "paused by the administrator") {
+			t.Errorf("%d %s", code, text)
+		}
+	}
+	if _, text := b.get("/"); !strings.Contains(text, `data-state="paused"`) {
+		t.Error("its owner has resumed it")
+	}
+	if _, text := w.as("gert").post("/maildrop/pause", "name", "jaco", "resume", "1", "back", "/maildrop?name=jaco"); strings.Contains(text, `data-state="paused"`) {
+		t.Error("an admin cannot resume it")
+	}
 }

@@ -104,6 +104,7 @@ type drop struct {
 	Over     bool      // and an admin may have that done although a budget is spent
 	Wait     string    // how long the button does nothing
 	Paused   bool
+	Resume   bool // and who looks at it may end that
 	Off      bool // it is not enabled
 	Server   string
 	Waiting  int
@@ -156,7 +157,8 @@ func (v *visit) drop(s *status.Status) drop {
 		Name: s.Maildrop, ID: idOf(s.Maildrop), State: s.State, Class: classOf(s.State), Said: s.Said,
 		Since: v.moment(s.Since), Mail: v.moment(s.LastMail), Checked: v.moment(s.LastAttempt), Next: v.future(s.Next),
 		Waiting: s.Waiting, Today: s.Today, Left: len(s.Asides), More: s.MoreAsides, Paused: s.State == status.Pause,
-		Run: v.runs.of(s.Maildrop, v), Back: v.here(),
+		Resume: v.who.Admin || s.ByOwner,
+		Run:    v.runs.of(s.Maildrop, v), Back: v.here(),
 	}
 	if m == nil {
 		d.Off = true
@@ -227,6 +229,13 @@ func (v *visit) worded(d *drop, s *status.Status, m *conf.Maildrop) {
 	d.Todo = t.first("todo." + state)
 	if a := v.account(s.Maildrop); state == "oauth" && a != nil && (a.HasDevice() || a.Pasted()) {
 		d.Todo = t.get("todo.oauth.here")
+	}
+	switch {
+	case !d.Paused || d.Off:
+	case s.ByOwner:
+		d.Says = t.get("state.paused.owner")
+	default:
+		d.Says = t.get("state.paused.admin")
 	}
 	if s.State == status.Login {
 		d.Help = v.web.Help
