@@ -209,6 +209,7 @@ func own(t *testing.T, kind string, d *real.Database, fill string) {
 		t.Errorf("it took %s", took)
 	}
 	changedRow(t, kind, d)
+	large(t, kind, d, k)
 	// What a long transaction has changed is seen late, and older than what is known.
 	late := "UPDATE mailretr_maildrops SET password = 'late', changed = changed - INTERVAL 1 HOUR WHERE id = 7"
 	if kind == "postgres" {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"mailretr/conf"
 )
@@ -17,13 +18,15 @@ type link struct {
 
 	db  *sql.DB
 	dsn string // with which db was opened
+
+	endless *atomic.Bool // an answer had no end
 }
 
 func linkOf(s conf.Source) (link, error) {
 	if opens[s.Kind] == nil || s.SQL == nil {
 		return link{}, fmt.Errorf("%q is no kind of database", s.Kind)
 	}
-	return link{kind: s.Kind, secret: s.SQL.DSN}, nil
+	return link{kind: s.Kind, secret: s.SQL.DSN, endless: &atomic.Bool{}}, nil
 }
 
 // Close ends the connection; the next question makes another.
@@ -47,7 +50,7 @@ func (l *link) open(ctx context.Context) error {
 	}
 	// What the old connection says at its end helps nobody.
 	_ = l.Close()
-	db, err := opens[l.kind](dsn)
+	db, err := opens[l.kind](dsn, l.endless)
 	if err != nil {
 		return err
 	}
@@ -61,5 +64,5 @@ func (l *link) told(err error) error {
 	if err == nil {
 		return nil
 	}
-	return errors.New(conceal(err.Error(), l.dsn))
+	return errors.New(conceal(tooMuch(err, l.endless).Error(), l.dsn))
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailretr/conf"
@@ -24,6 +25,8 @@ type Lookup struct {
 	kind string
 	dsn  conf.Secret
 	question
+
+	endless atomic.Bool // an answer had no end
 
 	mu   sync.Mutex
 	db   *sql.DB
@@ -66,7 +69,7 @@ func (l *Lookup) opened(ctx context.Context) (*sql.DB, string, error) {
 	if l.db != nil && l.with == dsn {
 		return l.db, dsn, nil
 	}
-	db, err := opens[l.kind](dsn)
+	db, err := opens[l.kind](dsn, &l.endless)
 	if err != nil {
 		return nil, dsn, err
 	}
@@ -97,7 +100,7 @@ func (l *Lookup) Find(ctx context.Context, value string) (found []map[string]str
 		return err
 	})
 	if err != nil {
-		return nil, errors.New(conceal(err.Error(), dsn))
+		return nil, errors.New(conceal(tooMuch(err, &l.endless).Error(), dsn))
 	}
 	return found, nil
 }

@@ -2,7 +2,10 @@ package sql
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+
+	"mailretr/conf"
 )
 
 // A preset is what a table that people have is asked with.
@@ -20,6 +23,18 @@ func since(query, condition, version string) preset {
 	return preset{query: strings.ReplaceAll(query, where, ""), version: version, changed: strings.ReplaceAll(query, where, condition)}
 }
 
+// shortened are columns of a preset that the server shortens before it sends them: <x> stands for the beginning of x. What is
+// longer than the greatest length stays so, and is named; but nobody who writes into such a table makes us read a gigabyte.
+var shortened = regexp.MustCompile(`<([\w.\[\]]+)>`)
+
+// beginning is how that is said: MaxColumn is in octets, of which a character has at least one.
+func beginning(kind string) string {
+	if kind == "sqlite" {
+		return fmt.Sprintf("SUBSTR($1, 1, %d)", conf.MaxColumn+1)
+	}
+	return fmt.Sprintf("LEFT($1, %d)", conf.MaxColumn+1)
+}
+
 // presetOf returns the preset of a table in a kind of database. In the queries [x] stands for the quoted name x.
 func presetOf(name, kind string) (preset, error) {
 	p, known := presets[name][kind]
@@ -30,8 +45,9 @@ func presetOf(name, kind string) (preset, error) {
 	if kind == "mysql" {
 		quote = "`"
 	}
-	quoted := strings.NewReplacer("[", quote, "]", quote)
-	return preset{quoted.Replace(p.query), quoted.Replace(p.version), quoted.Replace(p.changed)}, nil
+	quoted, short := strings.NewReplacer("[", quote, "]", quote), beginning(kind)
+	final := func(s string) string { return quoted.Replace(shortened.ReplaceAllString(s, short)) }
+	return preset{final(p.query), final(p.version), final(p.changed)}, nil
 }
 
 // presets are known by their names and the kinds of databases in which they are found. A mailbox may have several rows, so
@@ -65,7 +81,7 @@ var presets = map[string]map[string]preset{
 	"mailcow": {"mysql": since(`SELECT id, CONCAT(user2, '-', id) AS name, active, 'imap' AS protocol, host1 AS host, port1 AS port,
   CASE enc1 WHEN 'SSL' THEN 'implicit' WHEN 'TLS' THEN 'starttls' ELSE 'none' END AS tls, user1 AS [user],
   password1 AS password, 1 - delete1 AS keep, mins_interval * 60 AS [interval], user2 AS recipient,
-  custom_params AS options, 'plain' AS password_encoding, COALESCE(modified, created) AS version
+  <custom_params> AS options, 'plain' AS password_encoding, COALESCE(modified, created) AS version
 FROM imapsync WHERE dry = 0 {since} ORDER BY id`,
 		"AND COALESCE(modified, created) > :since",
 		"SELECT COUNT(*), MAX(modified), MAX(created), SUM(active) FROM imapsync")},
@@ -84,7 +100,8 @@ FROM mail_get WHERE ? = 0 OR server_id = ? ORDER BY mailget_id`,
 // own is our own table; see Schema. times is the sum of when rows were changed: a transaction that ends late brings a row
 // that is older than the newest one.
 func own(version, condition, times string) preset {
-	return since(`SELECT id, name, active, protocol, host, port, tls, [user], password, folders, keep, [interval], recipient, deliver,
+	return since(`SELECT id, <name> AS name, active, <protocol> AS protocol, <host> AS host, port, <tls> AS tls, <[user]> AS [user],
+  <password> AS password, <folders> AS folders, keep, [interval], <recipient> AS recipient, <deliver> AS deliver,
   `+version+` AS version FROM mailretr_maildrops {since} ORDER BY id`,
 		"WHERE "+condition, "SELECT COUNT(*), MAX(changed), SUM(id), "+times+" FROM mailretr_maildrops")
 }
@@ -93,10 +110,10 @@ const postfixadminColumns = "id, mailbox, src_server, src_user, src_password, sr
 	"extra_options, active"
 
 func postfixadmin(name, ssl, version string) string {
-	return `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, f.src_server AS host,
-  CASE WHEN ` + ssl + ` THEN 'implicit' ELSE 'starttls' END AS tls, f.src_user AS [user], f.src_password AS password,
-  'base64' AS password_encoding, NULLIF(f.src_folder, '') AS folders, f.keep, f.fetchall, f.poll_time * 60 AS [interval],
-  f.mailbox AS recipient, f.extra_options AS options, ` + version + ` AS version
+	return `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, <f.src_server> AS host,
+  CASE WHEN ` + ssl + ` THEN 'implicit' ELSE 'starttls' END AS tls, <f.src_user> AS [user], <f.src_password> AS password,
+  'base64' AS password_encoding, NULLIF(<f.src_folder>, '') AS folders, f.keep, f.fetchall, f.poll_time * 60 AS [interval],
+  f.mailbox AS recipient, <f.extra_options> AS options, ` + version + ` AS version
 FROM fetchmail f {since} ORDER BY f.id`
 }
 
@@ -104,8 +121,8 @@ const mailuColumns = "id, user_email, protocol, host, port, tls, username, passw
 
 func mailu(name, version string) preset {
 	return preset{
-		query: `SELECT id, ` + name + ` AS name, protocol, host, port, CASE WHEN tls THEN 'implicit' ELSE 'none' END AS tls,
-  username AS [user], password, 'plain' AS password_encoding, folders, keep, user_email AS recipient
+		query: `SELECT id, ` + name + ` AS name, protocol, <host> AS host, port, CASE WHEN tls THEN 'implicit' ELSE 'none' END AS tls,
+  <username> AS [user], <password> AS password, 'plain' AS password_encoding, <folders> AS folders, keep, user_email AS recipient
 FROM [fetch] ORDER BY id`,
 		version: version,
 	}

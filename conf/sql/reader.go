@@ -2,7 +2,9 @@
 //
 // It promises that it only reads (in a transaction that says so), on one connection, that nothing a row says ever becomes
 // part of a query, that a value which is too long or no text is named with its row and harms no other, and that no text
-// of an error has the password of the database. It leaves what the columns mean to package conf, and when to ask, and what
+// of an error has the password of the database. What is read at once is bounded: presets let the server shorten what is too
+// long; where a query does not, a row of PostgreSQL may have 16 MB and an answer of MySQL 256 MB, above which the question
+// fails and the last good set goes on. A file of SQLite is on this machine, and has no such bound. It leaves what the columns mean to package conf, and when to ask, and what
 // an error changes, to package conf/source.
 //
 // Any schema can be asked, by a query whose columns are named as conf.Columns; for tables that people have there are
