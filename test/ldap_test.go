@@ -147,6 +147,40 @@ func TestSlapdSource(t *testing.T) {
 	}
 }
 
+// One entry that is larger than what is read of any costs nobody else anything, where the server synchronises and where it
+// lists.
+func TestH8_SlapdEntryTooLarge(t *testing.T) {
+	for name, overlay := range map[string]string{"sync": "overlay syncprov", "list": ""} {
+		t.Run(name, func(t *testing.T) {
+			var ldif strings.Builder
+			for i := range 3 {
+				ldif.WriteString(owner(i) + ownEntry(i))
+			}
+			s := real.NewSlapd(t, []string{ownSchema}, overlay,
+				strings.Replace(ldif.String(), "mailretrPassword: ", "mailretrPassword: "+strings.Repeat("p", 17<<20), 1))
+			d := directoryOf(t, ofSlapd(s, "mailretr"))
+			for range 3 {
+				lines := drops(t, d.Keeper)
+				all := strings.Join(lines, "\n")
+				if len(d.Rows()) != 3 || !strings.Contains(all, "stands in an entry that has more than 16 MB") || !strings.Contains(all, "u1") ||
+					len(all) > 5000 {
+					t.Fatalf("%d rows: %.2000s", len(d.Rows()), all)
+				}
+			}
+			if n := d.octets(); n < 17<<20 {
+				t.Errorf("%d octets: it was not sent", n)
+			}
+			if err := d.Look(t.Context()); err != nil || d.octets() > 10_000 {
+				t.Errorf("it is read at each look: %v", err)
+			}
+			s.Change("dn: cn=isp,uid=u0," + real.SlapdBase + "\nchangetype: modify\nreplace: mailretrPassword\nmailretrPassword: p\n")
+			if lines := drops(t, d.Keeper); len(lines) != 3 || strings.Contains(strings.Join(lines, ""), "error") {
+				t.Errorf("when it has become smaller: %q", lines)
+			}
+		})
+	}
+}
+
 // processor is the time that this process has used, and not slapd.
 func processor(t *testing.T) time.Duration {
 	t.Helper()

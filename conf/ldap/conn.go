@@ -39,12 +39,14 @@ type conn struct {
 const oidSync = "1.3.6.1.4.1.4203.1.9.1.1"
 
 // connect reaches the server and logs in. secret is the password, which no error has.
-func connect(ctx context.Context, l *conf.LDAP, dial Dial, secret string) (*conn, error) {
+//
+// spare: see framed.
+func connect(ctx context.Context, l *conf.LDAP, dial Dial, secret string, spare bool) (*conn, error) {
 	line, err := dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f := &framed{Line: line, left: maxAnswer}
+	f := &framed{Line: line, left: maxAnswer, spare: spare}
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
 	if l.TLS.Mode == conf.ModeStartTLS {
@@ -177,8 +179,9 @@ var advice = map[uint16]string{
 
 // session is a connection that is made when it is needed.
 type session struct {
-	l    *conf.LDAP
-	dial Dial
+	l     *conf.LDAP
+	dial  Dial
+	spare bool // see framed
 
 	mu     sync.Mutex
 	c      *conn
@@ -231,7 +234,7 @@ func (s *session) open(ctx context.Context) (*conn, error) {
 		}
 		s.secret = secret
 	}
-	c, err := connect(ctx, s.l, s.dial, s.secret)
+	c, err := connect(ctx, s.l, s.dial, s.secret, s.spare)
 	s.c = c
 	return c, err
 }

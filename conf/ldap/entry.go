@@ -19,8 +19,19 @@ var lists = map[string]bool{"recipient": true, "folders": true}
 func (r *Reader) rowsOf(e, above *entry) []*conf.Row {
 	row := &conf.Row{}
 	row.Call(e.dn)
+	if e.large {
+		if name := nameOf(e, above); name != "" {
+			row.Set("name", name)
+		}
+		wrong(row, "host", fmt.Sprintf("stands in an entry that has more than %d MB, or %d parts", maxEntry>>20, maxElements))
+		return []*conf.Row{row}
+	}
 	for _, column := range slices.Sorted(maps.Keys(r.schema.Attributes)) {
-		r.set(row, column, valuesOf(e, above, r.schema.Attributes[column]))
+		names := r.schema.Attributes[column]
+		r.set(row, column, valuesOf(e, above, names))
+		if above != nil && above.large && row.Columns[column]+row.Wrong[column] == "" && slices.ContainsFunc(names, isAbove) {
+			wrong(row, column, "may stand in the entry above, which is too large")
+		}
 	}
 	for column, v := range r.schema.Values {
 		if _, said := row.Columns[column]; !said && row.Wrong[column] == "" {
@@ -37,6 +48,9 @@ func (r *Reader) rowsOf(e, above *entry) []*conf.Row {
 	}
 	return []*conf.Row{row}
 }
+
+// isAbove says whether the name of an attribute is meant of the entry above.
+func isAbove(name string) bool { return strings.HasPrefix(name, "../") }
 
 // valuesOf are the values of the first attribute that is there. The server may write its name with options.
 func valuesOf(e, above *entry, names []string) []string {

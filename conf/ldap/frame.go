@@ -1,9 +1,11 @@
 package ldap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 const (
@@ -16,9 +18,18 @@ const (
 	// maxAnswer bounds what one question may bring.
 	maxAnswer = 256 << 20
 
+	// maxName bounds the DN of an entry that is larger than that.
+	maxName = 64 << 10
+
 	tagEntry    = 0x64 // SearchResultEntry (RFC 4511, 4.5.2)
 	tagControls = 0xa0
 )
+
+// spared is the attribute of an entry of which nothing else is known, because it is too large.
+const spared = "mailretr;too-large"
+
+// errParts says that the library would need too much memory for a message.
+var errParts = errors.New("a message has too many parts")
 
 // framed hands out messages that are whole and within bounds: the library takes whatever length a message announces. It
 // reads no octet behind the message that it hands out, so that nothing is left over when TLS begins.
@@ -26,6 +37,9 @@ type framed struct {
 	Line
 	rest []byte // of the message that is being handed out
 	left int    // octets that the answer may still have
+	// spare makes an entry that is too large one that has its name and the attribute spared, instead of an error: who looks at
+	// many entries need not do without the others. Not changed once it is read from.
+	spare bool
 }
 
 // Read hands out the message, or reads the next one.
@@ -44,28 +58,18 @@ func (f *framed) Read(p []byte) (int, error) {
 
 // message reads one.
 func (f *framed) message() ([]byte, error) {
-	head := make([]byte, 2, 6)
-	if _, err := io.ReadFull(f.Line, head); err != nil {
-		return nil, err
-	}
-	if head[0] != 0x30 {
-		return nil, errors.New("what it says is no LDAP")
-	}
-	if n := int(head[1] & 0x7f); head[1] >= 0x80 {
-		if n == 0 || n > 4 {
-			return nil, errors.New("a message has no length that can be")
-		}
-		head = head[:2+n]
-		if _, err := io.ReadFull(f.Line, head[2:]); err != nil {
-			return nil, unexpected(err)
-		}
-	}
-	_, length, _, err := element(head, maxEntry)
+	head, length, err := heading(f.Line)
 	if err != nil {
 		return nil, err
 	}
 	if f.left -= len(head) + length; f.left < 0 {
 		return nil, fmt.Errorf("the answer is larger than %d octets", maxAnswer)
+	}
+	if length > maxEntry && f.spare {
+		return bare(f.Line, length)
+	}
+	if length > maxEntry {
+		return nil, errors.New("a message is too large")
 	}
 	m, err := io.ReadAll(io.LimitReader(f.Line, int64(length))) // which grows as it comes, whatever was announced
 	if err == nil && len(m) < length {
@@ -74,7 +78,39 @@ func (f *framed) message() ([]byte, error) {
 	if err != nil {
 		return nil, unexpected(err)
 	}
-	return append(head, m...), sound(m)
+	if err = sound(m); errors.Is(err, errParts) && f.spare {
+		if less, bad := bare(bytes.NewReader(m), length); bad == nil {
+			return less, nil
+		}
+	}
+	return append(head, m...), err
+}
+
+// heading reads the head of a message.
+func heading(r io.Reader) (head []byte, length int, err error) {
+	head = make([]byte, 2, 6)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, 0, err
+	}
+	if head[0] != 0x30 {
+		return nil, 0, errors.New("what it says is no LDAP")
+	}
+	return lengthOf(r, head)
+}
+
+// lengthOf reads the length that may follow the first two octets of a head.
+func lengthOf(r io.Reader, head []byte) ([]byte, int, error) {
+	if n := int(head[1] & 0x7f); head[1] >= 0x80 {
+		if n == 0 || n > 4 {
+			return nil, 0, errors.New("a message has no length that can be")
+		}
+		head = append(head, make([]byte, n)...)
+		if _, err := io.ReadFull(r, head[2:]); err != nil {
+			return nil, 0, unexpected(err)
+		}
+	}
+	_, length, _, err := element(head, math.MaxInt32)
+	return head, length, err
 }
 
 func unexpected(err error) error {
@@ -111,7 +147,7 @@ func walk(b []byte, count *int, depth int) error {
 			return err
 		}
 		if *count++; *count > maxElements || depth > maxDepth {
-			return errors.New("a message has too many parts")
+			return errParts
 		}
 		if tag&0x20 != 0 {
 			if err := walk(b[head:head+length], count, depth+1); err != nil {

@@ -45,7 +45,7 @@ func (d *Door) Login(ctx context.Context, user, password string) (found *Found, 
 	if user == "" || password == "" { // a bind with an empty password proves nothing, and succeeds (RFC 4513, 5.1.2)
 		return nil, errors.New("a name and a password are needed")
 	}
-	c, err := connect(ctx, &d.LDAP, d.Dial, secret)
+	c, err := connect(ctx, &d.LDAP, d.Dial, secret, false)
 	if err != nil {
 		return nil, told(err, secret)
 	}

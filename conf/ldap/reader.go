@@ -2,7 +2,7 @@
 //
 // It promises that it only reads, that what the server sends is bounded in time, size and number, that nothing an entry says
 // ever becomes part of a filter or a DN, that a value which is too long or no text is named with its entry and attribute
-// and harms no other, and that no text of an error has the password. Referrals are not followed.
+// and harms no other, nor does an entry that is too large, and that no text of an error has the password. Referrals are not followed.
 //
 // What has changed is asked cheaply: by synchronisation (RFC 4533) where the server has it (OpenLDAP: the overlay syncprov),
 // so that one changed entry costs the entry; else by a list of entryCSN or modifyTimestamp, after which only what has
@@ -76,7 +76,7 @@ func New(s conf.Source, dial Dial) (*Reader, error) {
 		return nil, fmt.Errorf("%q is no kind of directory", s.Kind)
 	}
 	l := *s.LDAP
-	r := &Reader{session: session{l: &l, dial: dial}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
+	r := &Reader{session: session{l: &l, dial: dial, spare: true}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
 	if _, err := ldap.CompileFilter(r.schema.Filter); err != nil {
 		return nil, fmt.Errorf("the filter %q: %w", r.schema.Filter, err)
 	}

@@ -166,7 +166,12 @@ func TestH9_NoAnswer(t *testing.T) {
 		"cut":     {func() { s.raw = func(int) []byte { return []byte("\x30\x05\x02") } }, "unexpected EOF"},
 		"nothing": {func() { s.raw = func(int) []byte { return []byte{} } }, ""},
 		"http":    {func() { s.raw = func(int) []byte { return []byte("HTTP/1.1 200 OK\r\n") } }, "no LDAP"},
-		"huge":    {func() { s.raw = func(int) []byte { return []byte("\x30\x84\x7f\xff\xff\xff") } }, "no BER"},
+		"huge":    {func() { s.raw = func(int) []byte { return []byte("\x30\x84\x7f\xff\xff\xff") } }, "the answer is larger"},
+		"large": {func() {
+			s.raw = func(int) []byte {
+				return append([]byte("\x30\x84\x01\x80\x00\x00\x02\x01\x02\x65\x84\x01\x7f\xff\xf8"), make([]byte, 0x17ffff8)...)
+			}
+		}, "a message is too large"},
 		"nested": {func() {
 			s.raw = func(int) []byte { return append([]byte("\x30\x83\x01\x00\x00"), strings.Repeat("\x30\x80", 1<<15)...) }
 		}, "no BER"},

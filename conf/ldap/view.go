@@ -25,6 +25,7 @@ type entry struct {
 	values map[string][]string
 	stamp  string // what says that it has changed; "": nothing does
 	young  bool   // it may have changed since in the same second
+	large  bool   // nothing else is known of it: it is too large
 }
 
 func entryOf(e *ldap.Entry) *entry {
@@ -33,6 +34,7 @@ func entryOf(e *ldap.Entry) *entry {
 		name := strings.ToLower(a.Name)
 		x.values[name] = append(x.values[name], a.Values...)
 	}
+	_, x.large = x.values[spared]
 	x.stamp = first(x.values["entrycsn"], x.values["modifytimestamp"])
 	delete(x.values, "entrycsn")
 	delete(x.values, "modifytimestamp")
@@ -183,6 +185,9 @@ func (v *view) compare(ctx context.Context, c *conn) (changed bool, err error) {
 		case e == nil:
 			delete(now, dn)
 			continue
+		}
+		if e.large {
+			e.stamp = stamp // so that it is not read at each look
 		}
 		e.young = young && e.stamp == stamp && (v.entries[dn] == nil || v.entries[dn].stamp != stamp)
 		now[dn] = e
