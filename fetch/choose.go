@@ -126,6 +126,9 @@ func (l *listing) find(ctx context.Context, want []mail.UID) (all []found, err e
 	if len(ask) == 0 {
 		return all, nil
 	}
+	if err := l.s.foresee(ctx, foreseer(l.Maildrop).Sizes(ask)); err != nil {
+		return nil, err
+	}
 	for m, err := range l.Maildrop.Messages(ctx, ask) {
 		if m == nil {
 			return nil, err

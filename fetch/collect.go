@@ -55,6 +55,7 @@ type session struct {
 	oversize  map[mail.UID]bool // too large, and somebody is told
 	wanted    map[mail.UID]bool // whatever their size
 	purse     *budget.Purse
+	foreseen  int64 // octets of answers that were reserved for
 
 	alone    bool // one mail is fetched, with its copies
 	went     bool // and is found
@@ -79,6 +80,7 @@ type session struct {
 	done    []mail.UID // taken by the queue
 	settles []settled  // copies that are ours
 	local   error      // the queue takes nothing
+	spent   error      // why no more may cross the line
 }
 
 // stop ends the session in an orderly way: after the message that is being read, which has a grace; at
@@ -133,7 +135,9 @@ func (s *session) run(ctx context.Context) {
 	if err == nil {
 		up, down := s.drop.meter()
 		spared := s.drop.spared()
+		done := s.bound()
 		err = s.transfer(ctx)
+		done()
 		s.tally.Saved += s.drop.spared() - spared
 		upNow, downNow := s.drop.meter()
 		s.up, s.down = upNow-up, downNow-down
@@ -252,11 +256,14 @@ func local(err error) error {
 
 // trouble returns the Trouble of an ending, nil for a good one.
 func (s *session) trouble(err error) *mail.Trouble {
-	if err == nil {
-		s.mu.Lock()
+	s.mu.Lock()
+	switch {
+	case err == nil:
 		err = local(s.local)
-		s.mu.Unlock()
+	case s.spent != nil:
+		err = s.spent // what followed from it is no trouble of its own
 	}
+	s.mu.Unlock()
 	var sick *relay.Sick
 	if errors.As(err, &sick) {
 		err = local(err)

@@ -74,6 +74,9 @@ type Drop struct {
 	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
 	// counted.
 	Meter func() (up, down int64)
+	// Bound has ask called when so many octets have crossed the line as it said last, at first with the next ones; an
+	// error of it ends the connection. nil: it is not called any more. The field may be nil where Meter is.
+	Bound func(ask func() (octets int64, err error))
 	// Policy is what the Ledger wants to know of the maildrop (what happens to mail after it was
 	// collected). It is not looked at here.
 	Policy any

@@ -50,46 +50,6 @@ func (s *session) enter(ctx context.Context) error {
 	return err
 }
 
-// A lister (optional on a mail.Maildrop) knows, before it is asked for, about how many octets a listing will have; 0:
-// none, or it is there already.
-type lister interface{ Listing() int64 }
-
-// payListing reserves what a long listing costs; a short one is paid for with the session, of which it is a part. A
-// maildrop in which mail is kept is listed once a day, and the session before it says nothing about that.
-func (s *session) payListing(ctx context.Context, drop mail.Maildrop) error {
-	x, ok := drop.(lister)
-	if !ok || s.purse == nil || x.Listing() <= shortListing {
-		return nil
-	}
-	if t := s.purse.Take(x.Listing(), false); t != nil {
-		return ofListing(t, x.Listing())
-	}
-	return local(s.purse.Keep(ctx))
-}
-
-// roomToList says whether there is room by now for a listing that the last session could not pay for, so that no
-// login is spent on finding that out. Once a day there is one all the same: somebody may have tidied up there.
-func (s *session) roomToList() error {
-	age := s.p.now().Sub(s.state.Unlisted)
-	if s.state.Unlisted.IsZero() || age < 0 || age >= relistDear || s.over || s.named {
-		return nil
-	}
-	if t := s.p.Budget.Room(s.drop.Name, s.state.Listing); t != nil {
-		return ofListing(t, s.state.Listing)
-	}
-	return nil
-}
-
-// ofListing says what it is that there is no room for.
-func ofListing(t *mail.Trouble, octets int64) *mail.Trouble {
-	t.Op, t.Alone = mail.OpList, false
-	t.Err = fmt.Errorf("what is there cannot be listed, which takes %s: %w", budget.Octets(octets), t.Err)
-	return t
-}
-
-// shortListing is a listing, in octets, that is not reserved for by itself.
-const shortListing = 4 << 10
-
 // leaveBudget ends what enter began: what was reserved is corrected by what it has cost.
 func (s *session) leaveBudget() {
 	if s.purse != nil {

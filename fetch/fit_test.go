@@ -55,6 +55,23 @@ type metered struct {
 	up, down atomic.Int64
 	squeeze  int64 // compression leaves one octet of so many; 0: there is none
 	listing  int64 // octets of a listing; 0: they are not worth counting
+	added    int64 // the same, of what was added
+	sizes    int64 // of each message whose size is asked for
+	blind    bool  // nothing of this is known before
+	ask      atomic.Pointer[func() (int64, error)]
+}
+
+// came passes octets over the line, in pieces, as far as they are let.
+func (b *metered) came(octets int64) error {
+	for ; octets > 0; octets -= 1 << 10 {
+		b.down.Add(min(octets, 1<<10))
+		if ask := b.ask.Load(); ask != nil {
+			if _, err := (*ask)(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (b *metered) Open(ctx context.Context) (mail.Maildrop, error) {
@@ -77,6 +94,10 @@ type meteredDrop struct {
 
 func (d *meteredDrop) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail.Message, error] {
 	return func(yield func(*mail.Message, error) bool) {
+		if err := d.b.came(d.b.sizes * int64(len(want))); err != nil {
+			yield(nil, err)
+			return
+		}
 		for m, err := range d.dialogue.Messages(ctx, want) {
 			if m != nil {
 				m.Content = &meteredBody{m.Content.(*body), d.b}
@@ -88,11 +109,22 @@ func (d *meteredDrop) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*
 	}
 }
 
-// Listing says what a listing will cost.
-func (d *meteredDrop) Listing() int64 { return d.b.listing }
+// foresees says what something will cost, where that is known.
+func (d *meteredDrop) foresees(octets int64) int64 {
+	if d.b.blind {
+		return 0
+	}
+	return octets
+}
+
+func (d *meteredDrop) Listing() int64              { return d.foresees(d.b.listing) }
+func (d *meteredDrop) Added(string) int64          { return d.foresees(d.b.added) }
+func (d *meteredDrop) Sizes(want []mail.UID) int64 { return d.foresees(d.b.sizes * int64(len(want))) }
 
 func (d *meteredDrop) List(ctx context.Context) ([]mail.UID, bool, error) {
-	d.b.down.Add(d.b.listing)
+	if err := d.b.came(d.b.listing); err != nil {
+		return nil, false, err
+	}
 	return d.dialogue.List(ctx)
 }
 
@@ -133,6 +165,11 @@ func (w *world) line(name, server string) *metered {
 	b.change = func(d *Drop) {
 		d.From = b
 		d.Meter = func() (up, down int64) { return b.up.Load(), b.down.Load() }
+		d.Bound = func(ask func() (int64, error)) {
+			if b.ask.Store(&ask); ask == nil {
+				b.ask.Store(nil)
+			}
+		}
 	}
 	return b
 }

@@ -23,7 +23,7 @@ const (
 // List lists what is needed.
 func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err error) {
 	s := l.s
-	s.state.Unlisted, s.state.Listing = time.Time{}, 0
+	s.state.Unlisted, s.state.Listing, s.state.Unmet = time.Time{}, 0, ""
 	g, ok := l.Maildrop.(mail.Glancer)
 	if ok {
 		if s.glance, err = g.Glance(ctx); err != nil {
@@ -39,8 +39,8 @@ func (l *listing) List(ctx context.Context) (uids []mail.UID, complete bool, err
 			}
 		}
 	}
-	if err := s.payListing(ctx, l.Maildrop); err != nil {
-		return s.unlisted(ctx, g, l.Maildrop, err)
+	if err := s.foresee(ctx, foreseer(l.Maildrop).Listing()); err != nil {
+		return s.unlisted(ctx, g, err)
 	}
 	uids, complete, err = l.Maildrop.List(ctx)
 	if err == nil {
@@ -55,24 +55,29 @@ func (s *session) added(ctx context.Context, g mail.Glancer) (uids []mail.UID, o
 		s.same = true
 		return nil, true, nil
 	}
+	if x, ok := g.(Foreseer); ok {
+		if err := s.foresee(ctx, x.Added(s.state.Glance)); err != nil {
+			return nil, false, err
+		}
+	}
 	uids, ok, err = g.Since(ctx, s.state.Glance)
 	s.since = ok
 	return uids, ok, err
 }
 
 // unlisted is the way out where no budget has room for the listing that is due: what was added comes all the
-// same. Where it cannot be named, that is remembered: nobody is dialled to find it out again, see roomToList.
-func (s *session) unlisted(ctx context.Context, g mail.Glancer, drop mail.Maildrop, cause error) (
-	[]mail.UID, bool, error) {
-	if mail.TroubleOf(mail.OpList, "", cause).Kind != mail.Spent {
+// same, where it can be named.
+func (s *session) unlisted(ctx context.Context, g mail.Glancer, cause error) ([]mail.UID, bool, error) {
+	if mail.TroubleOf(mail.OpList, "", cause).Kind != mail.Spent || g == nil || !s.follows() {
 		return nil, false, cause
 	}
-	if g != nil && s.follows() {
-		if uids, ok, err := s.added(ctx, g); ok || err != nil {
-			return uids, false, err
-		}
+	refused := s.state
+	s.foreseen, s.state.Unlisted, s.state.Listing, s.state.Unmet = 0, time.Time{}, 0, ""
+	uids, ok, err := s.added(ctx, g)
+	if ok || err != nil {
+		return uids, false, err
 	}
-	s.state.Unlisted, s.state.Listing = s.p.now(), drop.(lister).Listing()
+	s.state.Unlisted, s.state.Listing, s.state.Unmet = refused.Unlisted, refused.Listing, refused.Unmet
 	return nil, false, cause
 }
 

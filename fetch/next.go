@@ -44,10 +44,11 @@ type State struct {
 	Lists  string    `json:"lists,omitempty"` // Drop.Lists then
 	Look   time.Time `json:"look,omitzero"`   // when what was set aside is looked at again
 
-	// Unlisted is when a session ended because no budget had room for a full listing, which would have had so
-	// many octets; zero: none did.
+	// Unlisted is when a session ended because no budget had room for a listing, which would have had so many
+	// octets; zero: none did. Unmet is Drop.lists then.
 	Unlisted time.Time `json:"unlisted,omitzero"`
 	Listing  int64     `json:"listing,omitempty"`
+	Unmet    string    `json:"unmet,omitempty"`
 }
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.

@@ -102,7 +102,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.around.memory = memory{engine: h.store, observe: h.around.observe}
 	h.around.tickets = &tickets{memory: h.around.memory}
 	h.consents, h.around.consent = h.keeper(), h.consentOf
-	h.around.client = h.client
+	h.around.client, h.around.blind = h.client, h.blind
 	key, err := contentKey(c.State)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
@@ -402,6 +402,7 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 		Queue: h.queue, Ask: h.ask, AskCheck: h.ask.First(), Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Watch:  m.Idle > 0,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
+		Bound:  meter.Bound,
 		Spared: meter.Spared.Load,
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },

@@ -81,6 +81,20 @@ func (h *house) meter(name string) *wire.Meter {
 	return m.(*wire.Meter)
 }
 
+// blind says whether the budgets of a maildrop have room for so many octets that may come unasked.
+func (h *house) blind(maildrop string, octets int64) bool {
+	return h.book.Room(maildrop, octets) == nil
+}
+
+// blindly is Blind of the options of a maildrop's kind.
+func (s surroundings) blindly(m *conf.Maildrop) func(octets int64) bool {
+	if s.blind == nil {
+		return nil
+	}
+	name := m.Name
+	return func(octets int64) bool { return s.blind(name, octets) }
+}
+
 // limited says what a maildrop may not have: mail that is too large, or has to wait.
 func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
 	d.LargeFrom, d.Most = c.Line.Large, c.Limits.MaxMessage

@@ -32,6 +32,8 @@ type surroundings struct {
 	watch   *stopwatch   // around attempts; nil: nobody wants to know
 	turns   *local.Turns // of the mailboxes of this machine; nil: nobody waits for another
 
+	blind func(maildrop string, octets int64) bool // whether so many may be asked for blindly; nil: they may
+
 	// client says who handed a message to the provider; nil: nobody knows.
 	client func(context.Context, *mail.Message) mail.Client
 	state  string                   // the directory, for what a kind has to put aside
@@ -90,7 +92,7 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	o := pop3.Options{
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, pop3.UserPass),
 		Token: tokenOf(m), Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
-		Observe: s.observe,
+		Observe: s.observe, Blind: s.blindly(m),
 	}
 	if m.After.Act == conf.Delete {
 		o.After = pop3.Delete
@@ -108,7 +110,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, imap.Login),
 		Token: tokenOf(m), To: map[string][]mail.Path{},
 		Name: m.Name, Account: account, Memory: &imap.Memory{}, Observe: s.observe, Reissue: m.Idle,
-		NoCompress: !m.Compress, Pool: s.ahead, Details: m.First.Mode == conf.FirstSince || s.dated != nil && s.dated(),
+		NoCompress: !m.Compress, Blind: s.blindly(m), Pool: s.ahead, Details: m.First.Mode == conf.FirstSince || s.dated != nil && s.dated(),
 	}
 	acts := map[conf.Act]imap.After{conf.Delete: imap.Delete, conf.Move: imap.Move, conf.Mark: imap.Mark}
 	o.After = acts[m.After.Act]

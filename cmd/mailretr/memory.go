@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 
+	"mailretr/fetch"
 	"mailretr/fetch/imap"
 	"mailretr/store"
 	"mailretr/store/mail"
@@ -116,7 +117,7 @@ type imapMaildrop interface {
 	mail.Glancer
 	mail.Coverer
 	mail.Filterer
-	Listing() int64 // what a listing costs, for the budget
+	fetch.Foreseer
 }
 
 type remembered struct {

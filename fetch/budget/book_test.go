@@ -485,3 +485,41 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("%d counted, %d on the line in %d messages", s.Month.Down, n, took.Load())
 	}
 }
+
+// What crosses the line beyond what was taken is taken while there is room, whatever else has asked for it.
+func TestCover(t *testing.T) {
+	w := newWorld(t, Rules{Line: Limit{Month: 40 << 10}})
+	p := w.open("jaco")
+	defer p.Close()
+	if n, tr := p.Cover(); tr != nil || n != leastOpening {
+		t.Errorf("before anything came: %d, %v", n, tr)
+	}
+	w.line["jaco"] = 20 << 10
+	n, tr := p.Cover()
+	if tr != nil || n != unforeseen || p.taken != 20<<10+unforeseen || p.bodies != 0 {
+		t.Errorf("in the middle: %d, %v", n, tr)
+	}
+	w.line["jaco"] += n - 1
+	if n, tr := p.Cover(); tr != nil || n != 1 {
+		t.Errorf("one octet before: %d, %v", n, tr)
+	}
+	w.line["jaco"] = 31 << 10
+	anna := w.open("anna")
+	if _, tr := p.Cover(); tr == nil {
+		t.Error("what another session has reserved was taken")
+	}
+	anna.Close()
+	w.line["jaco"] = 37 << 10
+	if _, tr := p.Cover(); tr == nil || tr.Kind != mail.Spent || tr.Alone || tr.After <= 0 {
+		t.Errorf("at the end: %v", tr)
+	}
+	over, err := w.Open(t.Context(), "jaco", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer over.Close()
+	w.line["jaco"] = 1 << 20
+	if _, tr := over.Cover(); tr != nil {
+		t.Errorf("somebody has said that it may be passed: %v", tr)
+	}
+}

@@ -16,7 +16,7 @@ const (
 	mostOpening  = 1 << 20
 )
 
-// A Purse is what one session has taken of the budgets. Not for concurrent use.
+// A Purse is what one session has taken of the budgets. Only Cover may be called while another method is.
 type Purse struct {
 	b        *Book
 	maildrop string
@@ -94,6 +94,30 @@ func (p *Purse) Take(octets int64, large bool) *mail.Trouble {
 		p.taken += Cost(octets)
 	}
 	return t
+}
+
+// unforeseen is how many octets are taken at once when more has crossed the line than was taken for.
+const unforeseen = 4 << 10
+
+// Cover takes octets that have crossed the line beyond what was taken: what a session costs was a guess, and a server may
+// send what nobody has asked for. It says how many more are covered, so that it need not be called before they have
+// come; or why nothing is left, as Take does: then nothing more may be let come.
+func (p *Purse) Cover() (octets int64, t *mail.Trouble) {
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	p.b.sample(p.maildrop)
+	over := p.b.meters[p.maildrop].total - p.base - p.taken
+	if over < 0 {
+		return -over, nil
+	}
+	if !p.anyway {
+		if t = p.b.refused(p.maildrop, unforeseen, false); t != nil {
+			t.Alone = false
+			return 0, t
+		}
+	}
+	p.taken += over + unforeseen
+	return unforeseen, nil
 }
 
 // Room says what Take would say, and reserves nothing.

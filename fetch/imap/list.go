@@ -72,7 +72,7 @@ func (s *session) outset(m *Memory) (all flight) {
 		return all
 	}
 	q := s.sel(s.folders[0])
-	if known {
+	if known && s.blind(newest) {
 		low := m.Folders[q.f.name].UIDNext
 		q.andSizes(low, low+newest) // a sum that overflows asks nothing
 	}
@@ -130,7 +130,7 @@ func (q *question) andMore(high uint32) {
 // andRest asks about whatever else is new as soon as it is known that there is more than was asked about,
 // while the answer is still coming. Where the line is about to be compressed this waits for it.
 func (q *question) andRest(next uint32) {
-	if len(q.sizes) > 0 && next > q.high && next-q.low <= mostNew && !q.s.compressible() {
+	if len(q.sizes) > 0 && next > q.high && next-q.low <= mostNew && !q.s.compressible() && q.s.blind(next-q.high) {
 		q.andMore(next)
 	}
 }
@@ -331,17 +331,6 @@ func (s *session) List(ctx context.Context) (uids []mail.UID, complete bool, err
 		return nil, false, err
 	}
 	return uids, complete, nil
-}
-
-// Listing is how many octets the numbers of all messages will take, about, where they are not there already: those of
-// SEARCH, as ESEARCH has ranges of them.
-func (s *session) Listing() (n int64) {
-	for _, f := range s.folders {
-		if !f.left && !f.listed {
-			n += int64(f.exists) * 7
-		}
-	}
-	return n
 }
 
 // each does something with each folder that is not left out, while nothing else is on its way. A trouble of one

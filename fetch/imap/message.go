@@ -15,6 +15,7 @@ import (
 const (
 	sizesAtOnce = 2000 // messages that one round trip asks about
 	aboutSize   = 100  // octets of each answer
+	aboutNumber = 7    // octets of a number in an answer to SEARCH
 )
 
 // Messages asks for sizes, dates and flags of what is wanted, some thousand at a time, and yields folder by

@@ -62,7 +62,10 @@ type Options struct {
 	ClassicWatch bool // Dial.TLS.Classic of the connections of Watch, which stay
 	// Details: messages come with Origin.Date and Origin.Flags, which cost some 60 octets each.
 	Details bool
-	Pool    *Pool // of what is asked for ahead, shared with other maildrops; nil: each has its own limit only
+	// Blind says whether so many octets may be asked for before it is known how many there are, which saves a round
+	// trip. nil: they may.
+	Blind func(octets int64) bool
+	Pool  *Pool // of what is asked for ahead, shared with other maildrops; nil: each has its own limit only
 
 	// NoCompress leaves COMPRESS=DEFLATE alone where it is offered.
 	NoCompress bool

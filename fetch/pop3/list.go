@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -22,6 +24,15 @@ type item struct {
 	gone  bool     // to be deleted, or deleted
 	asked bool     // RETR was sent, and nobody has taken it yet
 }
+
+// What is asked and answered takes so many octets, about.
+const (
+	aboutListed = 64 // of a message, in LIST and UIDL
+	aboutSingle = 48 // one question about one message
+)
+
+// mostBlind is how long a maildrop may be, in messages, which is listed before it is known how long it is.
+const mostBlind = 8192
 
 // maxUID is the longest unique-id that is used as it is. RFC 1939, 7 says 70.
 const maxUID = 128
@@ -40,7 +51,8 @@ func (s *session) opening(k *known, pipe bool) []turn {
 		x := s.one(e.Count)
 		turns = append(turns, turn{s.uidlOf(x), false, func() error { return s.readUID(x) },
 			func() bool { return s.count < x.num }})
-	} else if pipe && s.past.Busy && s.opts.After == Delete && k.After != nil && s.hasUIDL(k) {
+	} else if pipe && s.past.Busy && s.opts.After == Delete && k.After != nil && s.hasUIDL(k) &&
+		(s.opts.Blind == nil || s.opts.Blind(mostBlind*aboutListed)) {
 		turns = append(turns, s.listing()...)
 		s.early = true
 	}
@@ -96,8 +108,20 @@ func (s *session) Listing() int64 {
 	if s.known.NoTop {
 		nameless = 0
 	}
-	return int64(s.count)*64 + int64(min(nameless, s.count))*headerGuess
+	return int64(s.count)*aboutListed + int64(min(nameless, s.count))*headerGuess
 }
+
+// Added is how many octets the questions of Since about one message each bring, about; 0 where it asks none.
+func (s *session) Added(glance string) int64 {
+	base := s.base(s.before(glance))
+	if base == 0 || s.listed {
+		return 0
+	}
+	return int64(s.count-base) * 2 * aboutSingle
+}
+
+// Sizes is 0: they come with the listing.
+func (s *session) Sizes([]mail.UID) int64 { return 0 }
 
 // talk makes turns in the middle of a session, where nothing else may be under way.
 func (s *session) talk(turns []turn) error {
@@ -143,10 +167,22 @@ func (s *session) stat() error {
 			if s.sum, err = strconv.ParseInt(fields[1], 10, 64); err != nil || s.sum < 0 {
 				s.sum = -1
 			}
-			return nil
+			return s.overlooked()
 		}
 	}
 	return &nonsense{"malformed reply to STAT: " + st.text}
+}
+
+// overlooked ends a session which has asked for more than it would have, had it known how much there is. The next one
+// finds that out first.
+func (s *session) overlooked() error {
+	if !s.early || s.count <= mostBlind || s.opts.Blind == nil {
+		return nil
+	}
+	s.past.Busy = false
+	s.retain()
+	return &mail.Trouble{Op: mail.OpList, Kind: mail.Busy, Server: s.server, After: time.Second, Err: fmt.Errorf(
+		"there are %d messages now, many more than before; the next visit asks what they cost", s.count)}
 }
 
 // number reads digits and nothing else.

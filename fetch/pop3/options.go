@@ -24,6 +24,10 @@ type Options struct {
 	Account  mail.Account // identity of its contents, for Origin
 	Memory   Memory       // what the server could last time; nil: each session asks again
 
+	// Blind says whether so many octets may be asked for before it is known how many there are, which saves a round
+	// trip. nil: they may.
+	Blind func(octets int64) bool
+
 	Observe mail.Observer // is told what is odd about the server (mail.OpRemark); may be nil
 
 	MaxMessages int   // most messages in a listing, 1,000,000

@@ -249,3 +249,33 @@ func TestIPv6Literal(t *testing.T) {
 		t.Error("a path has no name for a certificate")
 	}
 }
+
+// Who counts octets may end what brings too many.
+func TestBoundEndsTheConnection(t *testing.T) {
+	var m Meter
+	c, server := tcp(t, Options{Meter: &m})
+	spent, asked := errors.New("spent"), 0
+	m.Bound(func() (int64, error) {
+		if asked++; asked > 2 {
+			return 0, spent
+		}
+		return 10, nil
+	})
+	for _, line := range []string{"one\r\n", "two\r\n", "three\r\n"} { // asked at 5 and at 17
+		say(t, server, line)
+		if _, err := c.ReadLine(MaxLine); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("asked %d times for 17 octets", asked)
+	}
+	say(t, server, "a long line\r\n")
+	if _, err := c.ReadLine(MaxLine); !errors.Is(err, spent) {
+		t.Errorf("%v", err)
+	}
+	m.Bound(nil)
+	if _, err := c.ReadLine(MaxLine); !errors.Is(err, spent) {
+		t.Errorf("it goes on: %v", err)
+	}
+}

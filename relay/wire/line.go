@@ -99,7 +99,7 @@ func (l *line) Read(p []byte) (int, error) {
 	} else {
 		l.turn(&l.get)
 	}
-	p = l.get.cut(p)
+	p = l.meter.cut(l.get.cut(p))
 	for {
 		if l.cause.Load() != nil {
 			return 0, l.failed("reading", nil)
@@ -112,8 +112,8 @@ func (l *line) Read(p []byte) (int, error) {
 		n, err := l.Conn.Read(p)
 		l.get.spend(n)
 		l.down.Add(int64(n))
-		if l.meter != nil {
-			l.meter.Down.Add(int64(n))
+		if err := l.meter.came(n); err != nil {
+			return 0, l.failed("reading", err)
 		}
 		late := errors.Is(err, os.ErrDeadlineExceeded)
 		if slow := l.passed(&l.in, time.Since(began), n, late); slow != nil {

@@ -82,6 +82,55 @@ type Options struct {
 type Meter struct {
 	Up, Down atomic.Int64
 	Spared   atomic.Int64 // that did not cross it, because the peer compressed them
+
+	bound atomic.Pointer[bound]
+}
+
+// A bound is who is asked when more has crossed the line than he said last.
+type bound struct {
+	ask func() (octets int64, err error)
+	at  atomic.Int64 // Up and Down together
+}
+
+// Bound has reads ask, when as many octets have come as was said last, how many more may cross before ask is called again, both directions
+// together; an error ends the connection, as the error of that read. ask is called by whoever reads, perhaps by several
+// at once. nil: nobody is asked any more.
+func (m *Meter) Bound(ask func() (octets int64, err error)) {
+	if ask == nil {
+		m.bound.Store(nil)
+		return
+	}
+	m.bound.Store(&bound{ask: ask})
+}
+
+// cut returns as much of p as may be filled before somebody has to be asked.
+func (m *Meter) cut(p []byte) []byte {
+	if m == nil {
+		return p
+	}
+	if b := m.bound.Load(); b != nil {
+		if room := b.at.Load() - m.Up.Load() - m.Down.Load(); room > 0 && room < int64(len(p)) {
+			return p[:room]
+		}
+	}
+	return p
+}
+
+// came counts octets that were read.
+func (m *Meter) came(n int) error {
+	if m == nil || n <= 0 {
+		return nil
+	}
+	sum := m.Down.Add(int64(n)) + m.Up.Load()
+	b := m.bound.Load()
+	if b == nil || sum < b.at.Load() {
+		return nil
+	}
+	more, err := b.ask()
+	if err == nil {
+		b.at.Store(sum + more)
+	}
+	return err
 }
 
 // or returns d, or the default where d is not set.
