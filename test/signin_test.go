@@ -81,6 +81,17 @@ func TestSignInDatabases(t *testing.T) {
 			lets(t, s, "anna@kroon.co.za", "open sesame", "anna@kroon.co.za")
 			lets(t, s, "jaco@kroon.co.za", "wrong", "")
 			lets(t, s, "old@kroon.co.za", "open sesame", "")
+			anna, err := s.Check(t.Context(), "anna@kroon.co.za", "open sesame")
+			if err == nil {
+				_, err = s.Recheck(t.Context(), anna)
+			}
+			if err != nil {
+				t.Errorf("anna, asked again: %v", err)
+			}
+			d.Do("UPDATE mailbox SET active = '0' WHERE username = 'anna@kroon.co.za'")
+			if _, err := s.Recheck(t.Context(), anna); !errors.Is(err, signin.ErrRefused) {
+				t.Errorf("anna has left: %v", err)
+			}
 			for _, name := range []string{"' OR '1'='1", `\' OR 1=1 -- `, "jaco@kroon.co.za' -- ", "'; DROP TABLE mailbox; --", "%", ":user"} {
 				lets(t, s, name, "open sesame", "")
 			}
@@ -121,11 +132,16 @@ func TestSignInSlapd(t *testing.T) {
 			}
 			return plainLine{c}, nil
 		}}
-	c := &signin.LDAP{Name: "mail", Owner: "mail", Login: door.Login}
+	door.Names = append(door.Names, signin.LDAPChanged...) // those that it does not know do no harm
+	c := &signin.LDAP{Name: "mail", Owner: "mail", Login: door.Login, Look: door.Look}
 	lets(t, c, "jaco", "open sesame", "jaco@kroon.co.za")
 	lets(t, c, "JACO@kroon.co.za", "open sesame", "jaco@kroon.co.za")
-	if who, err := c.Check(t.Context(), "gert", "open sesame"); err != nil || !who.Admin {
+	who, err := c.Check(t.Context(), "gert", "open sesame")
+	if err != nil || !who.Admin {
 		t.Errorf("%+v %v", who, err)
+	}
+	if now, err := c.Recheck(t.Context(), who); err != nil || !now.Admin {
+		t.Errorf("again: %+v %v", now, err)
 	}
 	lets(t, c, "jaco", "wrong", "")
 	lets(t, c, "jaco", "", "")
@@ -137,6 +153,9 @@ func TestSignInSlapd(t *testing.T) {
 	s.Stop()
 	if _, err := c.Check(t.Context(), "jaco", "open sesame"); !errors.Is(err, signin.ErrAway) {
 		t.Errorf("without slapd: %v", err)
+	}
+	if _, err := c.Recheck(t.Context(), who); !errors.Is(err, signin.ErrAway) {
+		t.Errorf("again, without slapd: %v", err)
 	}
 }
 

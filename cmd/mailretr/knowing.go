@@ -32,8 +32,9 @@ func newIMAPSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {
 func newLDAPSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {
 	l := s.LDAP
 	owner := cmp.Or(l.Owner, l.Name)
-	door := &ldap.Door{LDAP: l.LDAP, Names: []string{l.Name, owner}, Marked: l.Admin, Dial: lineTo(&l.LDAP)}
-	return &signin.LDAP{Login: door.Login, Name: strings.ToLower(l.Name), Owner: strings.ToLower(owner)}, nil, nil
+	names := append([]string{l.Name, owner}, signin.LDAPChanged...)
+	door := &ldap.Door{LDAP: l.LDAP, Names: names, Marked: l.Admin, Dial: lineTo(&l.LDAP)}
+	return &signin.LDAP{Login: door.Login, Look: door.Look, Name: strings.ToLower(l.Name), Owner: strings.ToLower(owner)}, nil, nil
 }
 
 func newSQLSignIn(s *conf.SignIn) (signin.Checker, io.Closer, error) {

@@ -36,14 +36,33 @@ var errSeveral = errors.New("the filter finds several entries for one name")
 // Login returns the entry of a user with this password, neither of which is empty; nil where there is none, or the password
 // is another. No text of an error has a password.
 func (d *Door) Login(ctx context.Context, user, password string) (found *Found, err error) {
+	if user == "" || password == "" { // a bind with an empty password proves nothing, and succeeds (RFC 4513, 5.1.2)
+		return nil, errors.New("a name and a password are needed")
+	}
+	return d.look(ctx, user, func(c *conn, f *Found) (bool, error) {
+		err := c.Bind(f.DN, password)
+		if refused(err) {
+			return false, nil
+		}
+		return err == nil, told(err, password)
+	})
+}
+
+// Look returns the entry of a user as Login does, without asking for his password; nil where there is none.
+func (d *Door) Look(ctx context.Context, user string) (*Found, error) {
+	if user == "" {
+		return nil, errors.New("a name is needed")
+	}
+	return d.look(ctx, user, func(*conn, *Found) (bool, error) { return true, nil })
+}
+
+// look looks for the entry of a user, and returns it where it proves right.
+func (d *Door) look(ctx context.Context, user string, right func(*conn, *Found) (bool, error)) (found *Found, err error) {
 	secret := ""
 	if d.LDAP.Password.Given() {
 		if secret, err = d.LDAP.Password.Resolve(ctx); err != nil {
 			return nil, err
 		}
-	}
-	if user == "" || password == "" { // a bind with an empty password proves nothing, and succeeds (RFC 4513, 5.1.2)
-		return nil, errors.New("a name and a password are needed")
 	}
 	c, err := connect(ctx, &d.LDAP, d.Dial, secret, false)
 	if err != nil {
@@ -55,12 +74,8 @@ func (d *Door) Login(ctx context.Context, user, password string) (found *Found, 
 	if found, err = d.find(c, user); err != nil || found == nil {
 		return nil, told(err, secret)
 	}
-	err = c.Bind(found.DN, password)
-	if refused(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, told(told(err, password), secret)
+	if ok, err := right(c, found); err != nil || !ok {
+		return nil, told(err, secret)
 	}
 	return found, nil
 }

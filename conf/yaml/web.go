@@ -46,7 +46,9 @@ var pages = []option[conf.Web]{
 		"[admin]", func(w *conf.Web) *[]string { return &w.Admins }).rare(),
 	sub("proxy", "A web server in front, which is believed what it says of its clients.", webProxy,
 		func(w *conf.Web) *conf.WebProxy { return &w.Proxy }, func(p *conf.WebProxy) *conf.Where { return &p.At }).rare(),
-	span("session", "Time after which one has to sign in again.", "12h",
+	span("session", "Time after which one has to sign in again. Who is taken out of users, a database or a directory, or has another "+
+		"password there, is signed out within 5 minutes in which he uses the pages; an IMAP server cannot be asked without the "+
+		"password, so that there it is this time.", "12h",
 		func(w *conf.Web) *time.Duration { return &w.Session }).rare(),
 	span("collect", "Time between two looks at a maildrop that its owner asks for with a button. 0: there is no button.", "1m",
 		func(w *conf.Web) *time.Duration { return &w.Collect }).rare(),

@@ -76,5 +76,24 @@ func (l *Local) Check(ctx context.Context, name, password string) (Who, error) {
 	case !right:
 		return Who{}, ErrRefused
 	}
-	return Who{Name: u.Name, Owners: u.Owners, Admin: u.Admin}, nil
+	return u.who(text), nil
+}
+
+// who is a user with what is kept of his password now.
+func (u *User) who(hash string) Who {
+	return Who{Name: u.Name, Owners: u.Owners, Admin: u.Admin, mark: markOf(hash)}
+}
+
+// Recheck is Rechecker.
+func (l *Local) Recheck(ctx context.Context, then Who) (Who, error) {
+	u, known := l.users[then.Name]
+	if !known {
+		return Who{}, ErrRefused
+	}
+	text, err := u.Hash(ctx)
+	if err != nil {
+		return Who{}, away(err)
+	}
+	now := u.who(text)
+	return now, now.same(then)
 }

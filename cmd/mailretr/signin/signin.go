@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 )
@@ -18,6 +19,10 @@ type Who struct {
 	Name   string   // as the back end has it, for people and logs
 	Owners []string // whose maildrops are shown: values of their owner:
 	Admin  bool     // sees all maildrops and the queue, and may change them
+
+	by    int               // which of a Chain has let him in, from 1
+	asked string            // the name as he wrote it, where that is asked for again
+	mark  [sha256.Size]byte // of what was kept of his password; see markOf
 }
 
 var (
@@ -39,10 +44,11 @@ type Chain []Checker
 func (c Chain) Check(ctx context.Context, user, password string) (Who, error) {
 	var gone []error
 	refused := false
-	for _, one := range c {
+	for i, one := range c {
 		who, err := one.Check(ctx, user, password)
 		switch {
 		case err == nil:
+			who.by = i + 1
 			return who, nil
 		case errors.Is(err, ErrRefused):
 			refused = true
@@ -69,12 +75,17 @@ func (n named) Check(ctx context.Context, user, password string) (Who, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	who, err := n.Checker.Check(ctx, user, password)
+	return n.named(who, err)
+}
+
+// named is what a back end says, with its name where that is an error.
+func (n named) named(who Who, err error) (Who, error) {
 	switch {
 	case err == nil && who.Name == "":
 		return Who{}, fmt.Errorf("%s: %w", n.name, away(errors.New("the answer has no name")))
 	case err == nil:
 		return who, nil
-	case errors.Is(err, ErrRefused) || errors.Is(err, ErrAway):
+	case errors.Is(err, ErrRefused) || errors.Is(err, ErrAway) || errors.Is(err, ErrUnasked):
 		return Who{}, fmt.Errorf("%s: %w", n.name, err)
 	}
 	return Who{}, fmt.Errorf("%s: %w", n.name, away(err))

@@ -36,19 +36,12 @@ func NewSQL(find func(context.Context, string) ([]map[string]string, error), sch
 
 // Check is Checker.
 func (s *SQL) Check(ctx context.Context, user, password string) (Who, error) {
-	rows, err := s.Find(ctx, user)
-	if err != nil {
-		return Who{}, away(err)
-	}
-	if len(rows) == 0 {
+	who, kept, err := s.look(ctx, user)
+	if errors.Is(err, ErrRefused) {
 		return s.nobody(ctx, password)
 	}
-	who, kept, err := s.read(rows)
 	if err != nil {
-		return Who{}, away(err)
-	}
-	if locked(kept) {
-		return s.nobody(ctx, password)
+		return Who{}, err
 	}
 	h, err := passwd.ParseStored(kept, s.Scheme)
 	if err != nil {
@@ -63,6 +56,35 @@ func (s *SQL) Check(ctx context.Context, user, password string) (Who, error) {
 		return Who{}, ErrRefused
 	}
 	return who, nil
+}
+
+// look asks the table for a user, and what is kept of the password. ErrRefused: there is none, or one without a password.
+func (s *SQL) look(ctx context.Context, user string) (who Who, kept string, err error) {
+	rows, err := s.Find(ctx, user)
+	if err != nil {
+		return Who{}, "", away(err)
+	}
+	if len(rows) == 0 {
+		return Who{}, "", ErrRefused
+	}
+	who, kept, err = s.read(rows)
+	if err != nil {
+		return Who{}, "", away(err)
+	}
+	if locked(kept) {
+		return Who{}, "", ErrRefused
+	}
+	who.asked, who.mark = user, markOf(kept)
+	return who, kept, nil
+}
+
+// Recheck is Rechecker.
+func (s *SQL) Recheck(ctx context.Context, then Who) (Who, error) {
+	now, _, err := s.look(ctx, then.asked)
+	if err != nil {
+		return Who{}, err
+	}
+	return now, now.same(then)
 }
 
 // nobody is what becomes of a user that is not there.

@@ -27,6 +27,7 @@ type Server struct {
 	client     *control.Client
 	life       context.Context // of what goes on when a request has ended
 	sessions   sessions
+	asks       asks
 	attempts   attempts
 	runs       runs
 	jobs       jobs
@@ -86,6 +87,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 	s.jobs.stop()
 	s.consents.end()
 	s.inspection.wait()
+	s.asks.wait()
 	return nil
 }
 

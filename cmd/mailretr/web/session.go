@@ -16,6 +16,9 @@ type session struct {
 	who   signin.Who
 	began time.Time
 	used  time.Time
+	asked time.Time // whether who would still come in; before: the time before that
+
+	before time.Time
 }
 
 // sessions are those of all browsers, by the hash of their secrets: who reads the memory cannot become somebody. They end
@@ -44,9 +47,11 @@ func (s *sessions) begin(who signin.Who, now time.Time) (secret string) {
 		s.all = map[[sha256.Size]byte]*session{}
 	}
 	s.make(who.Name)
-	s.all[sha256.Sum256([]byte(secret))] = &session{who: who, began: now, used: now}
+	s.all[keyOf(secret)] = &session{who: who, began: now, used: now, asked: now}
 	return secret
 }
+
+func keyOf(secret string) [sha256.Size]byte { return sha256.Sum256([]byte(secret)) }
 
 // make makes room. s.mu is held.
 func (s *sessions) make(name string) {
@@ -73,7 +78,7 @@ func (s *sessions) make(name string) {
 
 // of returns whose session a secret is of, if it goes on. used: a person has asked.
 func (s *sessions) of(secret string, now time.Time, most time.Duration, used bool) (signin.Who, bool) {
-	key := sha256.Sum256([]byte(secret))
+	key := keyOf(secret)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.all[key]
@@ -94,7 +99,7 @@ func (s *sessions) of(secret string, now time.Time, most time.Duration, used boo
 func (s *sessions) end(secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.all, sha256.Sum256([]byte(secret)))
+	delete(s.all, keyOf(secret))
 }
 
 // endOf ends all sessions of a name.

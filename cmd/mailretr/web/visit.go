@@ -101,6 +101,7 @@ func (s *Server) visit(w http.ResponseWriter, r *http.Request) *visit {
 	if v.web.Proxy.User != "" && front {
 		v.who, v.known = v.told()
 	} else if v.who, v.known = s.sessions.of(v.secret(), v.at, v.web.Session, !v.auto); v.known {
+		v.askAgain()
 		v.who.Admin = v.who.Admin || v.web.AdminElsewhere(v.who.Name)
 	}
 	return v
