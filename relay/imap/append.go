@@ -267,8 +267,7 @@ func (a *attempt) offer() (imapconn.Reply, error) {
 		at = date.Format(`"_2-Jan-2006 15:04:05 -0700" `)
 	}
 	size := a.content.size
-	plus := a.conn.Can("LITERAL+") || a.conn.Can("LITERAL-") && size <= 4096
-	plus = plus && size <= unasked
+	plus := size <= unasked && a.conn.Unasked(size)
 	mark := ""
 	if plus {
 		mark = "+"

@@ -55,17 +55,35 @@ func (c *Conn) Ask() error {
 	return err
 }
 
-// Do sends a command of the login and takes its answer. What the server could do before does not count any more.
-func (c *Conn) Do(command string) error {
+// Do sends a command of the login and takes its answer; the rest of the command are parts of it that the server asks for,
+// each one. What the server could do before does not count any more.
+func (c *Conn) Do(command string, rest ...string) error {
 	c.Caps = nil
 	if err := c.Send(mail.OpLogin, command); err != nil {
 		return err
 	}
 	_, done, err := c.Hear()
-	if err == nil && !done {
+	for ; err == nil && !done && len(rest) > 0; rest = rest[1:] {
+		if err = c.Line(mail.OpLogin, rest[0]); err == nil {
+			_, done, err = c.Hear()
+		}
+	}
+	switch {
+	case err == nil && !done:
 		err = c.foreign(mail.OpLogin, "the server asks back")
+	case err == nil && len(rest) > 0:
+		err = c.foreign(mail.OpLogin, "the server answered a command that it had not whole")
 	}
 	return err
+}
+
+// mostMinus is the longest literal, in octets, that LITERAL- lets go unasked.
+const mostMinus = 4096
+
+// Unasked says whether a literal of so many octets may follow its length at once (RFC 7888). Otherwise the server asks for
+// it first.
+func (c *Conn) Unasked(octets int64) bool {
+	return c.Can("LITERAL+") || c.Can("LITERAL-") && octets <= mostMinus
 }
 
 // Send sends a command under a new tag that cannot be guessed; its parts are clean and quoted. The caller flushes, or

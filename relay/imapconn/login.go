@@ -2,6 +2,7 @@ package imapconn
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -54,13 +55,31 @@ func (c *Conn) Authenticate(ctx context.Context) (in bool, err error) {
 
 // Login sends the LOGIN command with Password, once: a second try with the same password only helps to lock the account.
 func (c *Conn) Login() error {
+	parts := c.words("LOGIN", c.o.User, c.Password)
 	c.Mask(true)
-	err := c.Do("LOGIN " + Quote(c.o.User) + " " + Quote(c.Password))
+	err := c.Do(parts[0], parts[1:]...)
 	c.Mask(false)
 	if err != nil {
 		return Redact(c.placed(err), c.Password)
 	}
 	return nil
+}
+
+// words makes a command of a verb and strings, each quoted, or a literal where that is not allowed (RFC 3501, 9:
+// QUOTED-CHAR). A literal that the server has to ask for begins another part of the command.
+func (c *Conn) words(verb string, words ...string) (parts []string) {
+	for _, s := range words {
+		switch {
+		case ascii(s):
+			verb += " " + Quote(s)
+		case c.Unasked(int64(len(s))):
+			verb += fmt.Sprintf(" {%d+}\r\n%s", len(s), s)
+		default:
+			parts = append(parts, fmt.Sprintf("%s {%d}", verb, len(s)))
+			verb = s
+		}
+	}
+	return append(parts, verb)
 }
 
 // Redact takes the password out of what the server said: some quote the command they refuse, in which it stands
@@ -120,7 +139,7 @@ func (c *Conn) mechanisms() (list []string) {
 	return list
 }
 
-// ascii says whether the LOGIN command can carry s everywhere.
+// ascii says whether a quoted string can carry s everywhere.
 func ascii(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r > 0x7e }) < 0
 }
