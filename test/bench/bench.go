@@ -59,13 +59,13 @@ func (r run) rate() float64 { return float64(r.messages) / r.wall.Seconds() }
 
 func (r result) ratio() float64 { return r.ours.rate() / r.theirs.rate() }
 
+// reached says whether the ratio is what it is to be.
+func (r result) reached(row row) bool { return row.reach == 0 || r.ratio() >= row.reach }
+
 func (r result) line(row row) string {
 	reached := "-"
 	if row.reach > 0 {
-		reached = "no"
-		if r.ratio() >= row.reach {
-			reached = "yes"
-		}
+		reached = yes(r.reached(row))
 	}
 	perMessage := func(x run) string {
 		return fmt.Sprintf("%.0f µs", float64(x.cpu.Microseconds())/float64(x.messages))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -51,6 +52,18 @@ func (c *chart) note(format string, args ...any) {
 	c.notes = append(c.notes, fmt.Sprintf(format, args...))
 }
 
+// missed says whether something that was to be reached was not.
+func (c chart) missed() bool {
+	return !c.reached() || slices.ContainsFunc(c.wants, func(w want) bool { return !w.held })
+}
+
+func yes(held bool) string {
+	if held {
+		return "yes"
+	}
+	return "NO"
+}
+
 // reached judges the figures of mailretr, all of which have to hold.
 func (c chart) reached() bool {
 	for _, f := range c.figures {
@@ -85,10 +98,10 @@ func (c chart) String() string {
 		want = append(want, "the lowest")
 	}
 	if len(want) > 0 {
-		fmt.Fprintf(&s, "  to reach: %s: %s\n", strings.Join(want, ", "), map[bool]string{true: "yes", false: "NO"}[c.reached()])
+		fmt.Fprintf(&s, "  to reach: %s: %s\n", strings.Join(want, ", "), yes(c.reached()))
 	}
 	for _, w := range c.wants {
-		fmt.Fprintf(&s, "  to reach: %s: %s\n", w.what, map[bool]string{true: "yes", false: "NO"}[w.held])
+		fmt.Fprintf(&s, "  to reach: %s: %s\n", w.what, yes(w.held))
 	}
 	for _, n := range c.notes {
 		fmt.Fprintf(&s, "  %s\n", n)

@@ -8,6 +8,12 @@ import (
 	"mailretr/test/real"
 )
 
+var idleRows = []section{{"idle with 100 maildrops", func(b *bench) chart {
+	c := chart{unit: "MB", decimals: 1, most: 30}
+	c.add("mailretr, resident", float64(b.idle())/(1<<20))
+	return c
+}}}
+
 // idle starts a daemon with 100 maildrops, waits until each was visited, and returns its resident memory, in octets.
 func (b *bench) idle() int64 {
 	defer b.end()
