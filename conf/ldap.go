@@ -12,7 +12,8 @@ import (
 
 // LDAP says how a directory is asked for maildrops.
 type LDAP struct {
-	URL      string // ldap://host:389, ldaps://host:636, or ldapi:///path/of/a/socket; as written
+	URL      string   // ldap://host:389, ldaps://host:636, or ldapi:///path/of/a/socket; as written
+	Replicas []string // other servers that hold the same, in this order asked where the ones before cannot be used; as URL
 	TLS      TLS
 	Bind     string // the DN that it logs in as; External; "": nobody
 	Password Secret // of Bind
@@ -103,9 +104,12 @@ func joined[V any](below, above map[string]V) map[string]V {
 	return all
 }
 
-// Endpoint says where the server is, for package net; the host is what its certificate is for.
-func (l *LDAP) Endpoint() (network, address, host string, err error) {
-	u, err := url.Parse(l.URL)
+// URLs are those of all servers, in the order in which they are asked.
+func (l *LDAP) URLs() []string { return append([]string{l.URL}, l.Replicas...) }
+
+// Directory says where the server of a URL of LDAP is, for package net; the host is what its certificate is for.
+func Directory(server string) (network, address, host string, err error) {
+	u, err := url.Parse(server)
 	if err != nil {
 		return "", "", "", errors.New("it is no URL")
 	}
@@ -165,14 +169,47 @@ func (l *LDAP) complete(at Where) {
 	if l.TLS.Mode != ModeDefault {
 		return
 	}
-	network, _, host, err := l.Endpoint()
 	switch {
 	case strings.HasPrefix(l.URL, "ldaps:"):
 		l.TLS.Mode = ModeImplicit
-	case err == nil && (network == "unix" || Loopback(host)):
+	case l.inside():
 		l.TLS.Mode = ModeNone
 	default:
 		l.TLS.Mode = ModeStartTLS
+	}
+}
+
+// inside says whether all servers are on this machine.
+func (l *LDAP) inside() bool {
+	return !slices.ContainsFunc(l.URLs(), func(server string) bool {
+		network, _, host, err := Directory(server)
+		return err != nil || network != "unix" && !Loopback(host)
+	})
+}
+
+// mostServers bounds how many are asked one after another.
+const mostServers = 8
+
+// servers checks where they are.
+func (v *validator) servers(at Where, l *LDAP) {
+	if !v.need(at, "url", l.URL, "write url: ldaps://ldap.example.org") {
+		return
+	}
+	all := l.URLs()
+	scheme, _, _ := strings.Cut(l.URL, ":")
+	for i, server := range all {
+		_, _, _, err := Directory(server)
+		switch {
+		case err != nil:
+			v.fail(at.Of("url"), "write it as ldaps://ldap.example.org", "url: %v", err)
+		case slices.Contains(all[:i], server):
+			v.fail(at.Of("url"), "write it once", "url: %s is there twice", short(server))
+		case !strings.HasPrefix(server, scheme+":"):
+			v.fail(at.Of("url"), "write all as "+scheme+"://", "url: %s is secured in another way than the first one", short(server))
+		}
+	}
+	if len(all) > mostServers {
+		v.fail(at.Of("url"), "remove some", "url: more than %d servers", mostServers)
 	}
 }
 
@@ -183,11 +220,7 @@ func (v *validator) ldap(s *Source) {
 
 // directory checks where it is, and how to log in.
 func (v *validator) directory(at Where, l *LDAP) {
-	if v.need(at, "url", l.URL, "write url: ldaps://ldap.example.org") {
-		if _, _, _, err := l.Endpoint(); err != nil {
-			v.fail(at.Of("url"), "write it as ldaps://ldap.example.org", "url: %v", err)
-		}
-	}
+	v.servers(at, l)
 	v.tls(&l.TLS)
 	if (l.TLS.Mode == ModeImplicit) != strings.HasPrefix(l.URL, "ldaps:") && at.Has("tls") {
 		v.fail(at.Of("tls"), "write ldaps:// in url, or remove tls", "tls: ldaps is implicit TLS, and nothing else is")

@@ -119,10 +119,8 @@ func (v *validator) signIn(s *SignIn) {
 
 func (v *validator) signInLDAP(at Where, l *SignInLDAP) {
 	v.directory(at, &l.LDAP)
-	if l.TLS.Mode == ModeNone {
-		if network, _, host, err := l.Endpoint(); err == nil && network != "unix" && !Loopback(host) {
-			v.fail(at.Of("tls"), "remove tls: none", "tls: none would send the passwords of all across the network in clear text")
-		}
+	if l.TLS.Mode == ModeNone && !l.inside() {
+		v.fail(at.Of("tls"), "remove tls: none", "tls: none would send the passwords of all across the network in clear text")
 	}
 	example := "write e.g. (&(objectClass=person)(mail={user}))"
 	if v.need(at, "filter", l.Filter, example) && !strings.Contains(l.Filter, "{user}") {

@@ -38,12 +38,12 @@ func directoryOf(t *testing.T, l conf.LDAP) *directory {
 	c := conf.Config{Sources: []conf.Source{s}}
 	c.Complete(conf.Paths{})
 	s = c.Sources[0]
-	network, address, _, err := l.Endpoint()
-	if err != nil {
-		t.Fatal(err)
-	}
 	modes := map[conf.Mode]wire.Mode{conf.ModeNone: wire.Plain, conf.ModeImplicit: wire.Implicit}
-	r, err := ldap.New(s, func(ctx context.Context) (ldap.Line, error) {
+	r, err := ldap.New(s, func(ctx context.Context, server string) (ldap.Line, error) {
+		network, address, _, err := conf.Directory(server)
+		if err != nil {
+			return nil, err
+		}
 		return wire.Dial(ctx, wire.Options{Network: network, Address: address, Meter: &d.meter,
 			TLS: wire.TLS{Mode: modes[s.LDAP.TLS.Mode], CAFile: l.TLS.CA}})
 	})
@@ -327,7 +327,7 @@ bounce: {from: "Mail Delivery System <mailer-daemon@kroon.co.za>", postmaster: p
 sources:
   - ldap:
       name: office
-      url: ldap://`+strings.Replace(s.Address, "127.0.0.1", "localhost", 1)+`
+      url: ["ldap://localhost:1", "ldap://`+strings.Replace(s.Address, "127.0.0.1", "localhost", 1)+`"]
       tls: {mode: starttls, ca: "`+s.CA+`"}
       bind: `+real.SlapdUser+`
       password: {file: ldap.pass}
@@ -352,7 +352,8 @@ sources:
 	eventually(t, 10*time.Second, "five maildrops", func() bool { return names() == "u1 u2 u3 u4 u5" })
 	out, _, _ := p.run("status", "-v")
 	for _, want := range []string{"entry cn=isp,uid=u3,dc=kroon,dc=example, attribute mailretrHost  error    host: is longer than 4096 octets",
-		"attribute mailretrUser  error    user: has a control character inside"} {
+		"attribute mailretrUser  error    user: has a control character inside",
+		"5 rows of ldap://" + strings.Replace(s.Address, "127.0.0.1", "localhost", 1) + ", instead of ldap://localhost:1: "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

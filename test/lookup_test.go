@@ -51,7 +51,7 @@ func TestH8_Lookups(t *testing.T) {
 	}
 	l := ofSlapd(slapd, "")
 	l.Filter, l.TLS.Mode = "(l={address})", conf.ModeNone
-	directory, err := ldap.NewTable(conf.Lookup{Kind: "ldap", LDAP: &l, Result: []string{"mail"}}, func(ctx context.Context) (ldap.Line, error) {
+	directory, err := ldap.NewTable(conf.Lookup{Kind: "ldap", LDAP: &l, Result: []string{"mail"}}, func(ctx context.Context, _ string) (ldap.Line, error) {
 		return wire.Dial(ctx, wire.Options{Network: "unix", Address: slapd.Socket, TLS: wire.TLS{Mode: wire.Plain}})
 	})
 	if err != nil {

@@ -125,7 +125,7 @@ func TestSignInSlapd(t *testing.T) {
 	l := conf.LDAP{URL: "ldapi://" + s.Socket, TLS: conf.TLS{Mode: conf.ModeNone}, Bind: real.SlapdUser, Scope: "sub",
 		Password: conf.SecretPlain(real.SlapdPassword), Base: real.SlapdBase, Filter: "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={user})))"}
 	door := &ldap.Door{LDAP: l, Names: []string{"mail"}, Marked: "(employeeType=admin)",
-		Dial: func(ctx context.Context) (ldap.Line, error) {
+		Dial: func(ctx context.Context, _ string) (ldap.Line, error) {
 			c, err := new(net.Dialer).DialContext(ctx, "unix", s.Socket)
 			if err != nil {
 				return nil, err

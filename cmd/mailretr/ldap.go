@@ -15,11 +15,11 @@ import (
 
 func readLDAP(s conf.Source) (source.Reader, error) { return ldap.New(s, lineTo(s.LDAP)) }
 
-// lineTo reaches a directory. The connection waits between two looks for as long as these are apart, and what bounds a look
+// lineTo reaches the servers of a directory. The connection waits between two looks for as long as these are apart, and what bounds a look
 // is its context.
 func lineTo(l *conf.LDAP) ldap.Dial {
-	return func(ctx context.Context) (ldap.Line, error) {
-		network, address, _, err := l.Endpoint()
+	return func(ctx context.Context, server string) (ldap.Line, error) {
+		network, address, _, err := conf.Directory(server)
 		if err != nil {
 			return nil, err
 		}

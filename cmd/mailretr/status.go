@@ -177,6 +177,11 @@ func (v *statusView) source(s *source.State) {
 	if s.Wrong != "" {
 		mark, colour, state = "✗", term.Red, "away"
 		note = fmt.Sprintf("the last good set goes on, %s, since %s: %s", note, term.Clock(s.Since, v.now()), s.Wrong)
+	} else if s.Server != "" {
+		note += " of " + s.Server
+		if s.Away != "" {
+			note += ", instead of " + s.Away
+		}
 	}
 	v.table.Row(colour, mark, "⇐ "+s.Name, state, "-", term.Ago(s.Read, v.now()), "-", "-", "-", note)
 }

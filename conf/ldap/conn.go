@@ -24,25 +24,24 @@ type Line interface {
 	StartTLS(context.Context) error
 }
 
-// A Dial reaches the server. Where TLS begins at once, it has begun.
-type Dial func(context.Context) (Line, error)
+// A Dial reaches a server, by one of conf.LDAP's URLs. Where TLS begins at once, it has begun.
+type Dial func(ctx context.Context, server string) (Line, error)
 
 // A conn is a connection on which we are logged in.
 type conn struct {
 	*ldap.Conn
 	line *framed
-	used bool // a question was answered on it
-	sync bool // the server says that it has RFC 4533
+	from string // its URL
+	used bool   // a question was answered on it
+	sync bool   // the server says that it has RFC 4533
 }
 
 // oidSync is the request of RFC 4533.
 const oidSync = "1.3.6.1.4.1.4203.1.9.1.1"
 
-// connect reaches the server and logs in. secret is the password, which no error has.
-//
-// spare: see framed.
-func connect(ctx context.Context, l *conf.LDAP, dial Dial, secret string, spare bool) (*conn, error) {
-	line, err := dial(ctx)
+// connect reaches a server and logs in. secret is the password. spare: see framed.
+func connect(ctx context.Context, l *conf.LDAP, dial Dial, server, secret string, spare bool) (*conn, error) {
+	line, err := dial(ctx, server)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +54,7 @@ func connect(ctx context.Context, l *conf.LDAP, dial Dial, secret string, spare 
 			return nil, err
 		}
 	}
-	c := &conn{Conn: ldap.NewConn(f, l.TLS.Mode != conf.ModeNone), line: f}
+	c := &conn{Conn: ldap.NewConn(f, l.TLS.Mode != conf.ModeNone), line: f, from: server}
 	// The library's own time-out would drop entries that are not taken fast enough, and say nothing.
 	c.Start()
 	switch l.Bind {
@@ -126,13 +125,17 @@ func (c *conn) end() {
 	_ = c.Conn.Close()
 }
 
-// told is an error whose text is without the password, on one line, and short: a server may say anything.
+// told is an error whose text is without the password, on one line, and short: a server may say anything. What was told already
+// keeps its text, which lacks another password then.
 func told(err error, secret string) error {
 	if err == nil {
 		return nil
 	}
 	var e *ldap.Error
 	text, hint := err.Error(), ""
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return &failure{concealed(text, secret), err}
+	}
 	if errors.As(err, &e) && e.ResultCode < ldap.ErrorNetwork {
 		text = fmt.Sprintf("the server says %d (%s)", e.ResultCode, ldap.LDAPResultCodeMap[e.ResultCode])
 		if e.Err != nil && e.Err.Error() != "" {
@@ -140,10 +143,15 @@ func told(err error, secret string) error {
 		}
 		hint = advice[e.ResultCode]
 	}
+	return &failure{printable(concealed(text, secret)) + hint, err}
+}
+
+// concealed is a text without a password. One of two characters would take all words apart.
+func concealed(text, secret string) string {
 	if len(secret) > 2 {
-		text = strings.ReplaceAll(text, secret, "***")
+		return strings.ReplaceAll(text, secret, "***")
 	}
-	return &failure{printable(text) + hint, err}
+	return text
 }
 
 // printable is a text on one line, and short.
@@ -182,6 +190,8 @@ type session struct {
 	l     *conf.LDAP
 	dial  Dial
 	spare bool // see framed
+
+	servers servers
 
 	mu     sync.Mutex
 	c      *conn
@@ -234,7 +244,7 @@ func (s *session) open(ctx context.Context) (*conn, error) {
 		}
 		s.secret = secret
 	}
-	c, err := connect(ctx, s.l, s.dial, s.secret, s.spare)
+	c, err := s.servers.reach(ctx, s.l, s.dial, s.secret, s.spare)
 	s.c = c
 	return c, err
 }
@@ -243,6 +253,23 @@ func (s *session) close() {
 	if s.c != nil {
 		s.c.end()
 		s.c = nil
+	}
+}
+
+// Server says which of several servers is asked, and what is wrong with those that should be; "" where there is one.
+func (s *session) Server() (server, why string) {
+	if list := s.l.URLs(); len(list) > 1 {
+		return s.servers.state(list)
+	}
+	return "", ""
+}
+
+// home ends a connection with another server than the first one, so that it is asked again whether that is back.
+func (s *session) home() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.c != nil && s.c.from != s.l.URL {
+		s.close()
 	}
 }
 

@@ -21,6 +21,8 @@ type Door struct {
 	Names  []string  // attributes that are wanted
 	Marked string    // a filter; "": no entry is marked
 	Dial   Dial
+
+	servers servers
 }
 
 // A Found is the entry of somebody whose password was right.
@@ -64,9 +66,9 @@ func (d *Door) look(ctx context.Context, user string, right func(*conn, *Found) 
 			return nil, err
 		}
 	}
-	c, err := connect(ctx, &d.LDAP, d.Dial, secret, false)
+	c, err := d.servers.reach(ctx, &d.LDAP, d.Dial, secret, false)
 	if err != nil {
-		return nil, told(err, secret)
+		return nil, err
 	}
 	defer c.end()
 	defer context.AfterFunc(ctx, func() { c.line.Close() })()

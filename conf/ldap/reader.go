@@ -9,7 +9,8 @@
 // another one is read. Once an hour all is read.
 //
 // It leaves what the columns mean to package conf, when to ask, and what an error changes, to package conf/source, and
-// reaching the server, TLS included, to its [Dial].
+// reaching a server, TLS included, to its [Dial]. Of several servers that hold the same, the first that can be used is asked; once
+// an hour it is looked whether an earlier one is back.
 //
 // Any schema can be read, with a map from columns to attributes; for schemas that people have there are presets
 // (conf.Schemas).
@@ -157,6 +158,7 @@ func (r *Reader) Rows(ctx context.Context) iter.Seq2[*conf.Row, error] {
 }
 
 func (r *Reader) readAll(ctx context.Context) error {
+	r.home()
 	err := r.ask(ctx, func(c *conn) error {
 		if err := r.own.read(ctx, c); err != nil || r.above == nil {
 			return err

@@ -34,7 +34,7 @@ type server struct {
 	conns    []net.Conn
 }
 
-func (s *server) dial(context.Context) (Line, error) {
+func (s *server) dial(context.Context, string) (Line, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.t == nil {

@@ -24,7 +24,7 @@ func (v *view) synchronise(ctx context.Context, c *conn, cookie []byte) (changed
 		return false, err
 	}
 	changed = !v.synced || !maps.EqualFunc(v.entries, s.entries, (*entry).same)
-	v.entries, v.cookie, v.synced = s.entries, s.cookie, true
+	v.entries, v.cookie, v.from, v.synced = s.entries, s.cookie, c.from, true
 	return changed, nil
 }
 

@@ -63,6 +63,7 @@ type view struct {
 
 	entries map[string]*entry // by entryUUID with sync, by DN without
 	cookie  []byte            // of sync
+	from    string            // the URL of who has given it
 	synced  bool              // the entries are those of sync
 	listed  bool              // the server has sync, but not here, or not for us; asked again when all is read
 }
@@ -95,6 +96,8 @@ func (v *view) refresh(ctx context.Context, c *conn) (changed bool, err error) {
 	switch sync := c.sync && !v.listed; {
 	case v.synced != sync:
 		return true, v.read(ctx, c) // another server, perhaps
+	case sync && v.from != c.from: // what a cookie means is known to who has given it
+		return v.synchronise(ctx, c, nil)
 	case sync:
 		return v.synchronise(ctx, c, v.cookie)
 	}

@@ -48,6 +48,15 @@ type State struct {
 	Wrong string    `json:"wrong,omitempty"` // "": it is well
 	Since time.Time `json:"since,omitzero"`  // of what is wrong
 	Fewer int       `json:"fewer,omitempty"` // the rows it has now, too few to be taken without a word of somebody
+
+	Server string `json:"server,omitempty"` // which of several servers is asked
+	Away   string `json:"away,omitempty"`   // what is wrong with those that would be asked before it
+}
+
+// A Replicated reader has several servers that hold the same. It is found by assertion; Server is for concurrent use, and does not
+// wait.
+type Replicated interface {
+	Server() (server, why string)
 }
 
 // A Keeper looks at one source. Its fields are not changed once it is used. Safe for concurrent use.
@@ -115,6 +124,9 @@ func (k *Keeper) State() State {
 	defer k.mu.Unlock()
 	s := k.set.State
 	s.Name, s.Kind, s.Rows = k.Source.Name, k.Source.Kind, len(k.set.Rows)
+	if r, ok := k.Reader.(Replicated); ok {
+		s.Server, s.Away = r.Server()
+	}
 	return s
 }
 

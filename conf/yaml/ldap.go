@@ -14,9 +14,24 @@ import (
 // directoryAt are the options that say where a directory is, how to log in, and below which entry is looked.
 func directoryAt[T any](f func(*T) *conf.LDAP) []option[T] {
 	return []option[T]{
-		text("url", "Where the directory is: ldaps://host, ldap://host (STARTTLS is required unless tls: none is written, or it "+
-			"is this machine), or ldapi:///path/of/its/socket. Required.", "ldap://ldap.example.org",
-			func(v *T) *string { return &f(v).URL }),
+		{
+			key: "url", example: "ldap://ldap.example.org",
+			doc: "Where the directory is: ldaps://host, ldap://host (STARTTLS is required unless tls: none is written, or it " +
+				"is this machine), or ldapi:///path/of/its/socket. Of a list, such as [ldaps://a.example.org, ldaps://b.example.org], " +
+				"the first that can be used is asked: all of them have to hold the same. Required.",
+			read: func(d *decoder, n *yaml.Node, v *T) {
+				f(v).URL, f(v).Replicas = "", nil
+				if all := d.texts(n, "url"); len(all) > 0 {
+					f(v).URL, f(v).Replicas = all[0], all[1:]
+				}
+			},
+			show: func(_ shower, v *T) *yaml.Node {
+				if len(f(v).Replicas) == 0 {
+					return scalar(f(v).URL)
+				}
+				return sequence(f(v).URLs())
+			},
+		},
 		security(func(v *T) *conf.TLS { return &f(v).TLS }),
 		value("bind", "The DN to log in as; or external, where the server knows us by the certificate of tls: or, on a socket, "+
 			"by our user. Without it: nobody.", `"cn=mailretr,dc=example,dc=org"`,
