@@ -22,6 +22,7 @@ type runs struct {
 
 // A run is one of them.
 type run struct {
+	by           string // who has said so
 	began, ended time.Time
 	last         control.Polled
 	err          *control.Error
@@ -31,25 +32,29 @@ type run struct {
 const (
 	// maxRuns bounds what goes on at once; the sessions themselves are bounded by limits.sessions.
 	maxRuns = 64
+	// perOwner bounds those of one owner: sessions that others are waiting for are not his alone.
+	perOwner = 4
 	// runTime is how long one is waited for. A session that takes longer goes on when its maildrop is due.
 	runTime = time.Hour
 	// lately is how long its end is shown.
 	lately = 2 * time.Minute
 )
 
-// begin begins one, unless it is too early; wait is how long. over: although a budget is spent.
-func (r *runs) begin(v *visit, name string, over bool) (wait time.Duration, full bool) {
+// begin begins one, unless it is too early, or too many are under way: its fault is why. over: although a budget is spent.
+func (r *runs) begin(v *visit, name string, over bool) (wait time.Duration, refused *fault) {
 	ctx, c, now, every := v.life, v.client, v.at, v.every()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	x := r.all[name]
 	switch {
 	case x != nil && !x.done:
-		return 0, false // it is being done
+		return 0, nil // it is being done
 	case x != nil && now.Sub(x.began) < every:
-		return every - now.Sub(x.began), false
+		return every - now.Sub(x.began), &fault{http.StatusTooManyRequests, "collect.wait"}
 	case r.busy >= maxRuns || ctx.Err() != nil:
-		return 0, true
+		return time.Minute, &fault{http.StatusServiceUnavailable, "collect.full"}
+	case !v.who.Admin && r.under(v.who.Name) >= perOwner:
+		return time.Minute, &fault{http.StatusTooManyRequests, "collect.many"}
 	}
 	if r.all == nil {
 		r.all = map[string]*run{}
@@ -59,11 +64,21 @@ func (r *runs) begin(v *visit, name string, over bool) (wait time.Duration, full
 			delete(r.all, n)
 		}
 	}
-	x = &run{began: now}
+	x = &run{by: v.who.Name, began: now}
 	r.all[name] = x
 	r.busy++
 	r.work.Go(func() { r.follow(ctx, c, control.PollRequest{Maildrops: []string{name}, OverBudget: over}, x) })
-	return 0, false
+	return 0, nil
+}
+
+// under is how many are under way because somebody has said so. r.mu is held.
+func (r *runs) under(by string) (n int) {
+	for _, x := range r.all {
+		if !x.done && x.by == by {
+			n++
+		}
+	}
+	return n
 }
 
 // follow collects, and keeps how far it is.
@@ -152,14 +167,9 @@ func collect(v *visit) error {
 		return &fault{http.StatusConflict, "collect.off"}
 	}
 	over := v.r.PostFormValue("over") != "" && v.who.Admin
-	wait, full := v.runs.begin(v, name, over)
-	switch {
-	case full:
-		v.w.Header().Set("Retry-After", "60")
-		return &fault{http.StatusServiceUnavailable, "collect.full"}
-	case wait > 0:
+	if wait, refused := v.runs.begin(v, name, over); refused != nil {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
-		return &fault{http.StatusTooManyRequests, "collect.wait"}
+		return refused
 	}
 	v.log("collecting", "maildrop", name, "over_budget", over, "user", mail.Printable(v.who.Name, 200))
 	return v.back("collect")

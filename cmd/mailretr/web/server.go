@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 		WriteTimeout: writing, IdleTimeout: silent, MaxHeaderBytes: maxHeaders,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do to a connection is no news
 	}
+	l = &crowd{Listener: l, speaks: func(a netip.Addr) bool { return speaksFor(&s.House.Config().Web, a) }}
 	l = netutil.LimitListener(l, maxPeers)
 	ended := make(chan error, 1)
 	go func() {

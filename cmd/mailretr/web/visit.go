@@ -126,8 +126,11 @@ func (v *visit) front() bool {
 	return v.trusted(a)
 }
 
-func (v *visit) trusted(a netip.Addr) bool {
-	return slices.ContainsFunc(v.web.Proxy.Prefixes(), func(p netip.Prefix) bool { return p.Contains(a) })
+func (v *visit) trusted(a netip.Addr) bool { return speaksFor(v.web, a) }
+
+// speaksFor says whether an address is one of a server in front.
+func speaksFor(w *conf.Web, a netip.Addr) bool {
+	return slices.ContainsFunc(w.Proxy.Prefixes(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // told is who somebody is by what the server in front says. A field that is there twice was not written by it alone.
@@ -165,12 +168,7 @@ func (v *visit) from() netip.Prefix {
 	if !ok {
 		return netip.Prefix{}.Masked()
 	}
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, _ := a.Prefix(bits) // fits
-	return p
+	return networkOf(a)
 }
 
 // see sends the browser on, so that a reload repeats nothing.
