@@ -37,7 +37,7 @@ func (m *Maildrop) Group() string {
 	if domain != "" {
 		user += "@" + plainDomain(domain)
 	}
-	return m.Owners.Source + " " + strings.ToLower(user)
+	return m.Owners.Source + " " + PlainName(user)
 }
 
 // owners checks what is written of them.

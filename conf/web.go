@@ -73,12 +73,6 @@ func (w *Web) Same(o *Web) bool {
 	})
 }
 
-// AdminElsewhere says whether somebody whom a place of SignIn lets in is an admin by his name alone. One of Users is one by the
-// password that is written with him: else whoever gets a mailbox of that name somewhere would be one too.
-func (w *Web) AdminElsewhere(name string) bool {
-	return slices.Contains(w.Admins, name) && !slices.ContainsFunc(w.Users, func(u WebUser) bool { return u.Name == name })
-}
-
 // On says whether there are pages.
 func (w *Web) On() bool { return w.Network != "" }
 

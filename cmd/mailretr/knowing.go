@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"mailretr/cmd/mailretr/signin"
@@ -80,7 +79,7 @@ func checkerOf(w *conf.Web) *checker {
 		for i := range w.Users {
 			u := &w.Users[i]
 			users = append(users, signin.User{Name: u.Name, Hash: u.Hash.Resolve, Owners: append([]string{u.Name}, u.Owns...),
-				Admin: slices.Contains(w.Admins, u.Name)})
+				Admin: w.NamesAdmin(u.Name)})
 		}
 		ends = append(ends, signin.Named("users", signin.NewLocal(users)))
 	}

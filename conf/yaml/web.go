@@ -42,7 +42,8 @@ var pages = []option[conf.Web]{
 	webUsers,
 	signIns,
 	list("admins", "Names with which people sign in who see and change everything; one of users by the password there and "+
-		"by no other. All others see the maildrops that they own.",
+		"by no other. All others see the maildrops that they own. Like owners they are compared with A to Z as a to z, and no "+
+		"other letters as alike.",
 		"[admin]", func(w *conf.Web) *[]string { return &w.Admins }).rare(),
 	sub("proxy", "A web server in front, which is believed what it says of its clients.", webProxy,
 		func(w *conf.Web) *conf.WebProxy { return &w.Proxy }, func(p *conf.WebProxy) *conf.Where { return &p.At }).rare(),

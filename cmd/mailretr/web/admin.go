@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
 	"mailretr/conf/source"
 	"mailretr/fetch/budget"
 	"mailretr/store"
@@ -229,7 +230,7 @@ func dropsOf(v *visit) error {
 	if v.House.Status == nil {
 		return errNotThere
 	}
-	want, counts := plain(strings.TrimSpace(q.Get("q"))), map[status.State]int{}
+	want, counts := conf.PlainName(strings.TrimSpace(q.Get("q"))), map[status.State]int{}
 	var some []status.Status
 	for _, s := range v.House.Status.List() {
 		if !v.found(&s, want) {
@@ -257,7 +258,7 @@ func (v *visit) found(s *status.Status, want string) bool {
 	if want == "" {
 		return true
 	}
-	has := func(text string) bool { return strings.Contains(plain(text), want) }
+	has := func(text string) bool { return strings.Contains(conf.PlainName(text), want) }
 	if has(s.Maildrop) || has(s.Said) {
 		return true
 	}

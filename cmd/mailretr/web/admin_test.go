@@ -52,6 +52,13 @@ func TestAdminsOnly(t *testing.T) {
 	if _, text := w.as("gert").get("/"); strings.Contains(text, "/admin") {
 		t.Error("one who is none any more goes on as an admin")
 	}
+	// However the name is written, A to Z; letters that only look so are others.
+	for name, code := range map[string]int{"JACO": 200, "Jaco": 200, "jacó": 404, "ｊaco": 404} {
+		w.people[name] = signin.Who{Name: name, Owners: []string{"x"}}
+		if got, _ := w.as(name).get("/admin"); got != code {
+			t.Errorf("%s gets %d", name, got)
+		}
+	}
 }
 
 // An admin is one by the password that is written with him, where there is one: somebody of the same name whom another place
@@ -61,6 +68,10 @@ func TestAdminOfUsers(t *testing.T) {
 	w.change(func(c *conf.Config) { c.Web.Users = []conf.WebUser{{Name: "gert"}} })
 	if code, _ := w.as("gert").get("/admin"); code != http.StatusNotFound {
 		t.Errorf("a namesake from elsewhere gets %d", code)
+	}
+	w.people["GERT"] = signin.Who{Name: "GERT", Owners: []string{"x"}}
+	if code, _ := w.as("GERT").get("/admin"); code != http.StatusNotFound {
+		t.Errorf("a namesake in capitals gets %d", code)
 	}
 	w.people["gert"] = signin.Who{Name: "gert", Admin: true} // as the users say
 	if code, _ := w.as("gert").get("/admin"); code != http.StatusOK {

@@ -19,13 +19,13 @@ type index struct {
 	of    *conf.Config
 	drops map[string]*conf.Maildrop // by name
 	bad   map[string]*conf.BadMaildrop
-	owned map[string][]string // names, by the owner as plain has him
+	owned map[string][]string // names, by the owner as conf.PlainName has him
 }
 
 func newIndex(c *conf.Config) *index {
 	x := &index{of: c, drops: make(map[string]*conf.Maildrop, len(c.Maildrops)), bad: map[string]*conf.BadMaildrop{}, owned: map[string][]string{}}
 	add := func(name, owner string) {
-		if owner = plain(owner); owner != "" {
+		if owner = conf.PlainName(owner); owner != "" {
 			x.owned[owner] = append(x.owned[owner], name)
 		}
 	}
@@ -58,20 +58,10 @@ func (v *visit) maildrop(name string) *conf.Maildrop { return v.index().drops[na
 // mine are the names of the maildrops of somebody, sorted.
 func (v *visit) mine() (names []string) {
 	for _, who := range v.who.Owners {
-		names = append(names, v.index().owned[plain(who)]...)
+		names = append(names, v.index().owned[conf.PlainName(who)]...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// plain is a name as names are compared: A to Z as a to z. Nothing more is alike: there are letters that only look so.
-func plain(name string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, name)
 }
 
 // owns says whether somebody may see a maildrop.

@@ -139,7 +139,7 @@ func (v *visit) told() (who signin.Who, known bool) {
 	if len(names) != 1 || !signin.Proper(names[0]) {
 		return who, false
 	}
-	who = signin.Who{Name: names[0], Owners: []string{names[0]}, Admin: slices.Contains(v.web.Admins, names[0])}
+	who = signin.Who{Name: names[0], Owners: []string{names[0]}, Admin: v.web.NamesAdmin(names[0])}
 	if f := v.web.Proxy.Owns; f != "" {
 		who.Owners = nil
 		for _, o := range strings.Split(strings.Join(v.r.Header.Values(f), ","), ",") {
