@@ -14,16 +14,22 @@ const giveBackEvery = 15 * time.Second
 
 // giveBack returns memory to the system that was used for work and is not needed any more. The runtime collects when its
 // heap has doubled, or after two minutes: a daemon that has just opened a thousand connections, or passed a large message
-// on, would hold twice what it needs while it waits.
+// on, would hold twice what it needs while it waits. What starting needed of the program itself goes at the first tick, and
+// what such work needed of it with the work's memory.
 func giveBack(ctx context.Context, tick <-chan time.Time) {
-	for {
+	for first := true; ; first = false {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
 		}
-		if live, more := held(); more > 4<<20 && more > live/4 {
+		live, more := held()
+		much := more > 4<<20 && more > live/4
+		if much {
 			debug.FreeOSMemory()
+		}
+		if first || much {
+			forgetProgram()
 		}
 	}
 }
