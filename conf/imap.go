@@ -4,9 +4,10 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
+
+	"mailretr/relay/flag"
 )
 
 // An IMAP says more of a destination that is a folder of an IMAP account.
@@ -93,20 +94,9 @@ func (v *validator) mailbox(d *Destination) {
 			"tls: %s does not go with the url", d.TLS.Mode)
 	}
 	for _, f := range m.Flags {
-		if !Flag(f) {
+		if !flag.Given(f) {
 			v.fail(m.At.Of("flags"), `write \Seen, \Answered, \Flagged, \Draft or a word`,
 				"flags: %q cannot be given to a message", f)
 		}
 	}
-}
-
-// Flag says whether a message may be given a flag when it is appended: one of the four that a client gives, or a keyword
-// (RFC 9051, 2.3.2).
-func Flag(s string) bool {
-	if name, system := strings.CutPrefix(s, `\`); system {
-		return slices.Contains([]string{"seen", "answered", "flagged", "draft"}, strings.ToLower(name))
-	}
-	return s != "" && len(s) <= 100 && strings.IndexFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\]`, r)
-	}) < 0
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"mailretr/relay/domain"
 )
 
 // Owners says what one owner may have: all maildrops together that a source holds for him. See Maildrop.Owner.
@@ -33,9 +35,9 @@ func (m *Maildrop) Group() string {
 	if m.Owners == nil {
 		return ""
 	}
-	user, domain := split(m.Owner)
-	if domain != "" {
-		user += "@" + plainDomain(domain)
+	user, of := split(m.Owner)
+	if of != "" {
+		user += "@" + domain.ALabels(of)
 	}
 	return m.Owners.Source + " " + PlainName(user)
 }

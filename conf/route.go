@@ -3,9 +3,8 @@ package conf
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"mailretr/relay/domain"
 )
 
 // A Route says where some mail goes. Of its conditions those that are written all have to hold; of the patterns of one
@@ -109,9 +108,9 @@ func likeAddress(pattern, address string) bool {
 	if pattern == "*" || pattern == "<>" {
 		return pattern == "*" || address == ""
 	}
-	user, domain := split(pattern)
+	user, of := split(pattern)
 	u, d := split(address)
-	return (user == "*" && u != "" || strings.EqualFold(user, u)) && (domain == "*" && d != "" || likeDomain(domain, d))
+	return (user == "*" && u != "" || strings.EqualFold(user, u)) && (of == "*" && d != "" || of == d || domain.In(of, d))
 }
 
 // split cuts an address at its last at sign; without one all of it is the user.
@@ -120,32 +119,6 @@ func split(address string) (user, domain string) {
 		return address[:i], strings.ToLower(address[i+1:])
 	}
 	return address, ""
-}
-
-// likeDomain: *.domain is every domain below it, and not itself. Internationalised domains are the same in either form.
-func likeDomain(pattern, domain string) bool {
-	pattern, domain = plainDomain(pattern), plainDomain(domain)
-	if below, wide := strings.CutPrefix(pattern, "*"); wide {
-		return len(domain) > len(below) && strings.HasSuffix(domain, below)
-	}
-	return pattern == domain
-}
-
-// plainDomain returns the form of a domain in which all its spellings are the same: that of RFC 5891 where it is
-// internationalised. "*." in front stays. One that cannot be written in it is compared as it is.
-func plainDomain(domain string) string {
-	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
-		return domain
-	}
-	name, below := strings.CutPrefix(domain, "*.")
-	a, err := idna.Lookup.ToASCII(name)
-	switch {
-	case err != nil:
-		return domain
-	case below:
-		return "*." + a
-	}
-	return a
 }
 
 func (v *validator) routes() {

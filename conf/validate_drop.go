@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mailretr/relay/domain"
 )
 
 // maildrop checks one entry; what it finds concerns that entry alone.
@@ -174,7 +176,7 @@ func oneHost(host string) string {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap().String()
 	}
-	return plainDomain(host)
+	return domain.ALabels(host)
 }
 
 // overlap says whether two entries for one account collect from the same folder. Of two patterns nobody knows.

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"strings"
 
-	"mailretr/relay"
+	"mailretr/relay/domain"
 )
 
 // An Identity is the same for two messages that are copies of one mail, and for no others.
@@ -37,7 +37,7 @@ func (d Multi) Identity(header []byte, size int64) (id Identity, ok bool) {
 				continue
 			}
 			r := readReceived(unfold(field))
-			if d.Copies.By != "" && !relay.InDomain(d.Copies.By, r.by) {
+			if d.Copies.By != "" && !domain.In(d.Copies.By, r.by) {
 				continue
 			}
 			if n--; n > 0 && d.Copies.By == "" {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"mailretr/relay"
+	"mailretr/relay/domain"
 	"mailretr/store/mail"
 )
 
@@ -100,7 +102,7 @@ func (f Field) clause(header []byte) ([]string, error) {
 	n := max(f.Nth, 1)
 	for value := range fields(header, f.Name) {
 		r := readReceived(value)
-		if f.By != "" && !relay.InDomain(f.By, r.by) {
+		if f.By != "" && !domain.In(f.By, r.by) {
 			continue
 		}
 		if n--; n > 0 && f.By == "" {
@@ -209,7 +211,7 @@ func (d *Multi) recipient(s string) ([]mail.Recipient, error) {
 		if q.Domain() != "" {
 			q = mail.Path(q.Local() + "@" + q.Domain())
 		}
-		if q.Null() || q.Check() != nil {
+		if q.CheckForward() != nil {
 			return nil, fmt.Errorf("%v, which stands for %v", p, q)
 		}
 		if all[i].Forward = q; q != p {
@@ -229,11 +231,6 @@ func (d *Multi) strip(local string) string {
 	return local[longest:]
 }
 
-func (d *Multi) ours(domain string) bool {
-	for _, x := range d.Local {
-		if relay.InDomain(x, domain) {
-			return true
-		}
-	}
-	return false
+func (d *Multi) ours(of string) bool {
+	return slices.ContainsFunc(d.Local, func(x string) bool { return domain.In(x, of) })
 }

@@ -2,9 +2,8 @@ package relay
 
 import (
 	"strings"
-	"unicode/utf8"
 
-	"golang.org/x/net/idna"
+	"mailretr/relay/domain"
 )
 
 // An Alias says who gets the mail of an address. From is user@domain, user@* (in each domain of ours) or
@@ -27,27 +26,27 @@ func NewAliases(all []Alias) Aliases {
 	for _, x := range all {
 		from := strings.ToLower(x.From)
 		if at := strings.LastIndexByte(from, '@'); at >= 0 {
-			from = from[:at+1] + ascii(from[at+1:])
+			from = from[:at+1] + domain.ALabels(from[at+1:])
 		}
 		a.to[from] = x.To
 	}
 	return a
 }
 
-// Of returns who gets the mail of local@domain; ok is false where no alias says so. domain is in lower case; ours says
+// Of returns who gets the mail of local@of; ok is false where no alias says so. of is a domain in lower case; ours says
 // that it is one of our domains, which is what user@* asks for.
-func (a Aliases) Of(local, domain string, ours bool) (to []string, ok bool) {
+func (a Aliases) Of(local, of string, ours bool) (to []string, ok bool) {
 	if len(a.to) == 0 {
 		return nil, false
 	}
-	user, domain := strings.ToLower(local), ascii(domain)
-	if to, ok = a.to[user+"@"+domain]; ok {
+	user, name := strings.ToLower(local), domain.ALabels(of)
+	if to, ok = a.to[user+"@"+name]; ok {
 		return to, true
 	}
 	if to, ok = a.to[user+"@*"]; ok && ours {
 		return to, true
 	}
-	pattern := domain
+	pattern := name
 	for {
 		if to, ok = a.to["*@"+pattern]; ok {
 			break
@@ -66,32 +65,4 @@ func (a Aliases) Of(local, domain string, ours bool) (to []string, ok bool) {
 		}
 	}
 	return kept, true
-}
-
-// ascii returns the form of a domain in which all its spellings are the same: that of RFC 5891 where it is
-// internationalised, which is how it stands in a header of before RFC 6532, and in the DNS. "*." in front stays. One that
-// cannot be written in it is compared as it is.
-func ascii(domain string) string {
-	if strings.IndexFunc(domain, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
-		return domain
-	}
-	name, below := strings.CutPrefix(domain, "*.")
-	a, err := idna.Lookup.ToASCII(name)
-	switch {
-	case err != nil:
-		return domain
-	case below:
-		return "*." + a
-	}
-	return a
-}
-
-// InDomain says whether a domain is the one that is meant, or lies below *.domain. Both are in lower case, and
-// internationalised ones the same in either form.
-func InDomain(pattern, domain string) bool {
-	pattern, domain = ascii(pattern), ascii(domain)
-	if below, ok := strings.CutPrefix(pattern, "*"); ok {
-		return len(domain) > len(below) && strings.HasSuffix(domain, below)
-	}
-	return domain != "" && domain == pattern
 }

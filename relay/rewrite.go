@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mailretr/relay/domain"
 	"mailretr/store/mail"
 )
 
@@ -22,7 +23,7 @@ type Table interface {
 // was collected from may become the detail. Not changed once it is in use; safe for concurrent use then.
 type Rewriter struct {
 	Table  Table    // nil: none
-	Strip  []string // domains, as InDomain takes them, in which the detail of an address that the table does not know goes
+	Strip  []string // domains, as domain.In takes them, in which the detail of an address that the table does not know goes
 	Folder []string // domains to whose addresses the folder is added as detail
 	Mark   string   // between user and detail: "+"
 }
@@ -126,7 +127,7 @@ func (w *Rewriter) step(ctx context.Context, p mail.Path) ([]mail.Path, error) {
 }
 
 func ofDomain(patterns []string, p mail.Path) bool {
-	return slices.ContainsFunc(patterns, func(x string) bool { return InDomain(x, p.Domain()) })
+	return slices.ContainsFunc(patterns, func(x string) bool { return domain.In(x, p.Domain()) })
 }
 
 // detailed adds the folder to an address that has no detail. A folder whose name cannot stand in an address that every

@@ -14,6 +14,7 @@ import (
 	"mailretr/conf/ldap"
 	"mailretr/conf/sql"
 	"mailretr/relay"
+	"mailretr/relay/domain"
 	"mailretr/store/mail"
 )
 
@@ -154,7 +155,7 @@ type addresses struct {
 // likely meant to be one.
 func (a addresses) Lookup(ctx context.Context, p mail.Path) (to []mail.Path, ok bool, err error) {
 	of := a.conf.Domains
-	if p.Domain() == "" || len(of) > 0 && !slices.ContainsFunc(of, func(d string) bool { return relay.InDomain(d, p.Domain()) }) {
+	if p.Domain() == "" || len(of) > 0 && !slices.ContainsFunc(of, func(d string) bool { return domain.In(d, p.Domain()) }) {
 		return nil, false, nil
 	}
 	list, err := a.book.Ask(ctx, string(p))

@@ -188,7 +188,7 @@ func (p *preview) check(m *mail.Message) error {
 	}
 	for i := range m.Envelope.Recipients {
 		x := &m.Envelope.Recipients[i]
-		if err := x.Forward.Check(); err != nil || x.Forward.Null() {
+		if x.Forward.CheckForward() != nil {
 			return usage(fmt.Sprintf("--to: %q is no address", string(x.Forward)), "write e.g. jaco@example.org")
 		}
 		if x.Notify = p.notify; p.success && p.notify == "" {

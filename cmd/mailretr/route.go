@@ -70,7 +70,7 @@ func (a *app) routes(ctx context.Context, q query, args []string) error {
 	}
 	for _, to := range args {
 		p := mail.Path(to)
-		if err := p.Check(); err != nil || p.Null() {
+		if p.CheckForward() != nil {
 			return usage(fmt.Sprintf("%s is no address of a recipient", p), "write user@example.org")
 		}
 		if err := a.heirs(ctx, &l.config, o, mail.Path(q.sender), p); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"mailretr/relay/flag"
 	"mailretr/relay/imapconn"
 	"mailretr/store/mail"
 )
@@ -61,7 +62,7 @@ func (a *attempt) run() mail.Result {
 
 func (a *attempt) forSomebody() bool {
 	for _, r := range a.m.Envelope.Recipients {
-		if nobody(r.Forward) == nil {
+		if r.Forward.CheckForward() == nil {
 			return true
 		}
 	}
@@ -290,7 +291,7 @@ func (a *attempt) flags() (list []string) {
 		all = append(all[:len(all):len(all)], a.m.Origin.Flags...)
 	}
 	for _, f := range all {
-		if k := strings.ToLower(f); sound(f) && !seen[k] && len(list) < 50 {
+		if k := strings.ToLower(f); flag.Given(f) && !seen[k] && len(list) < 50 {
 			seen[k] = true
 			list = append(list, f)
 		}

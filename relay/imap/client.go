@@ -3,7 +3,6 @@ package imap
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"mailretr/relay/imapconn"
@@ -61,21 +60,11 @@ func (c *Client) spread(m *mail.Message, x mail.Result) mail.Report {
 	x.At, x.RemoteMTA = c.o.Now(), cmp.Or(x.RemoteMTA, c.o.Dial.Address)
 	report := mail.Same(len(m.Envelope.Recipients), x)
 	for i, r := range m.Envelope.Recipients {
-		if err := nobody(r.Forward); err != nil {
+		if err := r.Forward.CheckForward(); err != nil {
 			report[i] = mail.Result{Outcome: mail.Failed, Enhanced: "5.1.3", Err: err, At: x.At}
 		}
 	}
 	return report
-}
-
-var errNull = errors.New("the null reverse-path is no recipient")
-
-// nobody says why an address is none.
-func nobody(p mail.Path) error {
-	if p.Null() {
-		return errNull
-	}
-	return p.Check()
 }
 
 // Close logs out. The client may be used again afterwards, it dials then.

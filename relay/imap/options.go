@@ -2,9 +2,9 @@ package imap
 
 import (
 	"errors"
-	"strings"
 	"time"
 
+	"mailretr/relay/flag"
 	"mailretr/relay/imapconn"
 	"mailretr/store/mail"
 )
@@ -37,30 +37,9 @@ func (o *Options) check() error {
 		return err
 	}
 	for _, f := range o.Flags {
-		if !sound(f) {
+		if !flag.Given(f) {
 			return errors.New("flag " + mail.Printable(f, 100) + " cannot be given to a message")
 		}
 	}
 	return imapconn.Clean("folder name", o.Folder)
-}
-
-// sound says whether a flag may stand in APPEND: one of the four that a client gives, or a keyword (RFC 9051, 2.3.2).
-func sound(flag string) bool {
-	name, system := strings.CutPrefix(flag, `\`)
-	if system {
-		switch strings.ToLower(name) {
-		case "seen", "answered", "flagged", "draft":
-			return true
-		}
-		return false
-	}
-	if flag == "" || len(flag) > 100 {
-		return false
-	}
-	for i := range len(flag) {
-		if c := flag[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`(){%*"\]`, c) >= 0 {
-			return false
-		}
-	}
-	return true
 }

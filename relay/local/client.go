@@ -204,7 +204,7 @@ func (c *Client) copy(ctx context.Context, t *target, r io.Reader) mail.Result {
 
 // target says who a recipient is, and finds the mailbox.
 func (c *Client) target(m *mail.Message, r mail.Recipient) (*target, error) {
-	if err := r.Forward.Check(); err != nil || r.Forward.Null() {
+	if err := r.Forward.CheckForward(); err != nil {
 		return nil, failed("5.1.3", "553 5.1.3 this is no address that could have a mailbox", err)
 	}
 	t := &target{m: m, to: r.Forward, id: m.ID}

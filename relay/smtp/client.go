@@ -164,13 +164,11 @@ func newAttempt(c *Client, m *mail.Message, probe bool) *attempt {
 			continue
 		}
 		stands[r.Forward], a.twin[i] = i, i
-		switch err := r.Forward.Check(); {
+		switch err := r.Forward.CheckForward(); {
 		case sender != nil:
 			bad(i, "5.1.7", mail.OfMessage, sender)
 		case err != nil:
 			bad(i, "5.1.3", mail.OfRecipient, err)
-		case r.Forward.Null():
-			bad(i, "5.1.3", mail.OfRecipient, errNull)
 		default:
 			a.todo = append(a.todo, i)
 		}

@@ -12,8 +12,6 @@ import (
 	"mailretr/store/mail"
 )
 
-var errNull = errors.New("the null reverse-path is no recipient")
-
 // errContent marks a failure of ours: the content could not be read.
 type errContent struct{ error }
 

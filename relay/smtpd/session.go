@@ -93,7 +93,7 @@ func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 	env, utf8 := s.env, s.utf8
 	s.mu.Unlock()
 	switch g := s.gen; {
-	case r.Forward.Check() != nil || r.Forward.Null():
+	case r.Forward.CheckForward() != nil:
 		return s.refuses(answer(553, 5, 1, 3, "that is no address to send to"), env.Reverse, r.Forward)
 	case !r.Forward.ASCII() && !utf8:
 		return s.refuses(answer(553, 5, 6, 7, "such an address needs SMTPUTF8"), env.Reverse, r.Forward)

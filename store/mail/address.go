@@ -36,6 +36,16 @@ func (p Path) Domain() string {
 	return ""
 }
 
+// CheckForward says why a path is no forward-path: what [Path.Check] says, or that it is the null reverse-path.
+func (p Path) CheckForward() error {
+	if p.Null() {
+		return errNull
+	}
+	return p.Check()
+}
+
+var errNull = errors.New("the null reverse-path is no recipient")
+
 // Same says whether two paths differ in the case of letters at most. It is for what people write; whether it is the
 // same mailbox only its MTA knows.
 func (p Path) Same(q Path) bool { return strings.EqualFold(string(p), string(q)) }
