@@ -88,6 +88,9 @@ func everyText(t *testing.T, section func(*Config) reflect.Value, bad string) {
 	c := good(t)
 	typ := section(&c).Type()
 	for i := range typ.NumField() {
+		if typ.Field(i).Name == "Unmet" {
+			continue // phrases of ours, which nobody writes
+		}
 		c := good(t)
 		f := section(&c).Field(i)
 		switch f.Interface().(type) {

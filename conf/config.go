@@ -172,8 +172,9 @@ type Maildrop struct {
 	Trace   bool // log the protocol
 	Bodies  bool // with the octets of messages
 
-	Row    *Row    `json:"-"` // of a source, where it was read; nil: it stands in a file
-	Owners *Owners `json:"-"` // what all maildrops of its owner may have together; nil: no limit
+	Row    *Row     `json:"-"` // of a source, where it was read; nil: it stands in a file
+	Unmet  []string `json:"-"` // what its row asks for and is not done, phrases
+	Owners *Owners  `json:"-"` // what all maildrops of its owner may have together; nil: no limit
 
 	Budget   *Budget   // what it may cost; nil: what the line may
 	Oversize *Oversize // nil: nothing is too large

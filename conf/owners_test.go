@@ -13,7 +13,7 @@ func owned(t *testing.T, o Owners, rows ...*Row) (names, problems string, all Co
 	s := panelSource()
 	s.Owners = &o
 	s.completeOwners()
-	all, list := base().With(t.Context(), []Set{{s, rows}})
+	all, list := base().With(t.Context(), []Set{{Source: s, Rows: rows}})
 	for i := range all.Maildrops {
 		names += all.Maildrops[i].Name + " "
 	}

@@ -44,7 +44,7 @@ func TestH7_WhatARowMayName(t *testing.T) {
 		s := panelSource()
 		s.Reach = x.reach
 		r := row("1", "host", x.host, "port", x.port, "tls", "implicit")
-		_, problems := base().With(t.Context(), []Set{{s, []*Row{r}}})
+		_, problems := base().With(t.Context(), []Set{{Source: s, Rows: []*Row{r}}})
 		var text []string
 		for _, p := range problems {
 			text = append(text, p.String())
@@ -84,7 +84,7 @@ func TestH7_ARowIsData(t *testing.T) {
 func TestRowsUseTheProxyOfTheLine(t *testing.T) {
 	c := base()
 	c.Line.Proxy = Proxy{Kind: ProxySOCKS5, Host: "proxy.example", Port: 1080}
-	all, problems := c.With(t.Context(), []Set{{panelSource(), []*Row{row("1")}}})
+	all, problems := c.With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{row("1")}}})
 	if len(problems) > 0 || !all.Maildrops[0].Proxy.Used() || all.Maildrops[0].Reach == nil {
 		t.Errorf("%v", problems)
 	}

@@ -101,7 +101,10 @@ type reading struct {
 
 // Maildrop reads a row. The places of the maildrop and of the problems name source, row and column. key opens what begins
 // with enc:; nil: nothing does.
-func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
+func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) { return s.read(r, key, nil) }
+
+// read is Maildrop with somebody who knows what its column options means; see Set.
+func (s *Source) read(r *Row, key *SecretKey, options func(string, *Maildrop) []string) (Maildrop, []Problem) {
 	x := reading{s: s, r: r, key: key, m: DefaultMaildrop()}
 	m := &x.m
 	m.Row, m.Owners, m.First, m.Deliver = r, s.Owners, s.First, s.Deliver
@@ -129,8 +132,14 @@ func (s *Source) Maildrop(r *Row, key *SecretKey) (Maildrop, []Problem) {
 	x.server()
 	x.password()
 	x.interval()
-	if x.r.Columns["options"] != "" {
+	switch text := x.r.Columns["options"]; {
+	case strings.TrimSpace(text) == "":
+	case options == nil:
 		x.add(Warning, "options", "", "is not looked at: "+s.Name+" holds it for another program")
+	default:
+		if m.Unmet = options(text, m); len(m.Unmet) > 0 {
+			x.add(Warning, "options", "", "not all of it is followed: "+strings.Join(m.Unmet, "; "))
+		}
 	}
 	return x.m, x.problems
 }

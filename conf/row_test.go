@@ -49,7 +49,7 @@ func TestRowBecomesAMaildrop(t *testing.T) {
 		{[]string{"tls", "0", "interval", "15m", "active", "no"}, "imap://u1@h.example poll 15m0s keep off"},
 		{[]string{"protocol", "pop3", "folders", "INBOX", "keep", "y"}, "pop3s://u1@h.example poll 5m0s keep on"},
 	} {
-		all, problems := base().With(t.Context(), []Set{{panelSource(), []*Row{row("1", x.columns...)}}})
+		all, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{row("1", x.columns...)}}})
 		if n, _ := Count(problems); n > 0 || len(all.Maildrops) != 1 {
 			t.Errorf("%q: %v", x.columns, problems)
 			continue
@@ -84,7 +84,7 @@ func TestRowProblems(t *testing.T) {
 		{"host", "\xff", `panel row 1, column host  error    host: is not UTF-8`},
 	} {
 		r := row("1", "password", secret, x.column, x.value)
-		all, problems := base().With(t.Context(), []Set{{panelSource(), []*Row{r}}})
+		all, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{r}}})
 		text := ""
 		for _, p := range problems {
 			text += p.String() + "\n"
@@ -150,16 +150,33 @@ func BenchmarkWith(b *testing.B) {
 	}
 	c := base()
 	for b.Loop() {
-		if all, problems := c.With(b.Context(), []Set{{panelSource(), rows}}); len(all.Maildrops) != len(rows) {
+		if all, problems := c.With(b.Context(), []Set{{Source: panelSource(), Rows: rows}}); len(all.Maildrops) != len(rows) {
 			b.Fatal(problems[0])
 		}
+	}
+}
+
+// What a row has for another program goes to who knows its words; what that does not do is a warning, and known to the maildrop.
+func TestRowWithOptions(t *testing.T) {
+	s := Set{Source: panelSource(), Rows: []*Row{row("1", "options", "no keep"), row("2", "options", " ", "user", "v"), row("3", "user", "w")}}
+	s.Options = func(text string, m *Maildrop) []string {
+		m.After.Act = Delete
+		return []string{"not " + text, "nor more"}
+	}
+	all, problems := base().With(t.Context(), []Set{s})
+	if len(problems) != 1 || !strings.HasSuffix(problems[0].String(), "row 1, column options  warning  options: not all of it is followed: not no keep; nor more") {
+		t.Errorf("%v", problems)
+	}
+	if len(all.Maildrops) != 3 || len(all.Maildrops[0].Unmet) != 2 || all.Maildrops[0].After.Act != Delete ||
+		len(all.Maildrops[1].Unmet)+len(all.Maildrops[2].Unmet) > 0 {
+		t.Errorf("%+v", all.Maildrops)
 	}
 }
 
 // A maildrop is its first recipient's, where nobody else is named.
 func TestWhoseARowIs(t *testing.T) {
 	rows := []*Row{row("1"), row("2", "owner", "anna"), row("3", "recipient", "x@b.example, y@b.example"), row("4", "owner", "a\nb")}
-	all, problems := base().With(t.Context(), []Set{{panelSource(), rows}})
+	all, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: rows}})
 	var got []string
 	for i := range all.Maildrops {
 		got = append(got, all.Maildrops[i].Owner)
@@ -186,7 +203,7 @@ func FuzzRow(f *testing.F) {
 		s := panelSource()
 		s.Owners = &Owners{Maildrops: 1, Poll: time.Minute}
 		well := row("2", "name", "well", "host", "other.example", "owner", "somebody else")
-		all, problems := base().With(context.Background(), []Set{{s, []*Row{r, well}}})
+		all, problems := base().With(context.Background(), []Set{{Source: s, Rows: []*Row{r, well}}})
 		if len(all.Maildrops)+len(all.Bad) != 2 {
 			t.Fatalf("%d are well, %d are not", len(all.Maildrops), len(all.Bad))
 		}
@@ -219,7 +236,7 @@ func TestOneAccountHoweverItsServerIsWritten(t *testing.T) {
 		"2001:db8::1": "2001:DB8:0::1",
 	} {
 		first, second := row("1", "host", host, "user", "u"), row("2", "host", other, "user", "u")
-		all, problems := base().With(t.Context(), []Set{{panelSource(), []*Row{first, second}}})
+		all, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{first, second}}})
 		if len(all.Maildrops) != 1 || all.Maildrops[0].Name != "1" {
 			t.Errorf("%s and %s: %d are collected, %v", host, other, len(all.Maildrops), problems)
 		}

@@ -9,6 +9,9 @@ import (
 type Set struct {
 	Source *Source
 	Rows   []*Row
+	// Options does to a maildrop what the column options of its row says in the words of another program, and returns what of
+	// it is not done here, a phrase each. nil: nobody knows those words.
+	Options func(text string, m *Maildrop) (unmet []string)
 }
 
 // With returns c with the maildrops of the rows, and what is wrong with these. What stands in files comes first, then the
@@ -27,7 +30,7 @@ func (c *Config) With(ctx context.Context, sets []Set) (Config, []Problem) {
 		rows := slices.Clone(s.Rows)
 		slices.SortStableFunc(rows, func(a, b *Row) int { return a.Since.Compare(b.Since) })
 		for _, r := range rows {
-			m, wrong := s.Source.Maildrop(r, key)
+			m, wrong := s.Source.read(r, key, s.Options)
 			problems = append(problems, wrong...)
 			all.Maildrops = append(all.Maildrops, m)
 		}

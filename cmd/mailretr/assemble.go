@@ -48,7 +48,8 @@ type house struct {
 	sources  sources
 	mirrors  mirrors
 	hooks    hookCounts
-	lookups  lookups // of rewrite
+	said     map[string]string // of rows; see unmet
+	lookups  lookups           // of rewrite
 
 	config  atomic.Pointer[conf.Config]
 	rewrite atomic.Pointer[relay.Rewriter] // of that configuration
@@ -230,6 +231,7 @@ func (h *house) configured() {
 	}
 	h.status.Keep(drops, lanes)
 	h.around.tickets.keep(c)
+	h.unmet(c)
 }
 
 // room says whether the disk may take more.

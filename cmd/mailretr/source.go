@@ -98,7 +98,7 @@ func (s *sources) merged(ctx context.Context) (conf.Config, []conf.Problem) {
 	s.mu.Unlock()
 	var sets []conf.Set
 	for _, k := range list {
-		sets = append(sets, conf.Set{Source: k.source(ctx), Rows: k.Rows()})
+		sets = append(sets, conf.Set{Source: k.source(ctx), Rows: k.Rows(), Options: optionsOf(&k.Source)})
 	}
 	if len(sets) == 0 {
 		return *file, nil
@@ -402,7 +402,7 @@ func askedOnce(ctx context.Context, c *conf.Config) (all conf.Config, problems [
 				err = k.Try(ctx)
 			}
 			err = errors.Join(err, r.Close())
-			asked = append(asked, conf.Set{Source: s, Rows: k.Rows()})
+			asked = append(asked, conf.Set{Source: s, Rows: k.Rows(), Options: optionsOf(s)})
 			x.Text = fmt.Sprintf("answers with %s", term.Count(len(k.Rows()), "row"))
 		}
 		x.Took = time.Since(began)

@@ -1,0 +1,40 @@
+package sql
+
+import (
+	"strconv"
+	"strings"
+
+	"mailretr/conf"
+)
+
+// Imapsync does to a maildrop what the parameters of imapsync say that mailcow keeps in custom_params, and returns what of it is
+// not done here, a phrase each.
+func Imapsync(text string, m *conf.Maildrop) (unmet []string) {
+	words, folders := strings.Fields(text), []string(nil)
+	for i := 0; i < len(words); i++ {
+		name, value, joined := strings.Cut(words[i], "=")
+		takes := name == "--maxsize" || name == "--folder"
+		if takes && !joined && i+1 < len(words) {
+			i++
+			value = words[i]
+		}
+		switch n, err := strconv.ParseInt(value, 10, 62); {
+		case name == "--maxsize" && err == nil && n > 0:
+			m.Oversize = &conf.Oversize{Above: n + 1, Then: conf.ThenLeave}
+		case name == "--folder" && strings.Trim(value, `"'`) != "":
+			folders = append(folders, strings.Trim(value, `"'`))
+		case strings.HasPrefix(name, "--nofoldersizes"), name == "--usecache", name == "--useuid": // how imapsync works
+		case strings.HasPrefix(name, "--") && parameter(name) && len(unmet) < 10:
+			unmet = append(unmet, name)
+		}
+	}
+	if len(folders) > 0 {
+		m.Folders = conf.Named(folders...)
+	}
+	return unmet
+}
+
+// parameter says whether this is a name as parameters have, and nothing that is not to be shown.
+func parameter(s string) bool {
+	return len(s) <= 40 && strings.Trim(s, "-abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
