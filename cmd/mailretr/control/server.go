@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mailretr/cmd/mailretr/serving"
 	"mailretr/conf"
 	"mailretr/conf/source"
 	"mailretr/fetch"
@@ -85,21 +86,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return streams },
 		ErrorLog:          nil,
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.Serve(limited(own)) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	stop() // who follows a poll, or waits for an attempt, is told
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := h.Shutdown(wait); err != nil {
-		h.Close()
-	}
-	<-ended // ErrServerClosed
-	return nil
+	h.RegisterOnShutdown(stop) // who follows a poll, or waits for an attempt, is told
+	return serving.Until(ctx, h, limited(own), grace)
 }
 
 // limited bounds the connections at once; who comes then waits in the kernel's queue.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/net/netutil"
 
+	"mailretr/cmd/mailretr/serving"
 	"mailretr/store"
 	"mailretr/store/status"
 )
@@ -40,20 +41,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.Serve(netutil.LimitListener(l, maxPeers)) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if h.Shutdown(wait) != nil {
-		h.Close()
-	}
-	<-ended // ErrServerClosed
-	return nil
+	return serving.Until(ctx, h, netutil.LimitListener(l, maxPeers), grace)
 }
 
 // End says that the daemon is about to end: it is alive, and not ready any more.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/serving"
 	"mailretr/cmd/mailretr/signin"
 	"mailretr/conf"
 )
@@ -64,27 +65,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert func(*tls.Clien
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug), // what strangers do to a connection is no news
 	}
 	l = &crowd{Listener: l, speaks: func(a netip.Addr) bool { return speaksFor(&s.House.Config().Web, a) }}
-	l = netutil.LimitListener(l, maxPeers)
-	ended := make(chan error, 1)
-	go func() {
-		if cert == nil {
-			ended <- h.Serve(l)
-			return
-		}
+	if cert != nil {
 		h.TLSConfig = &tls.Config{GetCertificate: cert, MinVersion: tls.VersionTLS12}
-		ended <- h.ServeTLS(l, "", "")
-	}()
-	select {
-	case err := <-ended:
+	}
+	if err := serving.Until(ctx, h, netutil.LimitListener(l, maxPeers), grace); err != nil {
 		return err
-	case <-ctx.Done():
 	}
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if h.Shutdown(wait) != nil {
-		h.Close()
-	}
-	<-ended // ErrServerClosed
 	s.runs.stop()
 	s.jobs.stop()
 	s.consents.end()
