@@ -32,6 +32,8 @@ type Config struct {
 
 	// Bad are the maildrops that LeaveOut took away, for the status.
 	Bad []BadMaildrop
+
+	index map[string]int // of Maildrops, by name; nil: they are looked through
 }
 
 // A Destination is a next hop.

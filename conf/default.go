@@ -155,12 +155,26 @@ func Loopback(host string) bool {
 
 // Maildrop returns the maildrop of that name; nil: there is none.
 func (c *Config) Maildrop(name string) *Maildrop {
+	if c.index != nil {
+		if i, ok := c.index[name]; ok {
+			return &c.Maildrops[i]
+		}
+		return nil
+	}
 	for i := range c.Maildrops {
 		if c.Maildrops[i].Name == name {
 			return &c.Maildrops[i]
 		}
 	}
 	return nil
+}
+
+// Index makes Maildrop quick where there are many. The maildrops stay as they are afterwards.
+func (c *Config) Index() {
+	c.index = make(map[string]int, len(c.Maildrops))
+	for i := len(c.Maildrops) - 1; i >= 0; i-- { // of two with one name, the first
+		c.index[c.Maildrops[i].Name] = i
+	}
 }
 
 // Destination returns the destination of that name.

@@ -44,15 +44,16 @@ func (c *Config) LeaveOut(problems []Problem) {
 	if len(wrong) == 0 {
 		return
 	}
-	var good []Maildrop
-	for _, m := range c.Maildrops {
+	good := make([]Maildrop, 0, len(c.Maildrops))
+	for i := range c.Maildrops {
+		m := &c.Maildrops[i]
 		if list, bad := wrong[m.At.Self]; bad {
 			c.Bad = append(c.Bad, BadMaildrop{Name: m.Name, Owner: m.Owner, Pos: m.At.Self, Problems: list})
 		} else {
-			good = append(good, m)
+			good = append(good, *m)
 		}
 	}
-	c.Maildrops = good
+	c.Maildrops, c.index = good, nil
 }
 
 // A validator gathers problems; drop is the maildrop it is looking at.

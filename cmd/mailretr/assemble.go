@@ -132,6 +132,7 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 
 // use makes a configuration the one in use. Its templates were tried before.
 func (h *house) use(c *conf.Config) {
+	c.Index()
 	w, _ := wordsOf(c)
 	h.words.Store(w)
 	h.rewrite.Store(rewriterOf(c, h.lookups.set(c.Rewrite.Lookups)))
@@ -213,25 +214,6 @@ func (h *house) remember(ctx context.Context) error {
 			Text: "some of what was counted on the line is forgotten"})
 	}
 	return ctx.Err()
-}
-
-// configured tells the status what there is.
-func (h *house) configured() {
-	c := h.config.Load()
-	var drops, lanes []string
-	for _, m := range c.Maildrops {
-		drops = append(drops, m.Name)
-		h.kept.Store(m.Name, m.After)
-	}
-	for _, b := range c.Bad {
-		drops = append(drops, b.Name)
-	}
-	for _, d := range c.Deliver {
-		lanes = append(lanes, d.Name)
-	}
-	h.status.Keep(drops, lanes)
-	h.around.tickets.keep(c)
-	h.unmet(c)
 }
 
 // room says whether the disk may take more.

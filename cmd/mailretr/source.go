@@ -36,6 +36,7 @@ type sources struct {
 	mu   sync.Mutex
 	list []*asking
 	file *conf.Config // what the files say
+	last joining
 
 	changed func(context.Context) // is told that one has another set; nil: nobody would do anything
 	work    sync.WaitGroup        // keepers that run
@@ -91,19 +92,37 @@ func (s *sources) all() []*asking {
 	return slices.Clone(s.list)
 }
 
-// merged is what the files and the sources say.
+// joining is what files and sources said together.
+type joining struct {
+	file *conf.Config
+	list []*asking
+	keys []conf.Secret // of their passwords
+	all  conf.Config
+}
+
+// merged is what the files and the sources say. Of rows that are as they were no warning is returned.
 func (s *sources) merged(ctx context.Context) (conf.Config, []conf.Problem) {
 	s.mu.Lock()
-	file, list := s.file, slices.Clone(s.list)
+	now, was := joining{file: s.file, list: slices.Clone(s.list)}, s.last
 	s.mu.Unlock()
 	var sets []conf.Set
-	for _, k := range list {
-		sets = append(sets, conf.Set{Source: k.source(ctx), Rows: k.Rows(), Options: optionsOf(&k.Source)})
+	for _, k := range now.list {
+		x := conf.Set{Source: k.source(ctx), Rows: k.Rows(), Options: optionsOf(&k.Source)}
+		sets, now.keys = append(sets, x), append(now.keys, x.Source.Key)
 	}
 	if len(sets) == 0 {
-		return *file, nil
+		return *now.file, nil
 	}
-	return file.With(ctx, sets)
+	var before *conf.Config
+	if was.file == now.file && slices.Equal(was.list, now.list) && slices.EqualFunc(was.keys, now.keys, conf.Secret.Equal) {
+		before = &was.all
+	}
+	all, problems := now.file.Again(ctx, sets, before)
+	now.all = all
+	s.mu.Lock()
+	s.last = now
+	s.mu.Unlock()
+	return all, problems
 }
 
 // close ends their connections.

@@ -82,7 +82,8 @@ func (t *tickets) commit(all []store.Note) {
 // keep forgets the sessions of accounts that the configuration does not name any more.
 func (t *tickets) keep(c *conf.Config) {
 	named := map[mail.Account]bool{}
-	for _, m := range c.Maildrops {
+	for i := range c.Maildrops {
+		m := &c.Maildrops[i]
 		named[mail.AccountOf(m.Protocol, m.Host, m.User)] = true
 	}
 	t.mu.Lock()

@@ -47,9 +47,12 @@ func (k *Keeper) save(ctx context.Context) error {
 
 func pack(s set) ([]byte, error) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed) // it is written at each change
+	if err != nil {
+		return nil, err
+	}
 	s.Form = form
-	err := json.NewEncoder(z).Encode(s)
+	err = json.NewEncoder(z).Encode(s)
 	err = errors.Join(err, z.Close())
 	return b.Bytes(), err
 }

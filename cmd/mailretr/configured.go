@@ -1,0 +1,23 @@
+package main
+
+// configured tells the status what there is.
+func (h *house) configured() {
+	c := h.config.Load()
+	var drops, lanes []string
+	for i := range c.Maildrops {
+		m := &c.Maildrops[i]
+		drops = append(drops, m.Name)
+		if was, known := h.kept.Load(m.Name); !known || was != m.After {
+			h.kept.Store(m.Name, m.After)
+		}
+	}
+	for _, b := range c.Bad {
+		drops = append(drops, b.Name)
+	}
+	for _, d := range c.Deliver {
+		lanes = append(lanes, d.Name)
+	}
+	h.status.Keep(drops, lanes)
+	h.around.tickets.keep(c)
+	h.unmet(c)
+}
