@@ -36,6 +36,7 @@ type Folder struct {
 	known map[string]bool // keys of what is configured; nil: everything counts
 
 	followers map[*Follower]bool
+	changes   uint64 // see Changes
 }
 
 // Keys of records.
@@ -109,7 +110,9 @@ func (f *Folder) Observe(e mail.Event) {
 		if !ok {
 			s = fresh(name)
 		}
-		f.drops[name] = Fold(s, e)
+		s = Fold(s, e)
+		s.fold.version++
+		f.drops[name] = s
 		f.changed(name)
 	}
 	if key := laneKey + lane; lane != "" && f.counts(key) && (e.Op == mail.OpLane || e.Op == mail.OpDeliver) {
@@ -119,6 +122,7 @@ func (f *Folder) Observe(e mail.Event) {
 		}
 		f.lanes[lane] = FoldLane(l, e)
 		f.dirty[key] = true
+		f.changes++
 	}
 }
 

@@ -40,6 +40,7 @@ func (f *Folder) Unfollow(w *Follower) {
 // changed notes that a maildrop has to be saved, and tells the followers. The lock is held.
 func (f *Folder) changed(maildrop string) {
 	f.dirty[dropKey+maildrop] = true
+	f.changes++
 	f.followed(maildrop)
 }
 

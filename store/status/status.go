@@ -112,6 +112,8 @@ type folding struct {
 	Active  time.Time `json:"active,omitzero"` // the last sign of life
 	ID      mail.ID   `json:"id,omitzero"`     // of the attempt that was counted last
 	Attempt int       `json:"attempt,omitempty"`
+
+	version uint64 // see Folder.Version
 }
 
 // A Lane is how one next hop is.

@@ -16,10 +16,11 @@ import (
 
 // An index finds maildrops by name and owner, in one configuration.
 type index struct {
-	of    *conf.Config
-	drops map[string]*conf.Maildrop // by name
-	bad   map[string]*conf.BadMaildrop
-	owned map[string][]string // names, by the owner as conf.PlainName has him
+	of     *conf.Config
+	number uint64                    // another one for each
+	drops  map[string]*conf.Maildrop // by name
+	bad    map[string]*conf.BadMaildrop
+	owned  map[string][]string // names, by the owner as conf.PlainName has him
 }
 
 func newIndex(c *conf.Config) *index {
@@ -47,6 +48,7 @@ func (v *visit) index() *index {
 	x := v.indexed.Load()
 	if x == nil || x.of != v.conf {
 		x = newIndex(v.conf)
+		x.number = v.indexes.Add(1)
 		v.indexed.Store(x)
 	}
 	return x
@@ -286,14 +288,11 @@ func list(v *visit) error {
 	return nil
 }
 
-// lookAgain is the time between two looks of a script.
-const lookAgain = 15 * time.Second
-
 // live shows a page that a script keeps fresh.
 func (v *visit) live(name, title string, body any, soon bool) {
-	p := &page{Name: name, Title: title, Body: body, Live: int(lookAgain / time.Second), Soon: soon}
+	p := &page{Name: name, Title: title, Body: body, Live: int(v.pace() / time.Second), Stamp: v.shown, Soon: soon}
 	if soon {
-		p.Live = 2
+		p.Live = min(p.Live, 2)
 	}
 	v.render(http.StatusOK, p)
 }

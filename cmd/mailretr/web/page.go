@@ -36,6 +36,7 @@ type page struct {
 	Mine   bool   // he has maildrops, or is no admin
 	Notice string // what was done just now; "": nothing
 	Live   int    // seconds after which a script looks again; 0: never
+	Stamp  string // of what is shown, see visit.stamp
 	Soon   bool   // something is under way, so that a browser without scripts loads the page again
 	Body   any
 }

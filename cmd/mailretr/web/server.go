@@ -39,6 +39,8 @@ type Server struct {
 	imports    importing
 	inspection inspection
 	texts      texts
+	holding    holding
+	indexes    atomic.Uint64
 	indexed    atomic.Pointer[index]
 	rules      atomic.Pointer[conf.Web] // that the sessions began under
 }

@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +71,13 @@ func (x *inspection) note(one control.Verified, err error) {
 			x.found = append(x.found, one)
 		}
 	}
+}
+
+// mark writes what is another where the page shows something else.
+func (x *inspection) mark(w io.Writer) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	fmt.Fprint(w, x.begun, x.over, x.last.Messages, x.last.Problems)
 }
 
 // halt ends the one that is under way.

@@ -21,16 +21,18 @@ import (
 // A visit is one request, and who makes it.
 type visit struct {
 	*Server
-	w      http.ResponseWriter
-	r      *http.Request
-	at     time.Time
-	conf   *conf.Config
-	web    *conf.Web
-	who    signin.Who
-	known  bool            // who he is
-	secure bool            // the browser speaks TLS, with us or with the server in front
-	auto   bool            // a script asked by itself
-	away   map[string]bool // see sick
+	w       http.ResponseWriter
+	r       *http.Request
+	at      time.Time
+	conf    *conf.Config
+	web     *conf.Web
+	who     signin.Who
+	known   bool            // who he is
+	secure  bool            // the browser speaks TLS, with us or with the server in front
+	auto    bool            // a script asked by itself
+	shown   string          // the stamp of what is shown
+	crowded bool            // a script cannot wait for a change: too many do
+	away    map[string]bool // see sick
 }
 
 // A handling answers a visit. What it returns becomes a page that says so.
@@ -61,6 +63,10 @@ func (s *Server) open(f handling) http.HandlerFunc {
 				v.fail(fmt.Errorf("%v\n%s", x, debug.Stack()))
 			}
 		}()
+		v = v.patiently()
+		if v.known && r.Method == http.MethodGet {
+			v.shown = v.stamp() // before anything is looked at: what changes meanwhile is seen the next time
+		}
 		if err := f(v); err != nil {
 			v.fail(err)
 		}
