@@ -29,6 +29,7 @@ type watching struct {
 	news     bool               // something has come while a session runs
 	called   bool               // the next visit is for news
 	wolf     int                // visits in a row for news that were none
+	cried    time.Time          // the last of these
 	failures int                // watches in a row that ended soon
 	next     time.Time          // none begins before
 }
@@ -60,13 +61,14 @@ func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	case !s.same:
 		w.wolf = 0
 	case w.called:
-		w.wolf++
+		w.forget(now, e.drop.every())
+		w.wolf, w.cried = w.wolf+1, now
 	}
 	w.called = false
 	switch {
 	case w.news:
 		w.news, w.called = false, true
-		return now.Add(w.patience(e.drop.every()))
+		return now.Add(w.patience(now, e.drop.every()))
 	case w.holds && due.Before(now.Add(watchedEvery)):
 		return now.Add(watchedEvery + p.jitter(watchedEvery))
 	case w.cancel == nil && w.next.After(now) && w.next.Before(due):
@@ -76,11 +78,22 @@ func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 }
 
 // patience is how long news wait for their visit.
-func (w *watching) patience(most time.Duration) time.Duration {
+func (w *watching) patience(now time.Time, most time.Duration) time.Duration {
+	w.forget(now, most)
 	if w.wolf <= 1 { // the first look after a wait has begun finds nothing, mostly
 		return 0
 	}
-	return min(calm<<min(w.wolf, 20), most)
+	return w.wait(most)
+}
+
+func (w *watching) wait(most time.Duration) time.Duration { return min(calm<<min(w.wolf, 20), most) }
+
+// forget lets news count again that were none long ago: servers end a wait each half hour, and the look that follows when it
+// has begun anew is no reason to be slow when mail comes.
+func (w *watching) forget(now time.Time, most time.Duration) {
+	if now.Sub(w.cried) > lasting+w.wait(most) {
+		w.wolf = 0
+	}
 }
 
 // begins starts a watch, which ends with the Run.
@@ -109,7 +122,7 @@ func (p *Poller) news(ctx context.Context, e *entry) {
 	case e.session != nil:
 		w.news = true
 	case !e.ready && !e.gone && !e.state.Paused && e.state.Failures == 0:
-		if at := p.now().Add(w.patience(e.drop.every())); at.Before(e.due) {
+		if at := p.now().Add(w.patience(p.now(), e.drop.every())); at.Before(e.due) {
 			e.due, w.called = at, true
 			p.due.put(e)
 			p.wake()

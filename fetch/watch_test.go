@@ -132,6 +132,24 @@ func TestWatchNews(t *testing.T) {
 	})
 }
 
+// A wait that begins anew each half hour is no false alarm: what comes after a quiet night is here within a second.
+func TestWatchAfterAQuietNight(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		x.ends = func(int) (time.Duration, error) { return 29 * time.Minute, errors.New("BYE") }
+		x.change = func(d *Drop) { d.From, d.Watch, d.Every = x, true, time.Hour }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(12*time.Hour + 10*time.Minute)
+		x.put("1", 500)
+		x.news()
+		after(time.Second)
+		if !w.queue.has("1") {
+			t.Error("not in the queue within a second")
+		}
+	})
+}
+
 // A watch that ends is begun again after a visit that went well, later and later where it ends at once; a refused login
 // is no reason to try one more often.
 func TestWatchEnds(t *testing.T) {

@@ -210,8 +210,10 @@ func (w *watch) wait(most time.Duration) error {
 	case r.Tag != "+":
 		return imapconn.Judge(mail.OpWatch, w.server(), r)
 	}
-	w.waits = true
-	w.news() // something may have come before
+	if !w.waits { // something may have come before; what comes between two waits is said in answer to the next one
+		w.waits = true
+		w.news()
+	}
 	var done atomic.Bool
 	enough := time.AfterFunc(most, func() {
 		done.Store(true)

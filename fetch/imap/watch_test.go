@@ -77,7 +77,7 @@ func TestWatch(t *testing.T) {
 		before := news.Load()
 		time.Sleep(reissue + time.Second) // of the bubble
 		synctest.Wait()
-		equal(t, "news when it waits anew", news.Load()-before, 1)
+		equal(t, "news when it waits anew", news.Load()-before, 0)
 		idles := 0
 		for _, c := range s.said() {
 			if strings.HasPrefix(c, "IDLE") {
@@ -88,6 +88,42 @@ func TestWatch(t *testing.T) {
 			}
 		}
 		equal(t, "waits", idles, 2)
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("stopped: %v", err)
+		}
+	})
+}
+
+// What comes between two waits is no less news; that a wait begins anew is none.
+func TestWatchBetweenWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.caps = idleCaps
+		waits := 0
+		s.on = at("IDLE", func(c *client, tag, _ string) {
+			if waits++; waits == 3 {
+				c.say("* 2 EXISTS\r\n")
+			}
+			c.say("+ idling\r\n")
+			c.w.Flush()
+			if _, err := c.r.ReadString('\n'); err != nil {
+				return
+			}
+			if waits == 1 {
+				c.say("* 1 EXISTS\r\n")
+			}
+			c.say("%s OK done\r\n", tag)
+		})
+		ctx, stop := context.WithCancel(t.Context())
+		var news atomic.Int32
+		ended := make(chan error)
+		go func() { ended <- s.retriever(nil).Watch(ctx, func() { news.Add(1) }) }()
+		for i, want := range []int32{1, 2, 3, 3, 3} {
+			synctest.Wait()
+			equal(t, fmt.Sprintf("news in wait %d", i+1), news.Load(), want)
+			time.Sleep(reissue + time.Second) // of the bubble
+		}
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("stopped: %v", err)
