@@ -16,7 +16,7 @@ type After struct {
 	Act    Act
 	Folder string        // of Move: a name, or a use such as \Archive
 	Flag   string        // of Mark: \Seen, another flag of RFC 9051, 2.3.2, or a keyword
-	Delay  time.Duration // before Delete or Move, counted in days from the day of collecting; 0: at once
+	Delay  time.Duration // before Delete or Move, in whole days, that of collecting not counted; 0: at once
 	Above  int64         // octets; only what has at least so many is deleted or moved, the rest is kept; 0: all
 }
 

@@ -32,7 +32,7 @@ type Listing struct {
 
 	Lets     bool                 // what was taken is let go of (after: delete, or move), else it is kept
 	Stays    bool                 // letting go leaves it there (after: seen): see [Queue.Stay]
-	Days     int                  // not before so many days; 0: at once
+	Days     int                  // not before so many whole days; 0: at once
 	Above    int64                // octets; smaller ones are kept; 0: none is
 	Size     func(mail.UID) int64 // as announced now; negative: not known. nil: never known
 	Settings string               // hash of what aside notes depend on
@@ -283,9 +283,9 @@ func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now
 	case m.Mark == Kept && !c.Follow:
 		all.Kept++
 		all.Confirm++
-	case int(day(now)-m.Day) < l.Days:
+	case l.Days > 0 && int(day(now)-m.Day) <= l.Days: // the hour is not known: it may have been the last one of its day
 		all.Later++
-		all.ripe(m.Day + int32(l.Days))
+		all.ripe(m.Day + int32(l.Days) + 1)
 	default:
 		all.Release = append(all.Release, u)
 	}

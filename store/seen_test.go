@@ -135,8 +135,27 @@ func TestDeleteAfterDays(t *testing.T) {
 	if c := w.choose("1", days); c.Later != 1 || len(c.Release) > 0 {
 		t.Errorf("%+v", c)
 	}
-	w.clock.add(14 * 24 * time.Hour)
+	w.clock.add(14*24*time.Hour - time.Second)
+	if c := w.choose("1", days); c.Later != 1 || len(c.Release) > 0 {
+		t.Errorf("too early: %+v", c)
+	}
+	w.clock.add(24 * time.Hour)
 	w.chosen(w.choose("1", days), "", "1")
+}
+
+// A mark knows the day and not the hour: what was taken a minute before midnight stays for its day all the same.
+func TestDeleteAfterADay(t *testing.T) {
+	w := newWorld(t)
+	w.clock.add(24*time.Hour - w.clock.now().Sub(w.clock.now().UTC().Truncate(24*time.Hour)) - time.Minute)
+	w.put(message("1", "", "x@a.example"))
+	day := func(l *Listing) { l.Days = 1 }
+	w.clock.add(2 * time.Minute)
+	c := w.choose("1", day)
+	if c.Later != 1 || len(c.Release) > 0 {
+		t.Fatalf("two minutes later: %+v", c)
+	}
+	w.clock.add(c.Next.Sub(w.clock.now()))
+	w.chosen(w.choose("1", day), "", "1")
 }
 
 // first: new is for the first contact only, and atomic.

@@ -234,10 +234,10 @@ func TestLaterAtDovecot(t *testing.T) {
 	}
 	const above = "after: delete above 50K after 14d"
 	check("above, too early", "largeS smallS", p.collects(conf(above)), false)
-	p.age(d, 13)
-	check("above, after 13 days", "largeS smallS", p.collects(conf(above)), false)
+	p.age(d, 14)
+	check("above, on the fourteenth day", "largeS smallS", p.collects(conf(above)), false)
 	p.age(d, 1)
-	check("above, after 14 days", "smallS", p.collects(conf(above)), false)
+	check("above, after 14 whole days", "smallS", p.collects(conf(above)), false)
 	check("delete", "", p.collects(conf("after: delete")), false)
 	if got := subjects(e, "jaco"); len(got) != 2 {
 		t.Errorf("delivered %q", got)

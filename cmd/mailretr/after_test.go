@@ -77,13 +77,13 @@ func newSmallAndLarge(t *testing.T) (*fetchtest.POP3, *journey) {
 	return s, newJourney(t, "pop3://jaco@"+s.Listen(t))
 }
 
-// TestDeleteAfterDays: what was collected is let go of when its days are over, counted from the day on which
+// TestDeleteAfterDays: what was collected is let go of when its whole days are over, behind the day on which
 // it was collected, and not when the configuration came to say so.
 func TestDeleteAfterDays(t *testing.T) {
 	s, j := newSmallAndLarge(t)
 	const fortnight = "after: delete after 14d"
 	j.visit(fortnight, nil)
-	for _, x := range []struct{ days, left int }{{1, 2}, {13, 2}, {14, 0}} {
+	for _, x := range []struct{ days, left int }{{1, 2}, {14, 2}, {15, 0}} {
 		j.after = time.Duration(x.days) * 24 * time.Hour
 		j.visit(fortnight, nil)
 		if n := len(s.Left()); n != x.left {

@@ -53,7 +53,7 @@ var maildrop = slices.Concat([]option[conf.Maildrop]{
 	{
 		key: "after", example: "keep", read: readAfter, show: showAfter,
 		doc: "What happens in the maildrop to what was collected. keep: nothing, and nothing is destroyed; the " +
-			"default. delete. delete after 14d: so many days after it was collected. delete above 10M: only what " +
+			"default. delete. delete after 14d: so many whole days after it was collected. delete above 10M: only what " +
 			"is at least so large; the rest is kept. Both may be written: delete above 10M after 14d. Of IMAP " +
 			"also: seen (it is marked as read), flag NAME, and {move: Folder}, with after: 14d and above: 10M " +
 			"in the same braces if it shall wait; the folder is made where it is missing, and may be a use " +
