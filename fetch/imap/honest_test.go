@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mailretr/fetch/fetchtest"
 	"mailretr/store/mail"
@@ -268,6 +270,31 @@ func setbacks() map[string]setback {
 		"old: end at EXPUNGE":       {verb: "EXPUNGE", caps: old, fails: true},
 		"old: SEARCH without sense": {verb: "UID SEARCH", answer: "* SEARCH 1 1 999\r\nTAG OK\r\n", caps: old},
 	}
+}
+
+// TestManyDeletions: a thousand messages take their time on a slow line, and are let go of all the same.
+func TestManyDeletions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		for i := range 1000 {
+			s.put("INBOX", letterOf(i, "x"))
+		}
+		s.on = at("UID EXPUNGE", func(c *client, tag, _ string) {
+			for range 1000 {
+				c.say("* 1 EXPUNGE\r\n")
+				c.flush()
+				time.Sleep(100 * time.Millisecond) // of the bubble
+			}
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.box.letters = nil
+			c.say("%s OK done\r\n", tag)
+		})
+		took, err := collect(t.Context(), s.retriever(nil))
+		if err != nil || len(took.gone) != 1000 {
+			t.Errorf("%d are gone, %v", len(took.gone), err)
+		}
+	})
 }
 
 // TestR24_Deletions: whatever goes wrong, only what the server confirmed is said to be gone, nobody else's

@@ -76,7 +76,7 @@ type Limits struct {
 	Messages int           // in one folder; one with more is left out: 1,000,000
 	Message  int64         // octets of one message; a larger one is yielded with an error: no limit
 	Window   int64         // octets asked for ahead at most, and kept in memory: 8 MiB; see [Pool]
-	Close    time.Duration // for Close as a whole: 30 s
+	Close    time.Duration // for Close, beside what it lets go of: 30 s
 
 	// Compress is how many octets must be about to be asked for if COMPRESS, which costs a round trip and about
 	// 130 octets, is to pay: 16 KiB.

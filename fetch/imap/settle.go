@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	goimap "github.com/emersion/go-imap/v2"
 
@@ -61,7 +62,11 @@ func (s *session) Close() error {
 		return s.result
 	}
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), s.limits.Close)
+	limit := s.limits.Close
+	for _, f := range s.folders {
+		limit += time.Duration(len(f.settled)) * settling
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	stop := s.watch(ctx, mail.OpQuit)
 	gone, err := s.finish(ctx)
@@ -103,6 +108,9 @@ func (s *session) finish(ctx context.Context) ([]mail.UID, error) {
 	}
 	return gone, trouble
 }
+
+// settling is what each message that is let go of may take beside Limits.Close, on a line that is slow or shared.
+const settling = time.Second / 2
 
 func (s *session) broken() bool {
 	s.mu.Lock()

@@ -9,8 +9,12 @@ import (
 	"mailretr/store/mail"
 )
 
-// closing is how long Close may take: servers rewrite a large mbox at QUIT.
-const closing = 3 * time.Minute
+// closing is how long Close may take: servers rewrite a large mbox at QUIT. deleting is what each deletion may take beside, on
+// a line that is slow or shared: thousands that are cut off before QUIT would all be sent again by the next session, for ever.
+const (
+	closing  = 3 * time.Minute
+	deleting = time.Second / 2
+)
 
 // Close deletes what was settled and ends the session. Deletions count at QUIT (RFC 1939, 6), so that
 // anything but +OK to it is an error: what became of them is unknown. A single message that the server
@@ -36,7 +40,8 @@ func (s *session) Close() error {
 
 // quit ends the session; ok says that the server has confirmed it.
 func (s *session) quit() (ok bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	limit := closing + time.Duration(len(s.letGo))*deleting
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	defer s.link.watch(ctx)()
 	s.plan = nil

@@ -137,6 +137,29 @@ func TestR24_Deletions(t *testing.T) {
 	}
 }
 
+// Thousands of deletions take their time on a slow line, and count all the same.
+func TestManyDeletions(t *testing.T) {
+	for _, caps := range [][]string{{"PIPELINING", "UIDL"}, {"UIDL"}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := fetchtest.NewPOP3(t)
+			s.Caps = caps
+			s.On = on("DELE", func(*fetchtest.POP3Conn, string) bool { time.Sleep(100 * time.Millisecond); return false })
+			for i := range 3000 {
+				s.Put(fetchtest.Text(100, i))
+			}
+			d := open(t, options(s, nil))
+			uids, _, err := d.List(t.Context())
+			if err == nil {
+				err = d.(mail.Releaser).Release(t.Context(), uids)
+			}
+			if err = errors.Join(err, d.Close()); err != nil || len(s.Left()) > 0 {
+				t.Errorf("%d are left, %v", len(s.Left()), err)
+			}
+			s.Close()
+		})
+	}
+}
+
 func on(verb string, f behaviour) map[string]func(*fetchtest.POP3Conn, string) bool {
 	return map[string]func(*fetchtest.POP3Conn, string) bool{verb: f}
 }
