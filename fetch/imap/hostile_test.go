@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailretr/fetch/fetchtest"
+	"mailretr/relay/wire"
 	"mailretr/store/mail"
 )
 
@@ -112,6 +113,24 @@ func TestPatience(t *testing.T) {
 			t.Fatal(err)
 		}
 		equal(t, "left", len(s.left("INBOX")), 0)
+	})
+}
+
+// TestPatienceOfAShaper: what a rate makes us wait is counted by no limit, neither within a session nor at its end.
+func TestPatienceOfAShaper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.put("INBOX", fetchtest.Text(3000, 1), fetchtest.Text(3000, 2))
+		r := s.retriever(nil)
+		r.Dial.Shapers = []*wire.Shaper{wire.NewShaper(5, 0)} // as many sessions have of a rate that they share
+		began := time.Now()
+		took, err := collect(t.Context(), r)
+		if err != nil || len(took.gone) != 2 {
+			t.Errorf("after %v: %d are gone, %v", time.Since(began), len(took.gone), err)
+		}
+		if d := time.Since(began); d < 10*time.Minute {
+			t.Errorf("it took %v only", d)
+		}
 	})
 }
 

@@ -156,12 +156,18 @@ func (l *line) arm() {
 		return
 	}
 	_, before := l.Conn.Octets()
+	began, held := time.Now(), l.Conn.Held()
 	var self *time.Timer
 	self = time.AfterFunc(l.idle, func() {
 		_, now := l.Conn.Octets()
+		left := l.idle + l.Conn.Held() - held - time.Since(began)
 		l.mu.Lock()
 		late := l.timer == self
-		if late && float64(now-before) >= l.idle.Seconds()*wire.Rate {
+		switch {
+		case late && left > 0: // it is we who have waited for our turn
+			self.Reset(left)
+			late = false
+		case late && float64(now-before) >= l.idle.Seconds()*wire.Rate:
 			l.arm() // a record of TLS, or a block of what is compressed, is handed out when it is whole
 			late = false
 		}

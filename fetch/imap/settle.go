@@ -66,7 +66,7 @@ func (s *session) Close() error {
 	for _, f := range s.folders {
 		limit += time.Duration(len(f.settled)) * settling
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := s.line.Within(context.Background(), limit)
 	defer cancel()
 	stop := s.watch(ctx, mail.OpQuit)
 	gone, err := s.finish(ctx)

@@ -40,8 +40,7 @@ func (s *session) Close() error {
 
 // quit ends the session; ok says that the server has confirmed it.
 func (s *session) quit() (ok bool, err error) {
-	limit := closing + time.Duration(len(s.letGo))*deleting
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := s.conn.Within(context.Background(), closing+time.Duration(len(s.letGo))*deleting)
 	defer cancel()
 	defer s.link.watch(ctx)()
 	s.plan = nil

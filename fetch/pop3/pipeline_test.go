@@ -40,6 +40,22 @@ func TestPipelineWithSmallBuffers(t *testing.T) {
 	}
 }
 
+// What a rate makes us wait is counted by no limit, not at the end of a session either.
+func TestPatienceOfAShaper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fetchtest.NewPOP3(t)
+		for i := range 50 {
+			s.Put(fetchtest.Text(100, i))
+		}
+		o := options(s, nil)
+		o.Dial.Shapers = []*wire.Shaper{wire.NewShaper(1, 0)} // as many sessions have of a rate that they share
+		if whole, err := collect(t.Context(), o, true); err != nil || len(whole) != 50 || len(s.Left()) > 0 {
+			t.Errorf("%d are whole, %d are left, %v", len(whole), len(s.Left()), err)
+		}
+		s.Close()
+	})
+}
+
 // A server that stops reading, and one that stops writing, in the middle of what was asked ahead: the session ends within
 // its limits, nothing waits for ever, and nothing is deleted.
 func TestServerStops(t *testing.T) {

@@ -311,6 +311,15 @@ func (c *Conn) Alive() error {
 	return &Error{Doing: "looking at the connection", Err: err}
 }
 
+// Within returns ctx that ends when d has passed, not counting the time in which the connection waits for its turn under a
+// Shaper. stop releases it.
+func (c *Conn) Within(ctx context.Context, d time.Duration) (limited context.Context, stop func()) {
+	return c.line.bounded(ctx, d)
+}
+
+// Held is how long the connection has waited for its turns so far, a wait under way counted whole.
+func (c *Conn) Held() time.Duration { return time.Duration(c.line.held.Load()) }
+
 // Octets returns what crossed the line so far, below TLS.
 func (c *Conn) Octets() (up, down int64) { return c.line.up.Load(), c.line.down.Load() }
 

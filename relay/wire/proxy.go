@@ -153,13 +153,13 @@ func accepted(status string) error {
 // turn.
 func (l *line) bounded(ctx context.Context, d time.Duration) (limited context.Context, stop func()) {
 	limited, cancel := context.WithCancelCause(ctx)
-	began := time.Now()
+	began, held := time.Now(), l.held.Load()
 	late := fmt.Errorf("not done within %v: %w", d, os.ErrDeadlineExceeded)
 	var timer *time.Timer
 	again := make(chan struct{})
 	timer = time.AfterFunc(d, func() {
 		<-again
-		if left := d + time.Duration(l.held.Load()) - time.Since(began); left > 0 {
+		if left := d + time.Duration(l.held.Load()-held) - time.Since(began); left > 0 {
 			timer.Reset(left)
 			return
 		}
