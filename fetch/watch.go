@@ -46,8 +46,8 @@ func (w *watching) end() {
 // visited next.
 func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	w, now := &e.watch, p.now()
-	if s.err != nil && mail.TroubleOf(mail.OpPoll, "", s.err).Kind == mail.Spent {
-		w.end() // waiting costs too
+	if s.err != nil {
+		w.yields(mail.TroubleOf(mail.OpPoll, "", s.err).Kind, now)
 	}
 	if s.err != nil || s.only != "" || !e.drop.Watch {
 		return due
@@ -76,6 +76,23 @@ func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	}
 	return due
 }
+
+// yields ends a watch that is in the way of visits. Where a server is busy the watch may be why, with a connection for each
+// folder: most allow a user so many. Then visits go on without it, and it is tried again later and later.
+func (w *watching) yields(kind mail.Kind, now time.Time) {
+	switch {
+	case kind == mail.Spent: // waiting costs too
+		w.end()
+	case kind == mail.Busy && w.cancel != nil:
+		failures := w.failures + 1
+		w.end()
+		w.failures = failures
+		w.next = now.Add(w.rest())
+	}
+}
+
+// rest is how long none is tried after so many that have ended soon.
+func (w *watching) rest() time.Duration { return min(hasty<<min(w.failures, 20), mostWait) }
 
 // patience is how long news wait for their visit.
 func (w *watching) patience(now time.Time, most time.Duration) time.Duration {
@@ -142,7 +159,7 @@ func (p *Poller) unwatched(ctx context.Context, e *entry, t *mail.Trouble, began
 	if w.failures++; now.Sub(began) >= lasting {
 		w.failures = 0
 	}
-	wait := min(hasty<<min(w.failures, 20), mostWait)
+	wait := w.rest()
 	if t != nil && t.Kind == mail.Auth {
 		wait = breaker[min(max(w.failures, 1), len(breaker))-1]
 	}

@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +184,35 @@ func TestWatchEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server that allows a user no more connections than those that wait lets nobody in to collect: these give way.
+func TestWatchGivesWay(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := watchableBox(w)
+		x.refuses(func(int) error {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if x.say == nil {
+				return nil
+			}
+			return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Busy, Reply: "NO [LIMIT] too many connections"}
+		})
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		for i := range 10 {
+			after(time.Hour)
+			uid := mail.UID(fmt.Sprint(i))
+			x.put(uid, 500)
+			after(15 * time.Minute)
+			if !w.queue.has(uid) {
+				t.Fatalf("message %d is not here after a quarter of an hour", i)
+			}
+		}
+		if n := x.watches(); n < 10 || n > 40 {
+			t.Errorf("%d watches in half a day", n)
+		}
+	})
 }
 
 // While the login is refused nobody watches, so one wrong password costs no more than it did.

@@ -236,8 +236,12 @@ func TestLoginVerdicts(t *testing.T) {
 		"NO [LIMIT] too many":              mail.Busy,
 		"NO [ALERT] [UNAVAILABLE] strange": mail.Auth,
 		"NO [PRIVACYREQUIRED] tls":         mail.Insecure,
-		"BAD what":                         mail.Protocol,
-		"OK":                               mail.Local, // goes on, and finds no folder
+		// What Gmail says, and others in their words; and a lock-out, which is none of these.
+		"NO [ALERT] Too many simultaneous connections. (Failure)": mail.Busy,
+		"NO Maximum number of sessions reached":                   mail.Busy,
+		"NO too many failed attempts in this session":             mail.Auth,
+		"BAD what": mail.Protocol,
+		"OK":       mail.Local, // goes on, and finds no folder
 	} {
 		s := newServer(t)
 		delete(s.folders, "INBOX")

@@ -2,6 +2,7 @@ package imapconn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"mailretr/store/mail"
@@ -103,6 +104,8 @@ func Judge(op mail.Op, server string, r Reply) *mail.Trouble {
 		}
 	case r.Word == "BYE":
 		t.Kind = mail.Busy
+	case r.Word == "NO" && op == mail.OpLogin && crowded(r.Text): // Gmail says so with ALERT
+		t.Kind, t.Hint = mail.Busy, "Somebody else collects from it too, or too many of its folders have idle:."
 	case r.Word == "NO" && op == mail.OpLogin:
 		t.Kind, t.Hint = mail.Auth, "User or password is wrong, or the provider wants a password for programs."
 	case r.Word == "NO" && op == mail.OpList:
@@ -111,4 +114,14 @@ func Judge(op mail.Op, server string, r Reply) *mail.Trouble {
 		t.Kind = mail.Protocol
 	}
 	return t
+}
+
+// crowded says whether a refusal speaks of too many connections at once, and not of the password: "too many failed attempts in
+// this session" is a lock-out, which trying again makes worse.
+func crowded(text string) bool {
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(text), w) })
+	}
+	return has("too many", "maximum", "limit") && has("connection", "session") &&
+		!has("attempt", "password", "incorrect", "invalid", "credential")
 }
