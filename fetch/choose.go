@@ -99,6 +99,7 @@ func (l *listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			yield(nil, err)
 			return
 		}
+		l.s.remind(all)
 		now, err := l.s.plan(ctx, all)
 		if err != nil {
 			yield(nil, err)
@@ -109,6 +110,17 @@ func (l *listing) Messages(ctx context.Context, want []mail.UID) iter.Seq2[*mail
 			if !yield(x.m, x.err) {
 				return
 			}
+		}
+	}
+}
+
+// remind tells messages the headers that an earlier session has read. One that has another size now may be another
+// message.
+func (s *session) remind(all []found) {
+	for _, x := range all {
+		h, here := s.headers[x.m.Origin.UID]
+		if c, ok := x.m.Content.(mail.Headed); here && ok && h.Size == x.m.Content.Size() {
+			c.Have(h.Octets)
 		}
 	}
 }
@@ -215,7 +227,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 			return mail.Choice{}, err
 		}
 	}
-	s.look = c.Next
+	s.look, s.headers = c.Next, c.Headers
 	if complete {
 		s.prune(uids)
 	}

@@ -27,33 +27,34 @@ type session struct {
 	over     bool        // and said that it may pass a budget
 	began    time.Time
 
-	first     bool              // contact
-	largeSlot bool              // it has a large slot, given back when it has hung up
-	crawls    bool              // it has given it up before
-	offline   bool              // it has hung up; guarded by Poller.mu
-	open      *listing          // nil: it never was
-	glance    string            // how the server describes what is there
-	covered   int               // folders that this speaks of
-	same      bool              // as before: nothing was listed
-	full      bool              // everything was listed
-	since     bool              // what was added was listed
-	listed    int               // messages, where it was
-	look      time.Time         // when something of what is set aside is looked at again
-	asides    int               // messages that were set aside
-	unsettled bool              // something was not taken; guarded by mu
-	waiting   int               // what was told last to wait; -1: nothing was
-	asked     int               // messages that it went for
-	octets    int64             // of the body that was read last
-	size      int64             // of it, as announced
-	lost      int64             // octets of it that crossed the line for nothing
-	kept      bool              // of a body that was cut something was kept: it is gone on with
-	reading   mail.UID          // the message whose body is under way, or broke
-	doubted   []mail.UID        // their headers say whether they are new
-	left      []part            // for sessions of their own
-	held      int               // messages that were left for their size or cost
-	tells     bool              // headers come first, so that somebody can be told of what is too large
-	oversize  map[mail.UID]bool // too large, and somebody is told
-	wanted    map[mail.UID]bool // whatever their size
+	first     bool                   // contact
+	largeSlot bool                   // it has a large slot, given back when it has hung up
+	crawls    bool                   // it has given it up before
+	offline   bool                   // it has hung up; guarded by Poller.mu
+	open      *listing               // nil: it never was
+	glance    string                 // how the server describes what is there
+	covered   int                    // folders that this speaks of
+	same      bool                   // as before: nothing was listed
+	full      bool                   // everything was listed
+	since     bool                   // what was added was listed
+	listed    int                    // messages, where it was
+	look      time.Time              // when something of what is set aside is looked at again
+	asides    int                    // messages that were set aside
+	unsettled bool                   // something was not taken; guarded by mu
+	waiting   int                    // what was told last to wait; -1: nothing was
+	asked     int                    // messages that it went for
+	octets    int64                  // of the body that was read last
+	size      int64                  // of it, as announced
+	lost      int64                  // octets of it that crossed the line for nothing
+	kept      bool                   // of a body that was cut something was kept: it is gone on with
+	reading   mail.UID               // the message whose body is under way, or broke
+	doubted   []mail.UID             // their headers say whether they are new
+	left      []part                 // for sessions of their own
+	held      int                    // messages that were left for their size or cost
+	tells     bool                   // headers come first, so that somebody can be told of what is too large
+	oversize  map[mail.UID]bool      // too large, and somebody is told
+	wanted    map[mail.UID]bool      // whatever their size
+	headers   map[mail.UID]mail.Head // that are here already
 	purse     *budget.Purse
 	foreseen  int64 // octets of answers that were reserved for
 

@@ -186,6 +186,9 @@ func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, e
 			if slices.Contains(l.wanted, uid) {
 				c.Wanted = append(c.Wanted, uid)
 			}
+			if a != nil && len(a.Header) > 0 {
+				c.Headers = map[mail.UID]mail.Head{uid: {Octets: a.Header, Size: a.Size}}
+			}
 		}
 	}
 	l.met[d.Account] = true

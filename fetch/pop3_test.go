@@ -62,6 +62,32 @@ func TestPOP3(t *testing.T) {
 	})
 }
 
+// A message that the MTA defers costs its header once, however often the MTA is asked. Another message under the same
+// unique-id is told by its size.
+func TestDeferredHeaderIsPaidOnce(t *testing.T) {
+	for _, replaced := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, w *world) {
+			s := fetchtest.NewPOP3(t)
+			m := &fetchtest.Mail{Octets: letterOf(100<<10, time.Now()), UID: "1"}
+			s.Add(m)
+			ask := &asker{say: func(mail.Path, mail.Path) mail.Result { return mail.Result{Reply: "450 later"} }}
+			w.provider(s, func(d *Drop) { d.Ask, d.Above = ask, 32<<10 })
+			stop := w.run()
+			after(7 * time.Minute)
+			if replaced {
+				s.Clear()
+				s.Add(&fetchtest.Mail{Octets: letterOf(120<<10, time.Now()), UID: "1"})
+			}
+			after(2 * time.Hour)
+			stop()
+			tops := map[bool]int{false: 1, true: 2}[replaced]
+			if n := s.Count("TOP"); n != tops || len(ask.asked) < 3 || len(s.Left()) > 0 {
+				t.Errorf("%d TOP for %d questions, %d left", n, len(ask.asked), len(s.Left()))
+			}
+		})
+	}
+}
+
 // A server without TOP gives no headers first: what would be asked about is collected whole, once.
 func TestPOP3WithoutTOP(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {

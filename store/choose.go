@@ -260,10 +260,21 @@ func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) 
 			if a.Kind == AsideWanted && marks[i].Mark == Unseen {
 				all.Wanted = append(all.Wanted, u)
 			}
+			if len(a.Header) > 0 {
+				all.paid(u, a)
+			}
 		}
 		q.one(&all, l, c, u, marks[i], now)
 	}
 	return all, nil
+}
+
+// paid passes on what is here of a message already.
+func (c *Chosen) paid(u mail.UID, a Aside) {
+	if c.Headers == nil {
+		c.Headers = map[mail.UID]mail.Head{}
+	}
+	c.Headers[u] = mail.Head{Octets: a.Header, Size: a.Size}
 }
 
 // one decides about one message.

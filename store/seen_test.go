@@ -409,7 +409,7 @@ func TestAside(t *testing.T) {
 	for i, u := range uids("1 2 2") {
 		a, err := w.Aside(t.Context(), Aside{
 			Account: "acc", UID: u, Maildrop: "jaco", Kind: "envelope", Why: "no header X-Envelope-To",
-			Header:   []byte("A: b\r\n\r\n"),
+			Header: []byte("A: b\r\n\r\n"), Size: 700,
 			Settings: "s1", Next: w.clock.now().Add(24 * time.Hour),
 		})
 		if err != nil || a.Tries != 1+i/2 || a.Since.Sub(newClock().t) != time.Duration(min(i, 1))*time.Minute {
@@ -424,8 +424,15 @@ func TestAside(t *testing.T) {
 		t.Errorf("%+v", c.Aside)
 	}
 	w.chosen(w.choose("1 2 3", func(l *Listing) { l.Settings = "s2" }), "1 2 3", "")
+	if len(c.Headers) > 0 {
+		t.Errorf("headers of what is not fetched: %v", c.Headers)
+	}
 	w.clock.add(25 * time.Hour)
-	w.chosen(w.choose("1 2 3", s1), "1 2 3", "")
+	c = w.choose("1 2 3", s1)
+	w.chosen(c, "1 2 3", "")
+	if len(c.Headers) != 2 || string(c.Headers["2"].Octets) != "A: b\r\n\r\n" || c.Headers["2"].Size != 700 {
+		t.Errorf("what was paid for: %v", c.Headers)
+	}
 	w.put(message("1", "", "x@a.example"))
 	if _, ok, err := w.AsideOf(t.Context(), "acc", "1"); ok || err != nil {
 		t.Errorf("the note outlives its message: %v", err)

@@ -41,6 +41,9 @@ type content struct {
 // Size is RFC822.SIZE, or -1.
 func (c *content) Size() int64 { return c.size }
 
+// Have spares the header.
+func (c *content) Have(header []byte) { c.head = header }
+
 // Header returns the header section.
 func (c *content) Header(ctx context.Context) ([]byte, error) {
 	c.again()

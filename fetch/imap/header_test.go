@@ -54,3 +54,36 @@ func TestHeadersOfMany(t *testing.T) {
 		}
 	})
 }
+
+// TestHeaderOfAnEarlierSession: what an earlier session has read of a message does not cross the line again, neither by itself
+// nor with the body.
+func TestHeaderOfAnEarlierSession(t *testing.T) {
+	s := newServer(t)
+	b := fetchtest.Text(50_000, 1)
+	s.put("INBOX", b)
+	r := s.retriever(nil)
+	r.NoCompress = true
+	m := messages(t, open(t, r))[0]
+	header, err := m.Content.Header(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, r)
+	m = messages(t, d)[0]
+	m.Content.(mail.Headed).Have(header)
+	before := len(s.said())
+	if err := d.(mail.Aheader).Ahead(t.Context(), mail.Header, []*mail.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := m.Content.Header(t.Context())
+	if err != nil || !bytes.Equal(again, header) || len(s.said()) > before {
+		t.Errorf("%q, %v, %q", again, err, s.said()[before:])
+	}
+	if err := d.(mail.Aheader).Ahead(t.Context(), mail.Whole, []*mail.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := read(t.Context(), m)
+	if err != nil || string(got) != string(b) || m.Line > int64(len(b)-len(header)) {
+		t.Errorf("%d octets for %d on the line, %v", len(got), m.Line, err)
+	}
+}

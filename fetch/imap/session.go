@@ -71,6 +71,7 @@ var (
 	_ mail.Coverer   = (*session)(nil)
 	_ mail.Filterer  = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
+	_ mail.Headed    = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
 	_ mail.Watcher   = (*Retriever)(nil)
 )

@@ -20,6 +20,11 @@ type content struct {
 // Size is what LIST said.
 func (c *content) Size() int64 { return c.item.size }
 
+// Have spares TOP, unless the header is longer than what a session keeps.
+func (c *content) Have(header []byte) { c.s.keep(c.item, header) }
+
+var _ mail.Headed = (*content)(nil)
+
 // Header returns the header section. It is the beginning of the transfer where the message was announced
 // whole, or where the server has no TOP; else it is asked for by TOP, and the body stays where it is.
 func (c *content) Header(ctx context.Context) ([]byte, error) {

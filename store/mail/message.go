@@ -110,6 +110,14 @@ type Resumer interface {
 	OpenAt(ctx context.Context, n int64) (io.ReadCloser, error)
 }
 
+// A Headed (optional on a Content) can be told the header section that an earlier session has read, so that it does not cross
+// the line again. Have is called before anything is asked of the content or announced of its message. The octets are not
+// changed afterwards, and not copied.
+type Headed interface {
+	Content
+	Have(header []byte)
+}
+
 // MaxHeader bounds a header section, in octets. Exim refuses more than 1 MiB; real ones stay below 64 KiB.
 const MaxHeader = 1 << 20
 
@@ -147,7 +155,15 @@ type Choice struct {
 	Check []UID
 	// Wanted names those of Fetch that somebody has asked for: their size is no reason to leave them.
 	Wanted []UID
+	// Headers are header sections of some of Fetch that an earlier session has paid for; see [Headed].
+	Headers map[UID]Head
 	// Next is when something that is left now is to be looked at again; zero: nothing of that kind. Until then a
 	// listing that names nothing new needs no second look.
 	Next time.Time
+}
+
+// A Head is a header section with its empty line, and the size that its message was announced with.
+type Head struct {
+	Octets []byte
+	Size   int64
 }
