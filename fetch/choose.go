@@ -176,7 +176,7 @@ func (l *listing) old(ctx context.Context, uids []mail.UID, limit time.Time) (ma
 		if err != nil && breaks(ctx, err) {
 			return nil, err
 		}
-		dates[m] = arrival(header)
+		dates[m] = Arrival(header)
 	}
 	old := map[mail.UID]bool{}
 	l.found = map[mail.UID]found{}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// arrival returns when a message came, by its header: the date of the topmost Received field (RFC 5322,
+// Arrival returns when a message came, by its header: the date of the topmost Received field (RFC 5322,
 // 3.6.7), which the provider has written; else Date, which the sender has; else the zero time.
-func arrival(header []byte) time.Time {
+func Arrival(header []byte) time.Time {
 	if value, ok := nth(header, "Received", 1); ok {
 		if i := strings.LastIndexByte(value, ';'); i >= 0 {
 			if t, err := mail.ParseDate(strings.TrimSpace(value[i+1:])); err == nil {

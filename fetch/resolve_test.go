@@ -66,7 +66,7 @@ func TestArrival(t *testing.T) {
 		"Received: by a; when?\r\nDate: soon\r\n":                           "0001-01-01",
 		"": "0001-01-01",
 	} {
-		if got := arrival([]byte(header)).Format(time.DateOnly); got != want {
+		if got := Arrival([]byte(header)).Format(time.DateOnly); got != want {
 			t.Errorf("%q: %s, want %s", header, got, want)
 		}
 	}

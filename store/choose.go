@@ -139,6 +139,9 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 		return Chosen{}, local(err, "")
 	}
 	all.Fresh = !known
+	if err := q.recallLeft(ctx, &l, &c, len(all.Check) > 0 && !l.Copies); err != nil { // labels are given to old mail as well
+		return Chosen{}, local(err, "")
+	}
 	if err := q.listed(ctx, &l, &c, marks, fresh); err != nil {
 		return Chosen{}, local(err, "")
 	}
@@ -306,20 +309,29 @@ func (q *Queue) one(all *Chosen, l *Listing, c *contact, u mail.UID, m Seen, now
 // have had a unique-id before, which another one has got as well since.
 func byContent(u mail.UID) bool { return u.Derived() && !strings.Contains(string(u), ".") }
 
+// fewest is how many new unique-ids at once may be new names of old mail where what is collected does not stay.
+const fewest = 20
+
 // renumbered says whether a server may have given new unique-ids to everything (POP3): mail that is kept is
-// there, and the listing names none of it.
+// there, and the listing names none of it. Where mail is let go of that is no wonder, unless what was left at first contact
+// may all be in the listing.
 func (q *Queue) renumbered(ctx context.Context, l *Listing, marks []Seen) (bool, error) {
 	stays := !l.Lets || l.Stays || l.Days > 0 || l.Above > 0
 	named := func(s Seen) bool { return s.Mark != Unseen && s.Mark != LetGo }
-	if !stays || !l.Complete || l.Folders != nil || len(marks) == 0 || slices.ContainsFunc(marks, named) {
+	few := len(marks) == 0 || !stays && len(marks) < fewest
+	if !l.Complete || l.Folders != nil || few || slices.ContainsFunc(marks, named) {
 		return false, nil
 	}
+	left := 0
 	for s, err := range q.Engine.AllMarks(ctx, l.Account) {
-		if err != nil || named(s) {
+		if err != nil || stays && named(s) {
 			return err == nil, err
 		}
+		if s.Mark == Known {
+			left++
+		}
 	}
-	return false, nil
+	return left > 0 && len(marks) >= left/2, nil
 }
 
 // ripe notes the day on which something is to be let go of.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -17,6 +18,7 @@ type memory struct {
 	former map[mail.Account][]mail.Account
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
 	once   map[mail.Account]map[string]bool       // folders that had one UIDVALIDITY only, and are no labels
+	left   map[mail.Account]time.Time             // until when mail came that was left, and is known by its UID alone
 }
 
 // A place is a message in its account.
@@ -46,6 +48,22 @@ func (m *memory) met(a mail.Account, once map[string]bool) {
 		m.once = map[mail.Account]map[string]bool{}
 	}
 	m.once[a] = once
+}
+
+// leaves notes until when mail came that was left; zero: none was.
+func (m *memory) leaves(a mail.Account, until time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left == nil {
+		m.left = map[mail.Account]time.Time{}
+	}
+	m.left[a] = until
+}
+
+func (m *memory) leftUntil(a mail.Account) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.left[a]
 }
 
 // elsewhere says whether a message that was here before was so in another folder: somebody has moved it to

@@ -39,6 +39,9 @@ type Queue struct {
 	// after they were collected: their mark is Kept, not Taken. nil: none.
 	Keeps func(mail.Origin, int64) bool
 
+	// Came says by its header when a message came to the maildrop; zero: it does not say. nil: nobody can tell.
+	Came func(header []byte) time.Time
+
 	// Misconfigured says whether a refusal means that the maildrop's own configured recipient is wrong; the
 	// message is then held and not bounced. nil: never.
 	Misconfigured func(context.Context, *Record, mail.Result) bool

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -30,6 +31,16 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 			return nil, nil, local(err, "")
 		}
 		if len(left) > 0 && !e.second {
+			old, err := q.wasLeft(ctx, m.Origin, header)
+			if err != nil {
+				return nil, nil, local(err, "")
+			}
+			if old {
+				e.mark.Mark = Known
+				b.Seen = append(b.Seen, e.mark)
+				known, here = append(known, m.Origin.UID), append(here, m.Origin)
+				continue
+			}
 			if q.memory.twice(m.Origin, e.mark.Key) {
 				known = append(known, m.Origin.UID) // when the other one is ours it is told by it
 			}
@@ -52,4 +63,54 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 		q.memory.took(o)
 	}
 	return known, release, nil
+}
+
+// Mail that was left at first contact, or was known to another program, was never looked at: its UID is all that is known of
+// it. Where the server gives new ones that is nothing any more, and all of it would be collected. What is remembered is when
+// the first contact was, and a header says when its message came.
+
+// recallLeft finds out until when mail came that was left, if some of a listing has to be told by its header.
+func (q *Queue) recallLeft(ctx context.Context, l *Listing, c *contact, doubts bool) error {
+	until := time.Time{}
+	if doubts && q.Came != nil {
+		for _, a := range append([]mail.Account{l.Account}, c.Former...) {
+			at, err := q.leftAt(ctx, a)
+			if err != nil {
+				return err
+			}
+			if !at.IsZero() && (until.IsZero() || at.Before(until)) {
+				until = at
+			}
+		}
+	}
+	q.memory.leaves(l.Account, until)
+	return nil
+}
+
+// leftAt is when mail of an account was left; zero: none was, or nobody knows when. A first contact that somebody has made by an
+// Accept or Adopt left nothing, and one in the future was made by a clock that was wrong.
+func (q *Queue) leftAt(ctx context.Context, a mail.Account) (time.Time, error) {
+	c, _, err := q.contact(ctx, a)
+	if err != nil || c.First.After(q.now()) || !c.Accepted.IsZero() && !c.First.Before(c.Accepted) {
+		return time.Time{}, err
+	}
+	for s, err := range q.Engine.AllMarks(ctx, a) {
+		if err != nil || s.Mark == Known && s.Key == [16]byte{} {
+			return c.First, err
+		}
+	}
+	return time.Time{}, nil
+}
+
+// wasLeft says whether a message that nothing is known of came before mail was left, so that it is some of that.
+func (q *Queue) wasLeft(ctx context.Context, o mail.Origin, header []byte) (bool, error) {
+	until := q.memory.leftUntil(o.Account)
+	if until.IsZero() || q.Came == nil {
+		return false, nil
+	}
+	if came := q.Came(header); came.IsZero() || !came.Before(until) {
+		return false, nil
+	}
+	have, err := q.Engine.Marks(ctx, o.Account, []mail.UID{o.UID})
+	return err == nil && have[0].Mark == Unseen, err
 }

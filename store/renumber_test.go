@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,5 +119,64 @@ func TestR12_TwiceLater(t *testing.T) {
 	known, release, err := w.Recognize(t.Context(), []*mail.Message{m})
 	if fmt.Sprint(known, release, err) != "[=1] [] <nil>" {
 		t.Errorf("recognized %v, to be let go of %v, %v", known, release, err)
+	}
+}
+
+// cameAt reads the field X-Came, as Queue.Came.
+func cameAt(header []byte) time.Time {
+	_, s, _ := strings.Cut(string(header), "X-Came: ")
+	s, _, _ = strings.Cut(s, "\r\n")
+	at, _ := time.Parse(time.RFC3339, s)
+	return at
+}
+
+// R13: what was left at first contact is left when it gets new names; of such mail nothing but the name is known, so what
+// counts is when it came. What came since is collected.
+func TestR13_LeftUnderNewNames(t *testing.T) {
+	list := func(prefix string, n int) (all []string) {
+		for i := range n {
+			all = append(all, fmt.Sprint(prefix, i+1))
+		}
+		return all
+	}
+	folder := func(l *Listing) { l.Folders = []string{"INBOX"} }
+	for _, c := range []struct {
+		name   string
+		before string // what UIDs begin with
+		behind [2]string
+		how    func(*Listing)
+	}{
+		{"IMAP, deleted", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, folder},
+		{"IMAP, kept", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, func(l *Listing) { folder(l); keeps(l) }},
+		{"POP3, deleted", "a", [2]string{"b", "c"}, func(*Listing) {}},
+		{"POP3, kept", "a", [2]string{"b", "c"}, keeps},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Came = cameAt
+			met := w.clock.now()
+			w.choose(strings.Join(list(c.before, 30), " "), c.how, func(l *Listing) { l.First = FirstNew })
+			w.clock.add(time.Hour)
+			for _, prefix := range c.behind { // once, and once more
+				names := list(prefix, 31)
+				got := w.choose(strings.Join(names, " "), c.how)
+				if len(got.Check) != 31 {
+					t.Fatalf("%d are checked", len(got.Check))
+				}
+				var all []*mail.Message
+				for i, u := range names {
+					m, came := message(u, "", "x@a.example"), met.Add(time.Duration(i-30)*time.Hour)
+					if i == 30 {
+						came = met.Add(time.Minute)
+					}
+					m.Content = &text{b: fmt.Appendf(nil, "X-Came: %s\r\nSubject: %d\r\n\r\n", came.Format(time.RFC3339), i)}
+					all = append(all, m)
+				}
+				known, release, err := w.Recognize(t.Context(), all)
+				if err != nil || len(known) != 30 || slices.Contains(known, mail.UID(names[30])) || len(release) > 0 {
+					t.Fatalf("known are %v, to be let go of %v, %v", known, release, err)
+				}
+			}
+		})
 	}
 }

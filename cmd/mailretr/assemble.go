@@ -177,7 +177,7 @@ func (h *house) wire(key [32]byte) {
 	h.queue = &store.Queue{
 		Engine: h.store, Seals: 64, Rewrite: h.rewritten, Route: h.route, Fallback: h.fallback, Alone: h.alone, Schedule: h.schedule, Reporter: h.reporter(),
 		Keeps: h.keeps, Loop: store.Loop{Ours: h.circles}, Misconfigured: h.misconfigured, Secret: key, Observe: h.around.observe,
-		Now:  h.now,
+		Now: h.now, Came: fetch.Arrival,
 		Fate: h.fate, Rule: h.rule,
 		Late:  func() time.Duration { return h.config.Load().Queue.Warn },
 		Flood: func() int { return h.config.Load().Bounce.Hourly },
