@@ -123,6 +123,10 @@ func (c *Config) completeMaildrop(m *Maildrop) {
 	if m.Protocol == "imap" && len(m.Folders) == 0 {
 		m.Folders = Named("INBOX")
 	}
+	for i := range m.Folders {
+		m.Folders[i].Name = oneFolder(m.Folders[i].Name)
+	}
+	m.After.Folder = oneFolder(m.After.Folder)
 	if m.Deliver == "" && len(c.Deliver) > 0 {
 		m.Deliver = c.Deliver[0].Name
 	}

@@ -102,6 +102,14 @@ func sameFolder(a, b string) bool {
 	return a == b || strings.EqualFold(a, "INBOX") && strings.EqualFold(b, "INBOX")
 }
 
+// oneFolder is a folder's name in the one form by which what was collected from it is known.
+func oneFolder(name string) string {
+	if sameFolder(name, "INBOX") {
+		return "INBOX"
+	}
+	return name
+}
+
 // addressed says whether each folder says whom its mail is for.
 func (m *Maildrop) addressed() bool {
 	return m.Protocol == "imap" && len(m.Folders) > 0 &&

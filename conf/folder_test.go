@@ -42,6 +42,15 @@ func TestFolderMistakes(t *testing.T) {
 	}
 }
 
+// The folder INBOX has one name, however it is written: beside a pattern it would be collected from twice otherwise.
+func TestOneInbox(t *testing.T) {
+	m := &Maildrop{Protocol: "imap", Folders: Named("Inbox", "Inbox/a", "*"), After: After{Act: Move, Folder: "inbox"}}
+	(&Config{}).completeMaildrop(m)
+	if got := m.Folders[0].Name + " " + m.Folders[1].Name + " " + m.After.Folder; got != "INBOX Inbox/a INBOX" {
+		t.Error(got)
+	}
+}
+
 // Two maildrops for one account must not collect from one folder, however it is meant.
 func TestFolderOverlap(t *testing.T) {
 	for _, x := range []struct {
