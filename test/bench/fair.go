@@ -66,15 +66,7 @@ func (b *bench) fair(imap bool) chart {
 	}
 	for _, w := range ways {
 		a := &arrival{small: map[bool]int{}, last: map[bool]time.Duration{}}
-		g := b.ground(plot{imap: imap, take: a.take})
-		g.line.Limit(lineRate)
-		g.d.Put(g.user, noise(0, largeSize))
-		for i := range smallOnes {
-			g.d.Put(g.user, message(i, 2000))
-			for k := range others {
-				g.d.Put(fmt.Sprintf("u%d", k), message(i, 2000))
-			}
-		}
+		g := b.fairGround(imap, a.take)
 		var once sync.Once
 		a.began = time.Now()
 		g.line.Watch(func(bool, []byte) { once.Do(func() { a.mu.Lock(); a.began = time.Now(); a.mu.Unlock() }) })
@@ -91,7 +83,56 @@ func (b *bench) fair(imap bool) chart {
 		}
 		b.end()
 	}
+	c.note("as many bare clients at once, which keep and deliver nothing, have the last of the others after %.1f s", b.fairBare(imap))
 	return c
+}
+
+// fairGround has all that mail.
+func (b *bench) fairGround(imap bool, take func(real.Taken) string) *ground {
+	g := b.ground(plot{imap: imap, take: take})
+	g.line.Limit(lineRate)
+	g.d.Put(g.user, noise(0, largeSize))
+	for i := range smallOnes {
+		g.d.Put(g.user, message(i, 2000))
+		for k := range others {
+			g.d.Put(fmt.Sprintf("u%d", k), message(i, 2000))
+		}
+	}
+	return g
+}
+
+// fairBare is how long bare clients need for the other maildrops, while one collects the large message: what this machine,
+// this Dovecot and this line allow. In seconds.
+func (b *bench) fairBare(imap bool) float64 {
+	defer b.end()
+	g := b.fairGround(imap, nil)
+	began := time.Now()
+	next := make(chan int)
+	var all sync.WaitGroup
+	collect := func(user string) {
+		one := *g
+		one.user = user
+		if _, err := one.bare(); err != nil {
+			b.Fatalf("the bare client: %v", err)
+		}
+	}
+	large := make(chan struct{})
+	go func() { collect(g.user); close(large) }()
+	for range atOnce - 1 {
+		all.Go(func() {
+			for k := range next {
+				collect(fmt.Sprintf("u%d", k))
+			}
+		})
+	}
+	for k := range others {
+		next <- k
+	}
+	close(next)
+	all.Wait()
+	took := time.Since(began).Seconds()
+	<-large
+	return took
 }
 
 // fairMailretr runs one daemon with all maildrops.
