@@ -163,7 +163,9 @@ func same(t *testing.T, text string, c conf.Config) {
 	c.Deliver = append([]conf.Destination(nil), c.Deliver...)
 	c.Maildrops = append([]conf.Maildrop(nil), c.Maildrops...)
 	c.Complete(paths("/d"))
-	opt := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().Type() == reflect.TypeFor[conf.Where]() },
+	opt := cmp.FilterPath(func(p cmp.Path) bool {
+		return p.Last().Type() == reflect.TypeFor[conf.Where]() || p.Last().String() == ".index"
+	},
 		cmp.Ignore())
 	if d := cmp.Diff(c, got, opt); d != "" {
 		t.Error(d)
