@@ -122,9 +122,7 @@ func (s *Source) read(r *Row, key *SecretKey, options func(string, *Maildrop) []
 	if _, named := r.Columns["name"]; !named && r.Wrong["name"] == "" {
 		m.Name = s.Name + "-" + r.ID
 	}
-	if d := r.Columns["deliver"]; d != "" {
-		m.Deliver = d
-	}
+	x.destination()
 	m.To, m.Owner = words(r.Columns["recipient"]), strings.TrimSpace(r.Columns["owner"])
 	x.flag("active", func(yes bool) { m.Enabled = yes })
 	x.flag("keep", func(yes bool) { x.kept(yes) })
@@ -201,6 +199,18 @@ func (x *reading) flag(column string, set func(bool)) {
 		set(false)
 	default:
 		x.fail(column, "write 1 or 0", fmt.Sprintf("%q is neither true nor false", short(s)))
+	}
+}
+
+// destination reads where mail goes. What the row may not name is not taken.
+func (x *reading) destination() {
+	switch d := x.r.Columns["deliver"]; {
+	case d == "" || d == x.s.Deliver:
+	case !slices.Contains(x.s.Destinations, d):
+		x.fail("deliver", "leave it empty, or let the source have destinations: ["+short(d)+"]",
+			fmt.Sprintf("%q may not be named by rows of %s", short(d), x.s.Name))
+	default:
+		x.m.Deliver = d
 	}
 }
 

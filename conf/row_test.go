@@ -80,7 +80,7 @@ func TestRowProblems(t *testing.T) {
 		{"password_encoding", "enc", `panel row 1, column password  error    password: is encrypted, and the source has no key`},
 		{"options", "ssl", `panel row 1, column options  warning  options: is not looked at`},
 		{"recipient", "a@b.example\r\nRCPT TO:<x@y>", `panel row 1, column recipient  error    recipient: has a control character`},
-		{"deliver", "there", `panel row 1, column deliver  error    deliver: there is no destination "there"`},
+		{"deliver", "there", `panel row 1, column deliver  error    deliver: "there" may not be named by rows of panel; leave it empty, or`},
 		{"host", "\xff", `panel row 1, column host  error    host: is not UTF-8`},
 	} {
 		r := row("1", "password", secret, x.column, x.value)
@@ -245,6 +245,50 @@ func TestOneAccountHoweverItsServerIsWritten(t *testing.T) {
 		}
 		if a, b := (&Maildrop{Host: host, Port: 993}).Server(), (&Maildrop{Host: other, Port: 993}).Server(); a != b {
 			t.Errorf("%s and %s are two servers, with limits of their own", a, b)
+		}
+	}
+}
+
+// Who writes rows chooses among what he may choose, and has no say in anything else, whatever he writes into whichever column:
+// by default he names no destination, program, file, proxy or option of ours, and no server inside.
+func TestWhatARowMayNot(t *testing.T) {
+	c := base()
+	for _, name := range []string{"archive", "pager"} {
+		d := DefaultDestination()
+		d.Name, d.Kind, d.Command = name, "command", []string{"/bin/true"}
+		c.Deliver = append(c.Deliver, d)
+	}
+	usual := c.Deliver[0].Name
+	for _, x := range []struct {
+		deliver string // of the source
+		allowed []string
+		row     string
+		want    string // the destination; "": it is left out
+	}{
+		{"", nil, "", usual}, {"", nil, "pager", ""}, {"", nil, "archive", ""}, {"", nil, usual, ""}, {"", nil, "PAGER", ""},
+		{"archive", nil, "", "archive"}, {"archive", nil, "archive", "archive"}, {"archive", nil, usual, ""}, {"archive", nil, "pager", ""},
+		{"", []string{"archive"}, "archive", "archive"}, {"", []string{"archive"}, "pager", ""}, {"", []string{"archive"}, "/bin/sh -c id", ""},
+	} {
+		s := panelSource()
+		s.Deliver, s.Destinations = x.deliver, x.allowed
+		all, problems := c.With(t.Context(), []Set{{Source: s, Rows: []*Row{row("1", "deliver", x.row)}}})
+		switch {
+		case x.want == "" && (len(all.Maildrops) != 0 || len(all.Bad) != 1):
+			t.Errorf("%+v: it goes to %q", x, all.Maildrops[0].Deliver)
+		case x.want != "" && (len(all.Maildrops) != 1 || all.Maildrops[0].Deliver != x.want):
+			t.Errorf("%+v: %v", x, problems)
+		}
+	}
+	for _, column := range Columns {
+		for _, value := range []string{"pager", "/bin/sh -c id", "{command: [/bin/sh]}", "dial: [/bin/sh]", "socks5://127.0.0.1:1", "127.0.0.1", "file:/etc/shadow"} {
+			all, _ := c.With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{row("1", column, value)}}})
+			for i := range all.Maildrops {
+				m := &all.Maildrops[i]
+				if m.Deliver != usual || len(m.Dial)+len(m.Preconnect) > 0 || m.Proxy.Used() || m.Reach == nil || m.TLS.Insecure ||
+					m.TLS.CA+m.TLS.Cert+m.TLS.Key != "" || m.OAuth != "" || m.Multidrop != nil || m.Trace || m.Bodies || m.Source != "" || !m.Check {
+					t.Errorf("%s %q: %+v", column, value, m)
+				}
+			}
 		}
 	}
 }

@@ -24,6 +24,9 @@ type Source struct {
 	Owners  *Owners       // what one owner of rows may have; nil: no limit
 	Key     Secret        // opens passwords that begin with enc:
 	Deliver string        // name of a destination, for rows that name none
+	// Destinations are those that rows may name besides Deliver: they are often written by people who have no say in where mail
+	// goes, and some destinations are programs. nil: none.
+	Destinations []string
 
 	SQL  *SQL  // of mysql, postgres and sqlite
 	LDAP *LDAP // of ldap
@@ -115,6 +118,12 @@ func (v *validator) asked(s *Source) {
 	if _, ok := v.c.Destination(s.Deliver); s.Deliver != "" && !ok && len(v.c.Deliver) > 0 {
 		v.fail(s.At.Of("deliver"), "write one of: "+strings.Join(v.destinationNames(), ", "),
 			"deliver: there is no destination %q", s.Deliver)
+	}
+	for _, d := range s.Destinations {
+		if _, ok := v.c.Destination(d); !ok && len(v.c.Deliver) > 0 {
+			v.fail(s.At.Of("destinations"), "write some of: "+strings.Join(v.destinationNames(), ", "),
+				"destinations: there is no destination %q", d)
+		}
 	}
 	if s.SQL != nil {
 		v.sql(s)

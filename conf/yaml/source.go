@@ -36,6 +36,8 @@ func asked() []option[conf.Source] {
 			"all", func(s *conf.Source) *conf.First { return &s.First }, conf.ParseFirst, conf.First.String).rare(),
 		text("deliver", "The destination, for rows that name none. Without it: the first.", "default",
 			func(s *conf.Source) *string { return &s.Deliver }).rare(),
+		list("destinations", "Which destinations rows may name in deliver, besides that: who writes rows is often nobody who may say "+
+			"where mail goes. Without it: none.", "[default]", func(s *conf.Source) *[]string { return &s.Destinations }).rare(),
 		{
 			key: "key", example: "{file: /etc/mailretr/rows.key}", off: true,
 			doc: "Opens passwords that begin with enc: (see mailretr secret encrypt); in the forms of a password: the base64 " +

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS mailretr_maildrops (
   keep      TINYINT(1)   NOT NULL DEFAULT 1,         -- 0: delete what was collected
   `interval` INT         NULL,                       -- seconds between two looks; NULL: as all
   recipient TEXT         NOT NULL,                   -- one address or several, with commas
-  deliver   VARCHAR(64)  NULL,                       -- a destination; NULL: as all
+  deliver   VARCHAR(64)  NULL,                       -- one of destinations: of the source; NULL: as all
   changed   TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   KEY mailretr_maildrops_changed (changed)
 ) DEFAULT CHARACTER SET utf8mb4;

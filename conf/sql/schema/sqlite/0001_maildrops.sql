@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS mailretr_maildrops (
   keep       INTEGER NOT NULL DEFAULT 1,         -- 0: delete what was collected
   "interval" INTEGER NULL,                       -- seconds between two looks; NULL: as all
   recipient  TEXT    NOT NULL,                   -- one address or several, with commas
-  deliver    TEXT    NULL,                       -- a destination; NULL: as all
+  deliver    TEXT    NULL,                       -- one of destinations: of the source; NULL: as all
   changed    TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now'))
 );
 CREATE INDEX IF NOT EXISTS mailretr_maildrops_changed ON mailretr_maildrops (changed);
