@@ -217,7 +217,7 @@ func (e *Engine) twin(ctx context.Context, c *census, r *store.Record) (bool, er
 		c.byContent = make(map[contentID][]mail.ID)
 		txn := e.db.NewTransaction(false)
 		defer txn.Discard()
-		err := e.records(ctx, txn, nil, func(r *store.Record) bool {
+		err := e.records(ctx, txn, &store.Filter{}, func(r *store.Record) bool {
 			if r.Origin.UID != "" && r.Parent.Zero() {
 				k := contentOf(&r.Origin, r.SHA256)
 				c.byContent[k] = append(c.byContent[k], r.ID)

@@ -232,3 +232,58 @@ func diskOf(b *testing.B, dir string) (n int64) {
 	}
 	return n
 }
+
+// BenchmarkListOf100000 is what a look at one maildrop's messages costs beside those of all others: its page asks for
+// them. So many are in each of a thousand maildrops.
+func BenchmarkListOf100000(b *testing.B) {
+	const all, drops = 100_000, 1000
+	e, err := Open(b.Context(), Options{Dir: b.TempDir() + "/state"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	for at := 0; at < all; {
+		batch := &store.Batch{}
+		for ; len(batch.Put) < 1000; at++ {
+			r := store.Record{ID: mail.NewID(time.Now(), nil), Lane: "mta", Queued: time.Now(), Due: time.Now().Add(time.Hour), Size: 5000,
+				Reverse: mail.Path(fmt.Sprintf("sender%d@example.org", at)), Attempts: 3, Tries: 3,
+				Origin: mail.Origin{Maildrop: fmt.Sprintf("drop%03d", at%drops), Account: "0123456789abcdef0123456789abcdef",
+					UID: mail.UID(fmt.Sprintf("INBOX/1714/%d", at))}}
+			x := store.Recipient{Recipient: mail.Recipient{Forward: mail.Path(fmt.Sprintf("jaco%d@kroon.co.za", at%50))}, Times: 3}
+			x.Last = store.Said{At: time.Now(), Enhanced: "4.3.0", Reply: fmt.Sprintf("451 4.3.0 Zip module failure, id %d", at)}
+			r.Recipients = []store.Recipient{x}
+			batch.Put = append(batch.Put, r)
+		}
+		if err := e.Commit(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	held := true
+	for _, x := range []struct {
+		name string
+		f    store.Filter
+		n    int
+	}{
+		{"maildrop", store.Filter{Maildrop: "drop500"}, all / drops},
+		{"nobody's", store.Filter{Maildrop: "nobody"}, 0},
+		{"lane", store.Filter{Lane: "other"}, 0},
+		{"held", store.Filter{Held: &held}, 0},
+		{"all", store.Filter{}, all},
+	} {
+		b.Run(x.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				n := 0
+				for _, err := range e.List(b.Context(), x.f) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+				if n != x.n {
+					b.Fatalf("%d records", n)
+				}
+			}
+		})
+	}
+}

@@ -208,7 +208,7 @@ func (e *Engine) mendSchedule(ctx context.Context) error {
 	var stray [][]byte
 	txn := e.db.NewTransaction(false)
 	defer txn.Discard()
-	if err := e.records(ctx, txn, nil, func(r *store.Record) bool {
+	if err := e.records(ctx, txn, &store.Filter{}, func(r *store.Record) bool {
 		if k := stubOf(r).key(r.ID); k != nil {
 			if _, err := txn.Get(k); err != nil {
 				missing = append(missing, r.ID)

@@ -119,6 +119,13 @@ func (c *codec) record(r *store.Record) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// text returns a text as it stands in a record, in one piece.
+func (c *codec) text(s string) ([]byte, error) {
+	var b bytes.Buffer
+	err := c.enc.MarshalToBuffer(s, &b)
+	return b.Bytes(), err
+}
+
 func (c *codec) parseRecord(v []byte) (r store.Record, s stub, err error) {
 	s, rest, err := parseStub(v)
 	if err != nil {
