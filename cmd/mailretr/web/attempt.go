@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// attempts count wrong passwords: of one client for one user, of one client, and for one user wherever they come from. The
-// zero value is ready; safe for concurrent use.
+// attempts count wrong passwords: of one client for one user, of one client, and for one user wherever they come from; but
+// those in a browser where he has signed in before for it alone, so that who guesses cannot keep him out there. The zero
+// value is ready; safe for concurrent use.
 type attempts struct {
 	mu  sync.Mutex
 	all map[attemptKey]*bucket
@@ -17,6 +18,14 @@ type attempts struct {
 type attemptKey struct {
 	client netip.Prefix // zero: of all
 	user   string       // "": for all
+	known  string       // a browser; "": of those that are not known
+}
+
+// An attempt is a name and a password that somebody gives.
+type attempt struct {
+	client netip.Prefix
+	user   string
+	known  string // the browser, where who has this name has signed in before; see visit.knownAs
 }
 
 // A bucket fills again by itself.
@@ -43,6 +52,8 @@ const maxCounted = 50_000
 // rateFor is the rate of a key.
 func (k attemptKey) rate() rateOf {
 	switch {
+	case k.known != "":
+		return ofPair
 	case k.user == "":
 		return ofClient
 	case k.client == netip.Prefix{}:
@@ -51,17 +62,21 @@ func (k attemptKey) rate() rateOf {
 	return ofPair
 }
 
-func attemptKeys(client netip.Prefix, user string) [3]attemptKey {
-	user = strings.ToLower(user)
-	return [3]attemptKey{{client, ""}, {client, user}, {netip.Prefix{}, user}}
+// keys are what it counts for.
+func (x attempt) keys() []attemptKey {
+	user := strings.ToLower(x.user)
+	if x.known != "" {
+		return []attemptKey{{user: user, known: x.known}}
+	}
+	return []attemptKey{{client: x.client}, {client: x.client, user: user}, {user: user}}
 }
 
 // take counts an attempt as a wrong one, before it is known what it is: many at once are many. wait is how long nobody is
 // let try; 0: now.
-func (a *attempts) take(client netip.Prefix, user string, now time.Time) (wait time.Duration) {
+func (a *attempts) take(x attempt, now time.Time) (wait time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	keys := attemptKeys(client, user)
+	keys := x.keys()
 	for _, k := range keys {
 		if b := a.of(k, now); b.left < 1 {
 			wait = max(wait, time.Duration((1-b.left)*float64(k.rate().every)))
@@ -81,10 +96,10 @@ func (a *attempts) take(client netip.Prefix, user string, now time.Time) (wait t
 
 // giveBack says that it was no wrong one. Where the password was right, what the client did wrong for this user before is
 // forgotten; where nobody could tell it is not, since who guesses can break a connection off in time.
-func (a *attempts) giveBack(client netip.Prefix, user string, now time.Time, right bool) {
+func (a *attempts) giveBack(x attempt, now time.Time, right bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, k := range attemptKeys(client, user) {
+	for _, k := range x.keys() {
 		b := a.of(k, now)
 		b.left = min(b.left+1, k.rate().burst)
 		if right && k.rate() == ofPair {

@@ -56,7 +56,8 @@ func signIn(v *visit) error {
 	user := strings.TrimSpace(e.User)
 	e.User = mail.Printable(user, 200)
 	client := v.from()
-	if wait := v.attempts.take(client, user, v.at); wait > 0 {
+	try := attempt{client, user, v.knownAs(user)}
+	if wait := v.attempts.take(try, v.at); wait > 0 {
 		v.log("sign-in: too many wrong passwords", "user", e.User, "client", client.Addr())
 		seconds := int(wait/time.Second) + 1
 		v.w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -76,15 +77,16 @@ func signIn(v *visit) error {
 		return v.entrance(http.StatusForbidden, e)
 	case err != nil:
 		if !errors.Is(err, signin.ErrRefused) { // else it was wrong in one place, and a guess, whatever another would say
-			v.attempts.giveBack(client, user, v.at, false)
+			v.attempts.giveBack(try, v.at, false)
 		}
 		v.log("sign-in: nobody can say whether a password is right", "user", e.User, "err", mail.Printable(err.Error(), 500))
 		e.Wrong = v.texts.get("signin.away")
 		return v.entrance(http.StatusServiceUnavailable, e)
 	}
-	v.attempts.giveBack(client, user, v.at, true)
+	v.attempts.giveBack(try, v.at, true)
 	v.sessions.end(v.secret())
 	v.setCookie(v.sessions.begin(who, v.at))
+	v.setKnown(user)
 	v.log("signed in", "user", mail.Printable(who.Name, 200), "client", client.Addr())
 	return v.see(e.Next)
 }

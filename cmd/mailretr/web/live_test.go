@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +25,7 @@ type pane struct {
 	t      testing.TB
 	server *Server
 	h      http.Handler
-	conf   *conf.Config
+	conf   atomic.Pointer[conf.Config]
 	cookie string
 	folder *status.Folder
 }
@@ -37,9 +38,10 @@ func newPane(t testing.TB, ctx context.Context, drops int) *pane {
 		m.Name, m.Protocol, m.Host, m.User, m.Owner = fmt.Sprint("d", i), "imap", "mail.isp.example", fmt.Sprint(i), fmt.Sprintf("o%d", i)
 		names, c.Maildrops = append(names, m.Name), append(c.Maildrops, m)
 	}
-	p := &pane{t: t, conf: &c, folder: &status.Folder{}}
+	p := &pane{t: t, folder: &status.Folder{}}
+	p.conf.Store(&c)
 	p.folder.Keep(names, []string{"default"})
-	p.server = &Server{House: control.House{Status: p.folder, Config: func() *conf.Config { return p.conf }}}
+	p.server = &Server{House: control.House{Status: p.folder, Config: p.conf.Load}}
 	p.h = p.server.Handler(ctx)
 	p.cookie = p.server.sessions.begin(signin.Who{Name: "o0", Owners: []string{"o0"}}, time.Now())
 	return p
@@ -98,16 +100,16 @@ func TestLive(t *testing.T) {
 				t.Errorf("%s: what has changed already is answered after %v", path, took)
 			}
 			after(2500*time.Millisecond, func() {
-				c := *p.conf
+				c := *p.conf.Load()
 				c.Maildrops = c.Maildrops[1:]
-				p.conf = &c
+				p.conf.Store(&c)
 			})
-			old := p.conf
+			old := p.conf.Load()
 			text, _, _, took = p.look(path, next)
 			if took != 3*time.Second || strings.Contains(text, "it is mine") {
 				t.Errorf("%s: it is no longer his, after %v: %s", path, took, text)
 			}
-			p.conf = old
+			p.conf.Store(old)
 		}
 		_, stamp, _, _ := p.look("/", "")
 		time.AfterFunc(1500*time.Millisecond, func() { p.server.sessions.end(p.cookie) })

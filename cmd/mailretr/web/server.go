@@ -30,6 +30,7 @@ type Server struct {
 	life       context.Context // of what goes on when a request has ended
 	sessions   sessions
 	asks       asks
+	seal       seal
 	attempts   attempts
 	runs       runs
 	jobs       jobs

@@ -236,7 +236,7 @@ func TestAttempts(t *testing.T) {
 	var a attempts
 	n := 0
 	for i := range 1000 {
-		if a.take(client(i), "jaco", now) == 0 {
+		if a.take(attempt{client: client(i), user: "jaco"}, now) == 0 {
 			n++
 		}
 	}
@@ -246,7 +246,7 @@ func TestAttempts(t *testing.T) {
 	n = 0
 	kept := len(a.all)
 	for i := range 1000 {
-		if a.take(client(5000), strings.Repeat("x", i+1), now) == 0 {
+		if a.take(attempt{client: client(5000), user: strings.Repeat("x", i+1)}, now) == 0 {
 			n++
 		}
 	}
@@ -257,7 +257,7 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("%d are counted of one client", kept)
 	}
 	for i := range 3 * maxCounted / 2 {
-		a.take(client(i), "y", now)
+		a.take(attempt{client: client(i), user: "y"}, now)
 	}
 	if len(a.all) > maxCounted+3 {
 		t.Errorf("%d are counted", len(a.all))
