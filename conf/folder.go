@@ -48,10 +48,14 @@ func (v *validator) folders(m *Maildrop) {
 	if m.Protocol == "pop3" && len(m.Search.Keys) > 0 {
 		v.fail(m.At.Of("search"), "remove it, or use imap", "search: a POP3 server cannot search")
 	}
-	wide, some := false, len(m.Folders) == 0
+	if len(m.Folders) > 1000 {
+		v.fail(m.At.Of("folders"), "use patterns", "folders: more than 1000")
+		return
+	}
+	wide, some, before := false, len(m.Folders) == 0, map[string]bool{}
 	for i := range m.Folders {
 		f := &m.Folders[i]
-		v.folder(f, m.Folders[:i])
+		v.folder(f, before)
 		some = some || !f.Exclude
 		wide = wide || f.Wide() && !f.Exclude
 	}
@@ -64,13 +68,10 @@ func (v *validator) folders(m *Maildrop) {
 	if !some {
 		v.fail(m.At.Of("folders"), `add e.g. "*"`, "folders: none is left")
 	}
-	if len(m.Folders) > 1000 {
-		v.fail(m.At.Of("folders"), "use patterns", "folders: more than 1000")
-	}
 }
 
-// folder checks one entry; before are those before it.
-func (v *validator) folder(f *Folder, before []Folder) {
+// folder checks one entry; before are the names before it.
+func (v *validator) folder(f *Folder, before map[string]bool) {
 	at := f.At.Of("name")
 	if f.Exclude {
 		at = f.At.Of("exclude")
@@ -86,12 +87,10 @@ func (v *validator) folder(f *Folder, before []Folder) {
 	case f.Name[0] == '\\' && !slices.Contains(roles, f.Name):
 		v.fail(at, "write one of: "+strings.Join(roles, ", "), "folders: %s is no use of a folder", f.Name)
 	}
-	for i := range before {
-		if g := &before[i]; sameFolder(f.Name, g.Name) {
-			v.fail(at, "remove one", "folders: %q is named twice", f.Name)
-			break
-		}
+	if before[folderKey(f.Name)] {
+		v.fail(at, "remove one", "folders: %q is named twice", f.Name)
 	}
+	before[folderKey(f.Name)] = true
 	for _, a := range f.To {
 		v.address(f.At, "to", a)
 	}

@@ -3,7 +3,6 @@ package conf
 import (
 	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,7 +133,7 @@ func (v *validator) policy(m *Maildrop) {
 
 // conflicts finds entries that would do each other's work. The first one is left in place.
 func (v *validator) conflicts() {
-	names, accounts := make(map[string]Pos), make(map[string][]*Maildrop)
+	names, accounts := make(map[string]Pos), make(map[string]*shared)
 	for i := range v.c.Maildrops {
 		m := &v.c.Maildrops[i]
 		v.drop = m
@@ -147,14 +146,22 @@ func (v *validator) conflicts() {
 		if key == "" {
 			continue
 		}
-		for _, first := range accounts[key] {
-			if folder, both := overlap(first, m); both {
-				v.fail(m.At.Of("url"), "remove one of them", "the same account%s is already collected by %q at %s",
-					folder, first.Name, first.At.Of("url"))
-				break
-			}
+		s := accounts[key]
+		if s == nil {
+			s = &shared{drops: v.c.Maildrops}
+			accounts[key] = s
 		}
-		accounts[key] = append(accounts[key], m)
+		if s.many(m) {
+			v.fail(m.At.Of("folders"), "join some of them", "folders: %d others have patterns for the same account", mostWide)
+			continue
+		}
+		folder, first, both := s.first(m)
+		if !both {
+			s.add(i)
+			continue
+		}
+		v.fail(m.At.Of("url"), "remove one of them", "the same account%s is already collected by %q at %s",
+			folder, first.Name, first.At.Of("url"))
 	}
 	v.drop = nil
 }
@@ -177,25 +184,4 @@ func oneHost(host string) string {
 		return ip.Unmap().String()
 	}
 	return domain.ALabels(host)
-}
-
-// overlap says whether two entries for one account collect from the same folder. Of two patterns nobody knows.
-func overlap(first, second *Maildrop) (folder string, both bool) {
-	if first.Protocol != "imap" {
-		return "", true
-	}
-	for _, pair := range [][2]*Maildrop{{first, second}, {second, first}} {
-		for _, f := range pair[1].Folders {
-			same := func(g Folder) bool { return !g.Exclude && g.Name == f.Name }
-			switch {
-			case f.Exclude:
-			case !f.Wide() && pair[0].means(f.Name), f.Wide() && slices.ContainsFunc(pair[0].Folders, same):
-				if strings.EqualFold(f.Name, "INBOX") {
-					f.Name = "INBOX"
-				}
-				return ", folder " + f.Name + ",", true
-			}
-		}
-	}
-	return "", false
 }
