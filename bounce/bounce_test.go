@@ -263,6 +263,8 @@ func TestGolden(t *testing.T) {
 			}(),
 			mail.Report{{Outcome: mail.Failed, Enhanced: "5.2.3", Err: errors.New("too large")}},
 		},
+		"circle": {message(letter, "jaco@kroon.co.za"),
+			mail.Report{{Outcome: mail.Failed, Enhanced: "5.4.6", Err: errors.New("this message was here before")}}},
 		"utf8-recipient": {message(letter, "jürgen+x@kroon.co.za"),
 			mail.Report{refused("550 5.1.1 <jürgen+x@kroon.co.za>: Benutzer unbekannt – tschüss", "5.1.1")}},
 		"utf8-sender": {

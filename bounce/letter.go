@@ -45,7 +45,7 @@ type Letter struct {
 // An Addressee is one recipient in a Letter.
 type Addressee struct {
 	Address string // in angle brackets
-	How     string // refused, expired, given up, too large, delayed, delivered, relayed
+	How     string // refused, expired, given up, too large, circle, delayed, delivered, relayed
 	Said    string // the server's last words; "" where it said nothing, or was not asked
 	Server  string // who said it, or us
 	Ours    bool   // Server is this machine: strangers cannot do anything with "localhost"
@@ -117,6 +117,8 @@ func (r *Reporter) addressee(a *about, x *told) Addressee {
 		to.How = "expired"
 	case to.Said == "" && tooLarge(x):
 		to.How = "too large"
+	case to.Said == "" && x.Enhanced == "5.4.6": // RFC 3463, 3.5: routing loop detected
+		to.How = "circle"
 	default:
 		to.How = "refused"
 	}

@@ -101,7 +101,7 @@ func samples() (all []*Letter) {
 			Subject: "Holiday", Received: &at, Until: &at, Reason: "the message has no return address", Cut: true,
 			Several: true, More: 7}
 		bare := &Letter{Kind: k, Host: "mail.example.org", IsReport: true, TooLarge: true, Whole: true, Final: true}
-		for i, how := range []string{"refused", "expired", "given up", "too large", "delayed", "delivered", "relayed"} {
+		for i, how := range []string{"refused", "expired", "given up", "too large", "circle", "delayed", "delivered", "relayed"} {
 			to := Addressee{Address: "<jaco@example.org>", How: how, Server: "mx.example.org", Size: "3 MB"}
 			bare.Recipients = append(bare.Recipients, to)
 			to.Said, to.Why, to.Ours, to.Tries = "451 4.3.0 Try again", "no room", true, 3
