@@ -12,8 +12,6 @@ import (
 
 	"mailretr/bounce"
 	"mailretr/cmd/mailretr/control"
-	"mailretr/fetch"
-	"mailretr/store"
 	"mailretr/store/mail"
 )
 
@@ -243,44 +241,6 @@ func ended(ctx context.Context, all iter.Seq2[control.Change, error]) error {
 	return nil
 }
 
-// asides are the messages that are left in a maildrop for a reason, the oldest first.
-func (v *visit) asides(name string) (all []left, more bool, err error) {
-	m := v.maildrop(name)
-	if m == nil {
-		return nil, false, nil
-	}
-	account := mail.AccountOf(m.Protocol, m.Host, m.User)
-	for a, err := range v.House.Queue.Asides(v.r.Context(), account) {
-		if err != nil {
-			return nil, false, err
-		}
-		if len(all) == maxWaiting {
-			return all, true, nil
-		}
-		all = append(all, v.left(&a))
-	}
-	slices.SortFunc(all, func(a, b left) int { return a.Since.At.Compare(b.Since.At) })
-	return all, false, nil
-}
-
-// ownerFetches are the kinds of notes that an owner may end. What waits for a budget costs what an admin has to allow.
-var ownerFetches = []string{
-	fetch.AsideRefused, fetch.AsideNotice, fetch.AsideBroken, fetch.AsideCut, fetch.AsideDeferred, fetch.AsideMute,
-	fetch.AsideSender, fetch.AsideEnvelope,
-}
-
-func (v *visit) left(a *store.Aside) left {
-	l := left{
-		UID: string(a.UID), Kind: a.Kind, Why: a.Why, Size: a.Size, Since: v.moment(a.Since), Next: v.future(a.Next),
-		Tries: a.Tries, Word: v.texts.first("left."+a.Kind, "left.other"),
-		Button: a.Kind != store.AsideWanted && (v.who.Admin || slices.Contains(ownerFetches, a.Kind)),
-	}
-	if v.web.Subjects || v.who.Admin {
-		l.Subject = bounce.Subject(a.Header)
-	}
-	return l
-}
-
 // fetchLeft fetches a message that was left in a maildrop, whatever the reason.
 func fetchLeft(v *visit) error {
 	name, uid := v.r.PostFormValue("name"), v.r.PostFormValue("uid")
@@ -291,11 +251,11 @@ func fetchLeft(v *visit) error {
 	if m == nil || !m.Enabled || v.House.Poller == nil {
 		return &fault{http.StatusConflict, "collect.off"}
 	}
-	a, ok, err := v.House.Queue.AsideOf(v.r.Context(), mail.AccountOf(m.Protocol, m.Host, m.User), mail.UID(uid))
+	a, ok, err := v.House.Queue.AsideOf(v.r.Context(), accountOf(m), mail.UID(uid))
 	switch {
 	case err != nil:
 		return err
-	case !ok:
+	case !ok || !v.mayRead(&a, name):
 		return errNotThere
 	case !v.left(&a).Button:
 		return &fault{http.StatusConflict, "verb.notnow"}

@@ -203,7 +203,7 @@ func TestFetchLeft(t *testing.T) {
 // Each kind of note has words.
 func TestWordsOfNotes(t *testing.T) {
 	for _, kind := range append(ownerFetches, fetch.AsideBudget, store.AsideWanted) {
-		if english()["left."+kind] == "" {
+		if english()["left."+kind] == "" || english()["lefttodo."+kind] == "" {
 			t.Errorf("%s has none", kind)
 		}
 	}

@@ -339,16 +339,6 @@ type dropPage struct {
 	Total   status.Counts
 }
 
-// A left is a message that stays in the maildrop for a reason.
-type left struct {
-	UID, Kind, Word, Why string
-	Subject              string // "": it is not shown
-	Size                 int64
-	Since, Next          moment
-	Tries                int
-	Button               bool // it may be fetched
-}
-
 // A recent is a message of which something became lately.
 type recent struct {
 	status.Recent
@@ -391,15 +381,22 @@ func showDrop(v *visit) error {
 
 // keeps says what happens in the maildrop to what was collected.
 func (v *visit) keeps(m *conf.Maildrop) string {
+	t, after := v.texts, &m.After
 	switch {
-	case m.After.Act == conf.Delete && (m.After.Delay > 0 || m.After.Above > 0):
-		return v.texts.get("keeps.later", m.After.String())
-	case m.After.Act == conf.Delete:
-		return v.texts.get("keeps.delete")
-	case m.After.Act == conf.Move:
-		return v.texts.get("keeps.move", m.After.Folder)
+	case after.Act == conf.Move && after.Delay > 0:
+		return t.get("keeps.move.later", after.Folder, span(after.Delay))
+	case after.Act == conf.Move:
+		return t.get("keeps.move", after.Folder)
+	case after.Act != conf.Delete:
+		return t.get("keeps.keep")
+	case after.Above > 0 && after.Delay > 0:
+		return t.get("keeps.large.later", size(after.Above), span(after.Delay))
+	case after.Above > 0:
+		return t.get("keeps.large", size(after.Above))
+	case after.Delay > 0:
+		return t.get("keeps.later", span(after.Delay))
 	}
-	return v.texts.get("keeps.keep")
+	return t.get("keeps.delete")
 }
 
 // cost says what the maildrop has cost on the line.

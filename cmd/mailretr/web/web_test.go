@@ -435,7 +435,7 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%s has no text", key)
 		}
 	}
-	made := regexp.MustCompile(`^(state|todo|outcome|did|unit|left|hold|verb|confirm|lane|qstate|queue|rcpt|many|now|verbs|problem)\.`)
+	made := regexp.MustCompile(`^(state|todo|outcome|did|unit|left|hold|verb|confirm|lane|qstate|queue|rcpt|many|now|verbs|problem|lefttodo)\.`)
 	for key := range english() {
 		if !used[key] && !made.MatchString(key) {
 			t.Errorf("%s is never asked for", key)
