@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/fetch/imap"
 	"mailretr/relay/wire"
@@ -350,5 +351,45 @@ maildrops:
 	t.Logf("100 messages of 20 KB cost %d octets, and %d when they were numbered anew, with another one", first, again)
 	if again > 80_000 {
 		t.Errorf("%d octets when they were numbered anew", again)
+	}
+}
+
+// TestR13_LeftAndRenumbered: what was left at first contact is left as well when it gets new numbers, by both protocols, and
+// what has come since is collected.
+func TestR13_LeftAndRenumbered(t *testing.T) {
+	old := []byte("Received: from a by mx.isp.example; Thu, 1 Jan 2026 00:00:00 +0000\r\n")
+	for _, protocol := range []string{"imap", "pop3"} {
+		for _, after := range []string{"keep", "delete"} {
+			d := real.StartDovecot(t)
+			for i := range 30 {
+				d.Put("jaco", append(bytes.Clone(old), prose(t, i, 20_000)...))
+			}
+			sink := real.StartSink(t, false, nil)
+			port := map[string]int{"imap": d.IMAP, "pop3": d.POP3}[protocol]
+			p := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "127.0.0.1:%d"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+maildrops:
+  - {name: jaco, url: "%s://jaco@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: jaco@kroon.co.za,
+     first: new, after: %s}
+`, sink.Port, protocol, port, after))
+			poll := func(total int64) {
+				if out, errs, code := p.run("poll", "jaco"); code != 0 {
+					t.Fatalf("exit code %d: %s%s", code, out, errs)
+				}
+				if n := sink.Sum.Messages.Load(); n != total {
+					t.Errorf("%s, %s: %d messages arrived, of %d", protocol, after, n, total)
+				}
+			}
+			poll(0)
+			renumber(t, d, "jaco")
+			now := fmt.Appendf(nil, "Received: from a by mx.isp.example; %s\r\n", time.Now().Add(time.Minute).Format(time.RFC1123Z))
+			d.Put("jaco", append(now, prose(t, 30, 20_000)...))
+			poll(1)
+			poll(1)
+			if n := d.Count("jaco"); n != 30 && after == "delete" {
+				t.Errorf("%s: %d are left", protocol, n)
+			}
+		}
 	}
 }
