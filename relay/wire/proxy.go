@@ -110,11 +110,15 @@ func (a already) DialContext(context.Context, string, string) (net.Conn, error) 
 // askHTTP reads no octet behind the answer out of the buffer: POP3, IMAP and SMTP servers speak first.
 func (c *Conn) askHTTP(user, password string) error {
 	fmt.Fprintf(c, "CONNECT %[1]s HTTP/1.1\r\nHost: %[1]s\r\n", c.opts.Address)
+	discreet := strings.NewReplacer()
 	if user != "" {
+		sent := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 		c.Mask(true)
-		fmt.Fprintf(c, "Proxy-Authorization: Basic %s\r\n",
-			base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
+		fmt.Fprintf(c, "Proxy-Authorization: Basic %s\r\n", sent)
 		c.Mask(false)
+		if discreet = strings.NewReplacer(sent, "***"); len(password) >= 4 { // what is very short would only tear words apart
+			discreet = strings.NewReplacer(sent, "***", password, "***")
+		}
 	}
 	if _, err := c.Write([]byte("\r\n")); err != nil {
 		return err
@@ -129,12 +133,12 @@ func (c *Conn) askHTTP(user, password string) error {
 		case err != nil:
 			return err
 		case n == 0:
-			status = string(b)
+			status = discreet.Replace(string(b)) // some quote what they refuse
 		case len(b) == 0:
 			return accepted(status)
 		}
 		if n == 0 && !strings.HasPrefix(status, "HTTP/1.") {
-			return fmt.Errorf("it is no HTTP proxy: it said %s", printable(b, 80))
+			return fmt.Errorf("it is no HTTP proxy: it said %s", printable([]byte(status), 80))
 		}
 	}
 	return fmt.Errorf("its answer has more than %d lines", maxProxyLines)

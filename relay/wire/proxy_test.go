@@ -101,6 +101,20 @@ func TestHTTPProxy(t *testing.T) {
 	}
 }
 
+// H3: a proxy that quotes what it was sent shows the password to nobody.
+func TestH3_ProxyQuotesThePassword(t *testing.T) {
+	sent := base64.StdEncoding.EncodeToString([]byte("jaco:canary"))
+	o := Options{Address: "mail.test:110", TLS: TLS{Mode: Plain},
+		Proxy: &Proxy{Kind: HTTP, Address: "proxy.test:8080", User: "jaco", Password: canary}}
+	for _, answer := range []string{"HTTP/1.1 407 not " + sent + " nor canary\r\n\r\n", "Basic " + sent + " canary?\r\n"} {
+		_, err := proxied(t, o, []step{{"CONNECT mail.test:110 HTTP/1.1\r\nHost: mail.test:110\r\n" +
+			"Proxy-Authorization: Basic " + sent + "\r\n\r\n", answer}})
+		if err == nil || strings.Contains(err.Error(), sent) || strings.Contains(err.Error(), "canary") {
+			t.Error(err)
+		}
+	}
+}
+
 func TestProxyRefusesOrIsNone(t *testing.T) {
 	long := strings.Repeat("x", MaxLine)
 	for what, x := range map[string]struct {
