@@ -71,16 +71,17 @@ func (q *Queue) Recognize(ctx context.Context, all []*mail.Message) (known, rele
 
 // recallLeft finds out until when mail came that was left, if some of a listing has to be told by its header.
 func (q *Queue) recallLeft(ctx context.Context, l *Listing, c *contact, doubts bool) error {
+	if !doubts || q.Came == nil {
+		return nil // what another maildrop of the account has found out stays
+	}
 	until := time.Time{}
-	if doubts && q.Came != nil {
-		for _, a := range append([]mail.Account{l.Account}, c.Former...) {
-			at, err := q.leftAt(ctx, a)
-			if err != nil {
-				return err
-			}
-			if !at.IsZero() && (until.IsZero() || at.Before(until)) {
-				until = at
-			}
+	for _, a := range append([]mail.Account{l.Account}, c.Former...) {
+		at, err := q.leftAt(ctx, a)
+		if err != nil {
+			return err
+		}
+		if !at.IsZero() && (until.IsZero() || at.Before(until)) {
+			until = at
 		}
 	}
 	q.memory.leaves(l.Account, until)
