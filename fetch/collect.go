@@ -200,7 +200,7 @@ func (s *session) transfer(ctx context.Context) (err error) {
 	first := &relay.HeadersFirst{To: d.Queue, Ask: d.Ask, Above: d.Above, Aside: s.leave}
 	t := relay.Transfer{
 		From: opening{s}, To: gauge{first, s},
-		Choose: s.choose, Resolve: d.Resolve, Fault: s.fault, Now: s.p.Now,
+		Choose: s.choose, Resolve: d.Resolve, Fault: s.fault, Now: s.p.Now, Messages: d.Batch, Octets: d.BatchSize,
 		Known: func(ctx context.Context, all []*mail.Message) (known, release []mail.UID, err error) {
 			known, release, err = s.p.Ledger.Known(ctx, d, all)
 			return known, release, local(err)

@@ -57,6 +57,8 @@ type Drop struct {
 	LargeFrom int64         // octets; such bodies need a large slot, and leave the reserve alone. 0: 1 MiB
 	Waits     int64         // octets; such messages wait for the off-peak hours of the budget. 0: none does
 	Most      int64         // octets; larger messages stay where they are. 0: no limit
+	Batch     int           // messages that become durable at once; 0: as relay.Transfer has it
+	BatchSize int64         // the same, in octets
 	Oversize  Oversize      // what is too large for its owner
 	First     First         // what to do with mail that is there at first contact
 

@@ -19,6 +19,7 @@ type Poller struct {
 	Ledger Ledger
 	Notes  Notes // nil: nothing is remembered
 
+	// See [Poller.Limit] for how to change these while it works.
 	PerServer int // sessions with one server at once; 0: 3
 	Overall   int // sessions at once; 0: 20
 	Large     int // large bodies at once; 0: 2

@@ -2,6 +2,17 @@ package fetch
 
 import "context"
 
+// Limit changes how many sessions, and large bodies, there are at once, as the fields PerServer, Overall and Large say it.
+// What runs goes on.
+func (p *Poller) Limit(perServer, overall, large int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.init()
+	p.PerServer, p.Overall, p.Large = perServer, overall, large
+	p.dispatch()
+	p.wake()
+}
+
 // Update adds or replaces some maildrops and removes others; all that are not named are left as they are, with their
 // sessions, their times and their failures. It is Set for a change of a few among many.
 func (p *Poller) Update(ctx context.Context, changed []Drop, gone []string) {

@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -31,6 +32,29 @@ func TestUpdateDisturbsNobody(t *testing.T) {
 		}
 		if v := w.p.Poll(t.Context(), "goes"); !errors.Is(v[0].Err, ErrUnknown) {
 			t.Errorf("%+v", v)
+		}
+		stop()
+	})
+}
+
+// How many sessions there are at once may change while some wait for their turn.
+func TestLimitChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.p.PerServer = 1
+		for i := range 10 {
+			w.drop(fmt.Sprint(i), "isp").last = time.Minute
+		}
+		w.p.Set(t.Context(), w.drops("0", "1", "2", "3", "4", "5", "6", "7", "8", "9"))
+		stop := w.run()
+		for _, x := range []struct {
+			perServer, overall, live int
+			later                    time.Duration
+		}{{1, 20, 1, time.Second}, {5, 20, 5, time.Second}, {5, 3, 5, time.Second}, {5, 3, 3, time.Minute}} {
+			w.p.Limit(x.perServer, x.overall, 2)
+			after(x.later)
+			if n := w.live(); n != x.live {
+				t.Errorf("%+v: %d sessions", x, n)
+			}
 		}
 		stop()
 	})

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -174,7 +175,8 @@ func (p *pair) full() bool {
 	if len(p.in) == 0 {
 		return false
 	}
-	return len(p.in) >= BatchMessages || p.octets >= BatchOctets || p.now().Sub(p.since) >= BatchEvery
+	return len(p.in) >= cmp.Or(p.Messages, BatchMessages) || p.octets >= cmp.Or(p.Octets, BatchOctets) ||
+		p.now().Sub(p.since) >= BatchEvery
 }
 
 // turn waits for the batch under way, then starts committing the one that is full.

@@ -44,6 +44,9 @@ type Transfer struct {
 	Gone func(context.Context, []mail.UID) error
 	// Fault is told of a message that could not be had while others could. nil: nobody wants to know.
 	Fault func(context.Context, *mail.Message, error)
+	// Messages and Octets are how much becomes durable at once, at the most. 0: BatchMessages and BatchOctets.
+	Messages int
+	Octets   int64
 	// Grace is how long an attempt that is under way may go on after ctx has ended. 0: it is cut at once.
 	Grace time.Duration
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +98,21 @@ func TestTransferReadsOnWhileABatchIsCommitted(t *testing.T) {
 		t.Errorf("%d messages were opened before the first was settled: the line waits for the disk", opened)
 	}
 	equal(t, "upstream", len(from.held), 0)
+}
+
+func TestTransferCommitsAsMuchAsItIsTold(t *testing.T) {
+	for want, x := range map[string]Transfer{"[3 3 3 1]": {Messages: 3}, "[4 4 2]": {Octets: 400}, "[10]": {}} {
+		var bodies []string
+		for range 10 {
+			bodies = append(bodies, letter("n", 100))
+		}
+		to := newTray()
+		x.From, x.To = newStock(bodies...), to
+		if _, err := x.Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "commits", fmt.Sprint(to.commits), want)
+	}
 }
 
 func TestTransferReleasesOnlyAfterALaterCommit(t *testing.T) {

@@ -35,6 +35,7 @@ var rows = []struct{ id, what string }{
 	{"R19", "certificates that are not the server's"},
 	{"R20", "commands in the configuration"},
 	{"R21", "names of folders"},
+	{"R22", "compressed data that is a bomb"},
 	{"R23", "lock-out, and the reasons for a refused login told apart"},
 	{"R24", "deletions that did not happen, and foreign mail"},
 	{"R25", "the disk or a limit in the middle of a body"},

@@ -98,6 +98,7 @@ func (s surroundings) blindly(m *conf.Maildrop) func(octets int64) bool {
 // limited says what a maildrop may not have: mail that is too large, or has to wait.
 func limited(d *fetch.Drop, c *conf.Config, m *conf.Maildrop) {
 	d.LargeFrom, d.Most = c.Line.Large, c.Limits.MaxMessage
+	d.Batch, d.BatchSize = c.Limits.Batch, c.Limits.BatchSize
 	if o := m.Owners; o != nil && o.Sessions > 0 {
 		d.Group, d.Together = m.Group(), o.Sessions
 	}

@@ -347,6 +347,7 @@ func (d *serving) reload(ctx context.Context) error {
 	if d.counted != nil {
 		d.counted.Set(knownOf(&c), d.house.now())
 	}
+	d.poller.Limit(c.Limits.PerServer, c.Limits.Sessions, c.Limits.Large)
 	d.poller.Set(ctx, d.drops())
 	if _, err := d.reroute(ctx); err != nil {
 		return fmt.Errorf("routing what is queued anew: %w", err)
