@@ -73,10 +73,11 @@ func nth(header []byte, name string, n int) (string, bool) {
 	return "", false
 }
 
-// block returns the bodies of the topmost field of that name and of those that follow it directly.
+// block returns the bodies of the topmost field of that name and of those that follow it directly; no more than one beyond
+// maxAddresses, so that who reads them refuses them.
 func block(header []byte, name string) (all []string) {
 	for value, next := range fields(header, name) {
-		if len(all) > 0 && !next {
+		if len(all) > 0 && !next || len(all) > maxAddresses {
 			break
 		}
 		all = append(all, value)

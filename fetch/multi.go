@@ -118,6 +118,9 @@ func (f Field) clause(header []byte) ([]string, error) {
 
 // read returns the recipients of ours that the bodies name.
 func (d Multi) read(f Field, values []string) ([]mail.Recipient, error) {
+	if len(values) > maxAddresses {
+		return nil, errors.New("stands there too often")
+	}
 	g := gather{d: &d}
 	for i, value := range values {
 		n := len(g.to)
