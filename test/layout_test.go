@@ -46,6 +46,7 @@ var mayImport = []struct {
 	{"fetch/oauthtest", nil},
 	{"fetch/*", []string{"store/mail", "relay/wire", "relay/sasl", "relay/imapconn"}},
 	{"cmd/mailretr", []string{"**"}},
+	{"cmd/mailretr/footprint", nil},
 	{"cmd/mailretr/*", []string{"**"}},
 	{"test", []string{"**"}},
 	{"test/*", []string{"**"}},

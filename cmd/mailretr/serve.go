@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/footprint"
 	"mailretr/cmd/mailretr/journal"
 	"mailretr/cmd/mailretr/metrics"
 	"mailretr/cmd/mailretr/term"
@@ -159,10 +160,10 @@ func (d *serving) run(ctx context.Context) error {
 	work.Go(func() { d.mirror(ctx) })
 	work.Go(func() { d.status.Run(ctx, d.unsaved) })
 	work.Go(func() { d.book.Run(ctx, d.uncounted) })
-	look := time.NewTicker(giveBackEvery)
+	look := time.NewTicker(footprint.Every)
 	defer look.Stop()
-	saveMemory(len(c.Maildrops))
-	work.Go(func() { giveBack(ctx, look.C) })
+	footprint.Expect(len(c.Maildrops))
+	work.Go(func() { footprint.GiveBack(ctx, look.C) })
 	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
 		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})
 	tell(daemon.SdNotifyReady)

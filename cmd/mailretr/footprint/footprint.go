@@ -1,4 +1,11 @@
-package main
+// Package footprint keeps small what a daemon that mostly waits holds of the machine's memory.
+//
+// It promises that what work needed, of the heap and of the program itself, is given back within [Every] after the work is
+// done, and that nothing but a little time is lost by it. How much memory work needs is left to whoever does the work. It
+// knows nothing of mail.
+//
+// Read first: [GiveBack].
+package footprint
 
 import (
 	"context"
@@ -8,15 +15,15 @@ import (
 	"time"
 )
 
-// giveBackEvery is how often the daemon looks at what it holds: a collection of a heap of 50 MB takes some 50 ms, which
-// once in that time is nothing.
-const giveBackEvery = 15 * time.Second
+// Every is how often a daemon looks at what it holds: a collection of a heap of 50 MB takes some 50 ms, which once in that
+// time is nothing.
+const Every = 15 * time.Second
 
-// giveBack returns memory to the system that was used for work and is not needed any more. The runtime collects when its
-// heap has doubled, or after two minutes: a daemon that has just opened a thousand connections, or passed a large message
-// on, would hold twice what it needs while it waits. What starting needed of the program itself goes at the first tick, and
-// what such work needed of it with the work's memory.
-func giveBack(ctx context.Context, tick <-chan time.Time) {
+// GiveBack returns memory to the system, at each tick until ctx ends, that was used for work and is not needed any more.
+// The runtime collects when its heap has doubled, or after two minutes: a daemon that has just opened a thousand
+// connections, or passed a large message on, would hold twice what it needs while it waits. What starting needed of the
+// program itself goes at the first tick, and what such work needed of it with the work's memory.
+func GiveBack(ctx context.Context, tick <-chan time.Time) {
 	for first := true; ; first = false {
 		select {
 		case <-ctx.Done():
@@ -42,8 +49,8 @@ const (
 	crowdGarbage = 10 // percent
 )
 
-// saveMemory makes the collector fit for so many maildrops, unless the environment has said how it shall be.
-func saveMemory(drops int) {
+// Expect makes the collector fit for so many maildrops, unless the environment has said, with GOGC, how it shall be.
+func Expect(drops int) {
 	if drops >= crowd && os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(crowdGarbage)
 	}

@@ -1,4 +1,4 @@
-package main
+package footprint
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func TestGiveBack(t *testing.T) {
 	ballast = nil
 	runtime.GC() // one that was under way may have taken it for alive
 	_, before := held()
-	go func() { giveBack(ctx, tick); close(done) }()
+	go func() { GiveBack(ctx, tick); close(done) }()
 	tick <- time.Time{}
 	cancel()
 	<-done

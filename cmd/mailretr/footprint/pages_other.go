@@ -1,6 +1,6 @@
 //go:build !linux
 
-package main
+package footprint
 
 // forgetProgram does nothing where it is not known how.
 func forgetProgram() {}
