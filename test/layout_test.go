@@ -47,6 +47,7 @@ var mayImport = []struct {
 	{"fetch/*", []string{"store/mail", "relay/wire", "relay/sasl", "relay/imapconn"}},
 	{"cmd/mailretr", []string{"**"}},
 	{"cmd/mailretr/footprint", nil},
+	{"cmd/mailretr/idfile", nil},
 	{"cmd/mailretr/*", []string{"**"}},
 	{"test", []string{"**"}},
 	{"test/*", []string{"**"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/idfile"
 	"mailretr/cmd/mailretr/term"
 	"mailretr/conf"
 	"mailretr/fetch/pop3"
@@ -50,7 +51,7 @@ func (a *app) adoptSeen(ctx context.Context, x *seenImport, file string) error {
 		return err
 	}
 	defer f.Close()
-	lists, odd, err := readIDs(f)
+	lists, odd, err := idfile.Read(f)
 	if err != nil {
 		return &exit{exDataErr, fmt.Errorf("%s: %w", file, err)}
 	}
@@ -69,11 +70,11 @@ func (a *app) adoptSeen(ctx context.Context, x *seenImport, file string) error {
 			if len(drops) == 0 {
 				missing = true
 				a.talk.Printf("%s of %s at %s: no maildrop of the configuration has this user and host\n",
-					term.Count(len(list.ids), "message"), orDash(mail.Printable(list.user, 100)),
-					orDash(mail.Printable(list.host, 100)))
+					term.Count(len(list.IDs), "message"), orDash(mail.Printable(list.User, 100)),
+					orDash(mail.Printable(list.Host, 100)))
 			}
 			for _, m := range drops {
-				if err := a.know(ctx, d, x, m, list.ids); err != nil {
+				if err := a.know(ctx, d, x, m, list.IDs); err != nil {
 					return err
 				}
 			}
@@ -87,12 +88,12 @@ func (a *app) adoptSeen(ctx context.Context, x *seenImport, file string) error {
 }
 
 // meant are the maildrops that a list is about: one for each account.
-func (x *seenImport) meant(c *conf.Config, list idList) (all []*conf.Maildrop) {
+func (x *seenImport) meant(c *conf.Config, list idfile.List) (all []*conf.Maildrop) {
 	had := map[mail.Account]bool{}
 	for i := range c.Maildrops {
 		m := &c.Maildrops[i]
-		named := x.maildrop == m.Name && (list.host == "" || x.same(m, list))
-		found := x.maildrop == "" && list.host != "" && x.same(m, list)
+		named := x.maildrop == m.Name && (list.Host == "" || x.same(m, list))
+		found := x.maildrop == "" && list.Host != "" && x.same(m, list)
 		account := mail.AccountOf(m.Protocol, m.Host, m.User)
 		if (named || found) && !had[account] {
 			had[account] = true
@@ -103,8 +104,8 @@ func (x *seenImport) meant(c *conf.Config, list idList) (all []*conf.Maildrop) {
 }
 
 // same says whether a list is of the account of a maildrop. Files with hosts are of programs that remember POP3 only.
-func (x *seenImport) same(m *conf.Maildrop, list idList) bool {
-	return m.Protocol == "pop3" && strings.EqualFold(m.Host, list.host) && m.User == list.user
+func (x *seenImport) same(m *conf.Maildrop, list idfile.List) bool {
+	return m.Protocol == "pop3" && strings.EqualFold(m.Host, list.Host) && m.User == list.User
 }
 
 // knownAtOnce is how many messages one request names.

@@ -1,4 +1,4 @@
-package main
+package idfile
 
 import (
 	"fmt"
@@ -15,14 +15,33 @@ func TestFilesOfIDs(t *testing.T) {
 		"1/INBOX/2\x005\n3/4\x00x\nuid\x007\n":                 "[{  [1/2 uid]}] 1",
 		"u@h a\nu@h " + strings.Repeat("x", 10000) + "\nu@h b": "[{h u [a b]}] 1",
 	} {
-		lists, odd, err := readIDs(strings.NewReader(text))
+		lists, odd, err := Read(strings.NewReader(text))
 		if got := fmt.Sprint(lists, odd); got != want || err != nil {
 			t.Errorf("%.60q: %.100s %v", text, got, err)
 		}
 	}
-	if _, _, err := readIDs(strings.NewReader("\x7fELF")); err == nil {
+	if _, _, err := Read(strings.NewReader("\x7fELF")); err == nil {
 		t.Error("anything is taken")
 	}
+}
+
+// A file that is too long is not taken as if it ended there, not even when it is long because of lines that are left out.
+func TestLongFile(t *testing.T) {
+	if lists, odd, err := Read(&endless{line: "u@h " + strings.Repeat("x", 1<<20) + "\n"}); err == nil {
+		t.Errorf("an endless file is taken: %d lists, %d odd lines", len(lists), odd)
+	}
+}
+
+// endless says the same line again and again.
+type endless struct {
+	line string
+	at   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.line[e.at:])
+	e.at = (e.at + n) % len(e.line)
+	return n, nil
 }
 
 func FuzzFilesOfIDs(f *testing.F) {
@@ -30,10 +49,10 @@ func FuzzFilesOfIDs(f *testing.F) {
 	f.Add(" 1 h u\nx\n")
 	f.Add("1/2\x003\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		lists, _, err := readIDs(strings.NewReader(text))
+		lists, _, err := Read(strings.NewReader(text))
 		n := 0
 		for _, l := range lists {
-			for _, id := range l.ids {
+			for _, id := range l.IDs {
 				if n++; id == "" || strings.Contains(id, "\n") {
 					t.Errorf("%q", id)
 				}

@@ -1,4 +1,11 @@
-package main
+// Package idfile reads what other programs remember of the messages that they have collected: fetchmail in .fetchids, mpop
+// in its uidls file, getmail in a file for each maildrop, oldmail-HOST-PORT-USER.
+//
+// It promises that a line that makes no sense costs that line alone, and that lines and files have bounds. What the ids
+// mean to a protocol, and which maildrop of ours a list belongs to, is left to the caller.
+//
+// Read first: [Read].
+package idfile
 
 import (
 	"bufio"
@@ -9,43 +16,40 @@ import (
 	"strings"
 )
 
-// What other programs remember of the messages that they have collected: fetchmail in .fetchids, mpop in its uidls file,
-// getmail in a file for each maildrop, oldmail-HOST-PORT-USER.
-
-// An idList is what was collected from one maildrop.
-type idList struct {
-	host, user string // "" in a file of getmail, which is for one maildrop
-	ids        []string
+// A List is what was collected from one maildrop.
+type List struct {
+	Host, User string   // "" in a file of getmail, which is for one maildrop
+	IDs        []string // as the program wrote them: none is "", none has a line end
 }
 
 // Bounds of such a file.
 const (
-	maxIDLine = 4096
-	maxIDFile = 256 << 20
+	maxLine = 4096
+	maxFile = 256 << 20
 )
 
-// An idReader reads one line; odd says that it makes no sense.
-type idReader func(line string) (host, user, id string, odd bool)
+// A reader reads one line; odd says that it makes no sense.
+type reader func(line string) (host, user, id string, odd bool)
 
-// readIDs reads a file in any of the three forms. odd counts the lines that make no sense, which are left out.
-func readIDs(in io.Reader) (lists []idList, odd int, err error) {
-	r := bufio.NewReaderSize(io.LimitReader(in, maxIDFile+1), maxIDLine)
-	read, err := idForm(r)
+// Read reads a file in any of the three forms, told by its beginning, to its end. odd counts the lines that make no sense,
+// which are left out. An error is one of in, or says that the file is in no such form or longer than 256 MiB.
+func Read(in io.Reader) (lists []List, odd int, err error) {
+	bounded := &io.LimitedReader{R: in, N: maxFile + 1}
+	r := bufio.NewReaderSize(bounded, maxLine)
+	read, err := formOf(r)
 	if err != nil {
 		return nil, 0, err
 	}
 	at := map[[2]string]int{}
-	size := 0
 	for {
 		b, long, err := r.ReadLine()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF) && bounded.N == 0:
+			return nil, odd, fmt.Errorf("it is longer than %d octets", maxFile)
+		case errors.Is(err, io.EOF):
 			return lists, odd, nil
-		}
-		if err != nil {
+		case err != nil:
 			return nil, odd, err
-		}
-		if size += len(b) + 1; size > maxIDFile {
-			return nil, odd, fmt.Errorf("it is longer than %d octets", maxIDFile)
 		}
 		line := string(b)
 		if long {
@@ -66,15 +70,15 @@ func readIDs(in io.Reader) (lists []idList, odd int, err error) {
 		if !known {
 			i = len(lists)
 			at[[2]string{host, user}] = i
-			lists = append(lists, idList{host: host, user: user})
+			lists = append(lists, List{Host: host, User: user})
 		}
-		lists[i].ids = append(lists[i].ids, id)
+		lists[i].IDs = append(lists[i].IDs, id)
 	}
 }
 
-// idForm says how a file is read, by its beginning.
-func idForm(r *bufio.Reader) (idReader, error) {
-	b, err := r.Peek(maxIDLine)
+// formOf says how a file is read, by its beginning.
+func formOf(r *bufio.Reader) (reader, error) {
+	b, err := r.Peek(maxLine)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -83,11 +87,11 @@ func idForm(r *bufio.Reader) (idReader, error) {
 		switch {
 		case line == "" || line[0] == '#':
 		case strings.IndexByte(line, 0) >= 0:
-			return getmailID, nil
+			return getmail, nil
 		case line[0] == ' ':
-			return mpopIDs(), nil
+			return mpop(), nil
 		case strings.Contains(line, "@"):
-			return fetchmailID, nil
+			return fetchmail, nil
 		default:
 			return nil, errors.New("it is no file of fetchmail, getmail or mpop")
 		}
@@ -95,8 +99,8 @@ func idForm(r *bufio.Reader) (idReader, error) {
 	return func(string) (h, u, id string, odd bool) { return }, nil
 }
 
-// fetchmailID reads `user@host id`. Users may have an @ and blanks, ids may have blanks.
-func fetchmailID(line string) (host, user, id string, odd bool) {
+// fetchmail reads `user@host id`. Users may have an @ and blanks, ids may have blanks.
+func fetchmail(line string) (host, user, id string, odd bool) {
 	if line == "" {
 		return
 	}
@@ -116,8 +120,8 @@ func fetchmailID(line string) (host, user, id string, odd bool) {
 	return who[i+1:], who[:i], id, false
 }
 
-// getmailID reads an id, a NUL, and when it was seen. Old files have the folder in the middle of the id.
-func getmailID(line string) (host, user, id string, odd bool) {
+// getmail reads an id, a NUL, and when it was seen. Old files have the folder in the middle of the id.
+func getmail(line string) (host, user, id string, odd bool) {
 	id, when, ok := strings.Cut(line, "\x00")
 	if _, err := strconv.ParseInt(when, 10, 64); !ok || err != nil || id == "" {
 		return "", "", "", line != ""
@@ -128,8 +132,8 @@ func getmailID(line string) (host, user, id string, odd bool) {
 	return "", "", id, false
 }
 
-// mpopIDs reads ` NUMBER host user`, and so many ids, one a line.
-func mpopIDs() idReader {
+// mpop reads ` NUMBER host user`, and so many ids, one a line.
+func mpop() reader {
 	var host, user string
 	left := 0
 	return func(line string) (string, string, string, bool) {
