@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,7 @@ type Keeper struct {
 
 	mu       sync.Mutex
 	accounts map[string]*shared
+	tls      *tls.Config
 }
 
 // An Account is the consent of one user with one provider, under the configuration that it was made with.
@@ -115,9 +117,19 @@ func (k *Keeper) now() time.Time {
 	return time.Now()
 }
 
+// secure returns the settings of TLS that all requests share.
+func (k *Keeper) secure() *tls.Config {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.tls == nil {
+		k.tls = thrifty()
+	}
+	return k.tls
+}
+
 // with returns ctx with the client that golang.org/x/oauth2 shall use.
 func (a *Account) with(ctx context.Context) context.Context {
-	return context.WithValue(ctx, oauth2.HTTPClient, NewClient(a.provider.Dial))
+	return context.WithValue(ctx, oauth2.HTTPClient, newClient(a.provider.Dial, a.keeper.secure()))
 }
 
 // take waits for the turn. Whoever has it gives it back with done.

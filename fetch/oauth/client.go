@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,12 +21,22 @@ const (
 	maxAnswer = 64 << 10
 )
 
-// NewClient returns a client for requests to providers: https:// only, but for this machine; no redirect is
+// thrifty returns settings of TLS for requests that come once an hour for each account: sessions are resumed, and the
+// post-quantum key share is left out, as it is of maildrops that are polled. The certificates of a provider and that share are
+// most of what a request costs.
+func thrifty() *tls.Config {
+	return &tls.Config{
+		ClientSessionCache: tls.NewLRUClientSessionCache(16),
+		CurvePreferences:   []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384},
+	}
+}
+
+// newClient returns a client for requests to providers: https:// only, but for this machine; no redirect is
 // followed; answers are bounded in size and time. dial replaces the dialler; nil: the usual one, and the
-// proxy of the environment if there is one.
-func NewClient(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Client {
+// proxy of the environment if there is one. secure are settings of TLS; nil: the usual ones.
+func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error), secure *tls.Config) *http.Client {
 	t := &http.Transport{
-		DialContext:         dial,
+		DialContext: dial, TLSClientConfig: secure,
 		TLSHandshakeTimeout: patience, ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxAnswer,
 		DisableKeepAlives:  true, // one request an hour
 		DisableCompression: true, // a small answer could become a large one

@@ -136,7 +136,7 @@ func TestH4_PlainHTTP(t *testing.T) {
 	kind(t, "Begin", err, mail.Local)
 	err = a.Device(t.Context(), func(Prompt) error { return nil })
 	kind(t, "Device", err, mail.Local)
-	if _, err := NewClient(nil).Post(p.TokenURL, "text/plain", nil); err == nil || !strings.Contains(err.Error(), "https") {
+	if _, err := newClient(nil, nil).Post(p.TokenURL, "text/plain", nil); err == nil || !strings.Contains(err.Error(), "https") {
 		t.Error(err)
 	}
 }
@@ -301,7 +301,7 @@ func TestLargeAnswer(t *testing.T) {
 		w.Write(make([]byte, 10*maxAnswer)) // the client hangs up
 	}))
 	defer s.Close()
-	r, err := NewClient(nil).Get(s.URL)
+	r, err := newClient(nil, nil).Get(s.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,5 +326,29 @@ func TestR19_ProviderCertificate(t *testing.T) {
 	kind(t, "certificate", second(a.Token(t.Context())), mail.Insecure)
 	if reached.Load() > 0 {
 		t.Error("it was asked")
+	}
+}
+
+// TestRefreshIsCheap: a refresh each hour does without the certificates of the provider, which are most of what it would cost.
+func TestRefreshIsCheap(t *testing.T) {
+	var resumed []bool
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resumed = append(resumed, r.TLS.DidResume)
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"access_token":"a%d","refresh_token":"r","token_type":"Bearer","expires_in":3600}`, len(resumed))
+	}))
+	defer s.Close()
+	w := newWorld(t)
+	w.keeper.secure().RootCAs = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	p := w.provider()
+	p.TokenURL = s.URL
+	a := w.keeper.Account(p, "jaco")
+	a.loaded, a.grant = true, &grant{Refresh: "refresh-canary"}
+	for range 3 {
+		w.token(a)
+		w.after(time.Hour)
+	}
+	if fmt.Sprint(resumed) != "[false true true]" {
+		t.Errorf("resumed: %v", resumed)
 	}
 }
