@@ -48,6 +48,7 @@ var mayImport = []struct {
 	{"cmd/mailretr", []string{"**"}},
 	{"cmd/mailretr/footprint", nil},
 	{"cmd/mailretr/idfile", nil},
+	{"cmd/mailretr/notes", []string{"store", "store/mail", "fetch", "fetch/budget", "fetch/imap", "relay/wire"}},
 	{"cmd/mailretr/*", []string{"**"}},
 	{"test", []string{"**"}},
 	{"test/*", []string{"**"}},

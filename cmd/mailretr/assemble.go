@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/cmd/mailretr/notes"
 	"mailretr/conf"
 	"mailretr/fetch"
 	"mailretr/fetch/budget"
@@ -100,8 +101,8 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	if n.engine != nil {
 		h.store = n.engine(engine)
 	}
-	h.around.memory = memory{engine: h.store, observe: h.around.observe}
-	h.around.tickets = &tickets{memory: h.around.memory}
+	h.around.memory = notes.Servers{Engine: h.store, Observe: h.around.observe}
+	h.around.tickets = &notes.Tickets{Engine: h.store, Observe: h.around.observe}
 	h.consents, h.around.consent = h.keeper(), h.consentOf
 	h.around.client, h.around.blind = h.client, h.blind
 	key, err := contentKey(c.State)
@@ -191,7 +192,7 @@ func (h *house) wire(key [32]byte) {
 	}
 	limits := h.config.Load().Limits
 	h.poller = &fetch.Poller{
-		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}, reporter{h}.notice}, Notes: notes{h.store, "poller"}, Observe: h.around.observe,
+		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}, reporter{h}.notice}, Notes: notes.Values{Engine: h.store, Space: notes.Poller}, Observe: h.around.observe,
 		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
 		Room: h.room, Budget: h.book, Now: h.now,
 	}
@@ -199,13 +200,13 @@ func (h *house) wire(key [32]byte) {
 
 // remember loads the status records. One that cannot be read is left out, and told.
 func (h *house) remember(ctx context.Context) error {
-	h.status.Store = records{h.store}
+	h.status.Store = notes.Status{Engine: h.store}
 	if err := h.status.Load(ctx); err != nil {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err, Text: "some of the status is forgotten"})
 	}
 	h.configured()
 	h.nameAsides(ctx)
-	h.book.Store = traffic{h.store}
+	h.book.Store = notes.Traffic{Engine: h.store}
 	if err := h.budgets(ctx, h.config.Load()); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"iter"
 	"strings"
 
 	"mailretr/bounce"
@@ -13,34 +12,10 @@ import (
 	"mailretr/fetch"
 	"mailretr/fetch/budget"
 	"mailretr/relay/wire"
-	"mailretr/store"
 	"mailretr/store/mail"
 )
 
 // What the line costs and may cost: the book of package budget, wired to the configuration and the store.
-
-const spaceTraffic = "traffic"
-
-// traffic keeps the notes of the book.
-type traffic struct{ engine store.Engine }
-
-func (t traffic) Notes(ctx context.Context, owner string) iter.Seq2[budget.Note, error] {
-	return func(yield func(budget.Note, error) bool) {
-		for n, err := range t.engine.Notes(ctx, spaceTraffic, owner) {
-			if !yield(budget.Note{Owner: n.Owner, Key: n.Key, Value: n.Value}, err) {
-				return
-			}
-		}
-	}
-}
-
-func (t traffic) Save(ctx context.Context, all []budget.Note) error {
-	b := &store.Batch{}
-	for _, n := range all {
-		b.Notes = append(b.Notes, store.Note{Space: spaceTraffic, Owner: n.Owner, Key: n.Key, Value: n.Value})
-	}
-	return t.engine.Commit(ctx, b)
-}
 
 // rulesOf are the budgets of a configuration.
 func rulesOf(c *conf.Config) (budget.Rules, error) {

@@ -1,12 +1,16 @@
 package main
 
+import "mailretr/store/mail"
+
 // configured tells the status what there is.
 func (h *house) configured() {
 	c := h.config.Load()
 	var drops, lanes []string
+	accounts := map[mail.Account]bool{}
 	for i := range c.Maildrops {
 		m := &c.Maildrops[i]
 		drops = append(drops, m.Name)
+		accounts[mail.AccountOf(m.Protocol, m.Host, m.User)] = true
 		if was, known := h.kept.Load(m.Name); !known || was != m.After {
 			h.kept.Store(m.Name, m.After)
 		}
@@ -18,6 +22,6 @@ func (h *house) configured() {
 		lanes = append(lanes, d.Name)
 	}
 	h.status.Keep(drops, lanes)
-	h.around.tickets.keep(c)
+	h.around.tickets.Keep(accounts)
 	h.unmet(c)
 }

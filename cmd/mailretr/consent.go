@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"mailretr/cmd/mailretr/notes"
 	"mailretr/conf"
 	"mailretr/fetch/oauth"
 	"mailretr/relay/wire"
@@ -17,12 +18,10 @@ import (
 // This file has what maildrops that are collected with access tokens need: who gives them, and what is said when a
 // server does not take one.
 
-const spaceConsent = "oauth"
-
 // keeper keeps the consents in notes of the store, encrypted with a key beside it.
 func (h *house) keeper() *oauth.Keeper {
 	return &oauth.Keeper{
-		Store: notes{h.store, spaceConsent}, Now: h.now,
+		Store: notes.Values{Engine: h.store, Space: notes.Consent}, Now: h.now,
 		Key: func() (oauth.Key, error) {
 			return oauth.LoadKey(h.config.Load().State, os.Getenv("CREDENTIALS_DIRECTORY"))
 		},

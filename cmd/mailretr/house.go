@@ -59,7 +59,7 @@ func (a *app) load(ctx context.Context) loaded {
 // close ends what has connections, and the store last.
 func (h *house) close() error {
 	err := h.status.Save(context.Background())
-	h.around.tickets.flush()
+	h.around.tickets.Flush()
 	h.lookups.close()
 	return errors.Join(err, h.sources.close(), h.mirrors.close(), h.book.Close(context.Background()), h.ask.Close(), h.store.Close())
 }

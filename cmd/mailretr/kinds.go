@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"mailretr/cmd/mailretr/notes"
 	"mailretr/conf"
 	"mailretr/fetch/imap"
 	"mailretr/fetch/oauth"
@@ -23,14 +24,14 @@ import (
 // surroundings are what every kind is given besides its configuration.
 type surroundings struct {
 	observe mail.Observer
-	log     *slog.Logger // for the trace
-	line    *wire.Shaper // that all maildrops share
-	ahead   *imap.Pool   // the same, of what IMAP sessions ask for ahead; nil: no bound
-	tickets *tickets     // TLS sessions of maildrops; nil: none are remembered
-	memory  memory       // what servers could last time
-	hops    *hops        // what is known of next hops; nil: nothing is shared
-	watch   *stopwatch   // around attempts; nil: nobody wants to know
-	turns   *local.Turns // of the mailboxes of this machine; nil: nobody waits for another
+	log     *slog.Logger   // for the trace
+	line    *wire.Shaper   // that all maildrops share
+	ahead   *imap.Pool     // the same, of what IMAP sessions ask for ahead; nil: no bound
+	tickets *notes.Tickets // TLS sessions of maildrops; nil: none are remembered
+	memory  notes.Servers  // what servers could last time
+	hops    *hops          // what is known of next hops; nil: nothing is shared
+	watch   *stopwatch     // around attempts; nil: nobody wants to know
+	turns   *local.Turns   // of the mailboxes of this machine; nil: nobody waits for another
 
 	blind func(maildrop string, octets int64) bool // whether so many may be asked for blindly; nil: they may
 
@@ -91,7 +92,7 @@ func undeliverable(c *conf.Config) (list []conf.Problem) {
 func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {
 	o := pop3.Options{
 		Dial: dial, User: m.User, Password: m.Password.Resolve, Auth: authOf(m, pop3.UserPass),
-		Token: tokenOf(m), Name: m.Name, Account: account, Memory: s.memory.of("pop3"),
+		Token: tokenOf(m), Name: m.Name, Account: account, Memory: s.memory.Of("pop3"),
 		Observe: s.observe, Blind: s.blindly(m),
 	}
 	if m.After.Act == conf.Delete {
@@ -133,7 +134,7 @@ func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	if t != nil {
 		o.Password, o.Token = t.Token, true
 	}
-	r := remembering(&imap.Retriever{Options: o}, s.memory.of("imap"), string(account), o.Memory)
+	r := notes.Remember(&imap.Retriever{Options: o}, s.memory.Of("imap"), string(account), o.Memory)
 	if t == nil {
 		return r
 	}

@@ -30,7 +30,7 @@ func (s surroundings) dial(m *conf.Maildrop, meter *wire.Meter) wire.Options {
 		o.Shapers = append(o.Shapers, wire.NewShaper(m.Rate, 0))
 	}
 	// Resuming a session saves the certificates, a few thousand octets each time.
-	o.TLS.Sessions = s.tickets.of(mail.AccountOf(m.Protocol, m.Host, m.User))
+	o.TLS.Sessions = s.tickets.Of(mail.AccountOf(m.Protocol, m.Host, m.User))
 	o.TLS.Classic = classic(&m.TLS, true)
 	if m.Trace || m.Bodies {
 		o.Trace, o.Bodies = s.log, m.Bodies
