@@ -5,6 +5,8 @@ package test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,9 +58,9 @@ func drops(t *testing.T, k *source.Keeper) (lines []string) {
 	return lines
 }
 
-// notices asks a source until it is settled, and then once after a statement that changes a password: its version has to say
-// so.
-func notices(t *testing.T, k *source.Keeper, d *real.Database, statement, password string) {
+// notices asks a source until it is settled, and then once after a statement that changes a column to a value: its version
+// has to say so.
+func notices(t *testing.T, k *source.Keeper, d *real.Database, statement, value string) {
 	t.Helper()
 	for range 2 {
 		if err := k.Look(t.Context()); err != nil {
@@ -70,7 +72,7 @@ func notices(t *testing.T, k *source.Keeper, d *real.Database, statement, passwo
 		t.Fatal(err)
 	}
 	for _, r := range k.Rows() {
-		if r.Columns["password"] == password {
+		if slices.Contains(slices.Collect(maps.Values(r.Columns)), value) {
 			return
 		}
 	}
@@ -144,6 +146,8 @@ func TestMariaDBSource(t *testing.T) {
 	notices(t, keeperOf(t, "mysql", d, "postfixadmin", 0), d,
 		"UPDATE fetchmail SET src_password = 'bmV3', modified = NOW() + INTERVAL 1 SECOND WHERE id = 1", "bmV3")
 	notices(t, keeperOf(t, "mysql", d, "postfixadmin", 0), d, "UPDATE fetchmail SET src_password = 'aGFuZA==' WHERE id = 1", "aGFuZA==")
+	d.Do("ALTER TABLE fetchmail ADD src_port int(11) NOT NULL DEFAULT 0") // which newer ones have
+	notices(t, keeperOf(t, "mysql", d, "postfixadmin", 0), d, "UPDATE fetchmail SET src_port = 2995 WHERE id = 1", "2995")
 
 	d.Do(`CREATE TABLE imapsync (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, user2 VARCHAR(255) NOT NULL, host1 VARCHAR(255) NOT NULL,
  authmech1 ENUM('PLAIN','LOGIN','CRAM-MD5') DEFAULT 'PLAIN', user1 VARCHAR(255) NOT NULL, password1 VARCHAR(255) NOT NULL,
@@ -186,6 +190,8 @@ func TestPostgresSource(t *testing.T) {
 	notices(t, keeperOf(t, "postgres", d, "postfixadmin", 0), d,
 		"UPDATE fetchmail SET src_password = 'bmV3', modified = now() WHERE id = 1", "bmV3")
 	notices(t, keeperOf(t, "postgres", d, "postfixadmin", 0), d, "UPDATE fetchmail SET src_password = 'aGFuZA==' WHERE id = 1", "aGFuZA==")
+	d.Do("ALTER TABLE fetchmail ADD src_port integer NOT NULL DEFAULT 0")
+	notices(t, keeperOf(t, "postgres", d, "postfixadmin", 0), d, "UPDATE fetchmail SET src_port = 2995 WHERE id = 1", "2995")
 	nonsense(t, "postgres", d)
 	own(t, "postgres", d, `INSERT INTO mailretr_maildrops (host, "user", password, recipient)
  SELECT 'h.example', 'u' || i, 'p', 'a@b.example' FROM generate_series(1, 10000) i`)

@@ -60,15 +60,15 @@ var presets = map[string]map[string]preset{
 		"sqlite":   own("changed", "changed > :since", "0"), // has one writer at a time
 	},
 	// postfixadmin has no server column that says STARTTLS: without usessl, fetchmail uses it where it is offered, and
-	// here it is required. src_port is in newer ones only, and is left out. Who changes a row by hand does not think of
-	// modified, so that the rows themselves say whether they have changed, too.
+	// here it is required. Who changes a row by hand does not think of modified, so that the rows themselves say whether
+	// they have changed, too.
 	"postfixadmin": {
 		"mysql": since(postfixadmin("CONCAT(mailbox, '-', id)", "f.usessl = 1", "UNIX_TIMESTAMP(f.modified)"),
 			"WHERE UNIX_TIMESTAMP(f.modified) > :since",
-			"SELECT COUNT(*), MAX(modified), SUM(CRC32(CONCAT_WS('|', "+postfixadminColumns+"))) FROM fetchmail"),
+			"SELECT COUNT(*), MAX(modified), SUM(CRC32(CONCAT_WS('|', "+postfixadminColumns+"))) "+postfixadminTable),
 		"postgres": since(postfixadmin("mailbox || '-' || id", "f.usessl", "f.modified"),
 			"WHERE f.modified > CAST(:since AS timestamptz)",
-			"SELECT COUNT(*), MAX(modified), MD5(STRING_AGG(CONCAT_WS('|', "+postfixadminColumns+"), '/' ORDER BY id)) FROM fetchmail"),
+			"SELECT COUNT(*), MAX(modified), MD5(STRING_AGG(CONCAT_WS('|', "+postfixadminColumns+"), '/' ORDER BY id)) "+postfixadminTable),
 		"sqlite": {query: strings.ReplaceAll(postfixadmin("mailbox || '-' || id", "f.usessl", "NULL"), where, "")},
 	},
 	// Mailu notes days alone, so that the rows themselves say whether they have changed.
@@ -107,14 +107,22 @@ func own(version, condition, times string) preset {
 }
 
 const postfixadminColumns = "id, mailbox, src_server, src_user, src_password, src_folder, poll_time, fetchall, keep, protocol, usessl, " +
-	"extra_options, active"
+	"extra_options, active, " + postfixadminPort
+
+// postfixadminPort is the column src_port, which newer ones have: where the table has none, the name means the 0 that stands
+// beside it in postfixadminTable.
+const (
+	postfixadminPort  = "(SELECT src_port FROM fetchmail p WHERE p.id = f.id)"
+	postfixadminTable = "FROM (SELECT 0 AS src_port) older CROSS JOIN fetchmail f"
+)
 
 func postfixadmin(name, ssl, version string) string {
 	return `SELECT f.id, ` + name + ` AS name, f.active, LOWER(f.protocol) AS protocol, <f.src_server> AS host,
-  CASE WHEN ` + ssl + ` THEN 'implicit' ELSE 'starttls' END AS tls, <f.src_user> AS [user], <f.src_password> AS password,
+  ` + postfixadminPort + ` AS port, CASE WHEN ` + ssl + ` THEN 'implicit' ELSE 'starttls' END AS tls,
+  <f.src_user> AS [user], <f.src_password> AS password,
   'base64' AS password_encoding, NULLIF(<f.src_folder>, '') AS folders, f.keep, f.fetchall, f.poll_time * 60 AS [interval],
   f.mailbox AS recipient, <f.extra_options> AS options, ` + version + ` AS version
-FROM fetchmail f {since} ORDER BY f.id`
+` + postfixadminTable + ` {since} ORDER BY f.id`
 }
 
 const mailuColumns = "id, user_email, protocol, host, port, tls, username, password, folders, keep"

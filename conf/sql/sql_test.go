@@ -216,3 +216,20 @@ func TestPostfixadminRowsSayThemselves(t *testing.T) {
 		}
 	}
 }
+
+// Newer ones have a column for the port, and one that is written there counts; the older table is read as well.
+func TestPostfixadminPort(t *testing.T) {
+	const columns = `id INTEGER PRIMARY KEY, mailbox, src_server, src_user, src_password, src_folder, poll_time, fetchall, keep,
+ protocol, usessl, extra_options, active`
+	for added, want := range map[string]string{"": "0", ", src_port INT DEFAULT 1993": "1993", ", src_port TEXT": ""} {
+		r := database(t, conf.SQL{Preset: "postfixadmin"}, "CREATE TABLE fetchmail ("+columns+added+")",
+			"INSERT INTO fetchmail (mailbox, src_server, protocol, usessl) VALUES ('a@b.example', 'h.example', 'IMAP', 1)")
+		lines, err := said(t, r)
+		if err != nil || len(lines) != 1 {
+			t.Fatalf("%q: %q %v", added, lines, err)
+		}
+		if _, port, found := strings.Cut(lines[0], " port="); want == "" && found || want != "" && !strings.HasPrefix(port, want+" ") {
+			t.Errorf("%q: %s", added, lines[0])
+		}
+	}
+}
