@@ -123,7 +123,7 @@ func (s *Source) read(r *Row, key *SecretKey, options func(string, *Maildrop) []
 		m.Name = s.Name + "-" + r.ID
 	}
 	x.destination()
-	m.To, m.Owner = words(r.Columns["recipient"]), strings.TrimSpace(r.Columns["owner"])
+	m.To, m.Owner = x.members("recipient"), strings.TrimSpace(r.Columns["owner"])
 	x.flag("active", func(yes bool) { m.Enabled = yes })
 	x.flag("keep", func(yes bool) { x.kept(yes) })
 	x.flag("fetchall", func(bool) {}) // what was collected is known by its UID, so that all are looked at in any case
@@ -179,12 +179,34 @@ func short(s string) string {
 	return oneLine(strings.ToValidUTF8(s, "\ufffd"))
 }
 
+// head is the beginning of a text that is to be quoted: a row may have a lot of it.
+func head(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
 // words are the members of a list with commas.
 func words(s string) (list []string) {
 	for w := range strings.SplitSeq(s, ",") {
 		if w = strings.TrimSpace(w); w != "" {
 			list = append(list, w)
 		}
+	}
+	return list
+}
+
+// mostMembers bounds a list in a column.
+const mostMembers = 200
+
+// members reads a list.
+func (x *reading) members(column string) []string {
+	list := words(x.r.Columns[column])
+	if len(list) > mostMembers {
+		x.fail(column, "write less, or several rows", fmt.Sprintf("has %d members, more than %d", len(list), mostMembers))
+		return nil
 	}
 	return list
 }
@@ -261,7 +283,7 @@ func (x *reading) server() {
 		}
 		m.Port = n
 	}
-	if list := words(c["folders"]); m.Protocol == "imap" {
+	if list := x.members("folders"); m.Protocol == "imap" {
 		m.Folders = Named(list...)
 	} else if len(list) > 0 && !slices.Equal(list, []string{"INBOX"}) {
 		x.fail("folders", "remove them", "POP3 has no folders")

@@ -292,3 +292,30 @@ func TestWhatARowMayNot(t *testing.T) {
 		}
 	}
 }
+
+// H8: a row has as many mistakes as it has octets, and neither they nor the thousands of rows like it cost more than a few words each.
+func TestH8_RowFullOfMistakes(t *testing.T) {
+	for column, value := range map[string]string{
+		"recipient": strings.Repeat("a,", MaxColumn/2), "folders": strings.Repeat("a,", MaxColumn/2), "name": strings.Repeat("*", MaxColumn),
+		"user": strings.Repeat("\u202e", MaxColumn/3), "owner": strings.Repeat("x", MaxColumn), "host": strings.Repeat("a.", MaxColumn/2),
+		"deliver": strings.Repeat("d", MaxColumn), "options": strings.Repeat("mda x ", MaxColumn/6),
+	} {
+		var rows []*Row
+		for i := range 500 {
+			rows = append(rows, row(fmt.Sprint(i), "name", fmt.Sprint("n", i), "user", fmt.Sprint("u", i), column, value))
+		}
+		_, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: rows}})
+		octets := 0
+		for _, p := range problems {
+			octets += len(p.String())
+		}
+		if len(problems) > 30*len(rows) || octets > 4000*len(rows) {
+			t.Errorf("%s: %d problems of %d rows, %d octets", column, len(problems), len(rows), octets)
+		}
+	}
+	m := row("1", "recipient", strings.Repeat("a@b.example,", mostMembers+1))
+	_, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{m}}})
+	if len(problems) == 0 || !strings.Contains(problems[0].String(), "recipient: has 201 members, more than 200; write less, or several rows") {
+		t.Errorf("%v", problems)
+	}
+}

@@ -61,9 +61,21 @@ type validator struct {
 	c        *Config
 	drop     *Maildrop
 	problems []Problem
+
+	counted *Maildrop // whose problems are counted
+	count   int
 }
 
+// mostProblems bounds what is said of one row: its mistakes may be as many as it has octets.
+const mostProblems = 20
+
 func (v *validator) add(s Severity, at Pos, hint, format string, args ...any) {
+	if v.drop != v.counted {
+		v.counted, v.count = v.drop, 0
+	}
+	if v.count++; v.drop != nil && v.drop.Row != nil && v.count > mostProblems {
+		return
+	}
 	p := Problem{Pos: at, Severity: s, Text: fmt.Sprintf(format, args...), Hint: hint}
 	if v.drop != nil {
 		p.Maildrop, p.Entry = v.drop.Name, v.drop.At.Self

@@ -138,7 +138,7 @@ func (v *validator) conflicts() {
 		m := &v.c.Maildrops[i]
 		v.drop = m
 		if first, twice := names[m.Name]; twice && m.Name != "" {
-			v.fail(m.At.Of("name"), "give it another name", "name: %q is already at %s", m.Name, first)
+			v.fail(m.At.Of("name"), "give it another name", "name: %q is already at %s", head(m.Name), first)
 		} else {
 			names[m.Name] = m.At.Of("name")
 		}

@@ -134,7 +134,7 @@ func (v *validator) name(at Where, key, name string) bool {
 	}
 	if len(name) > 64 || name[0] == '-' || !utf8.ValidString(name) || strings.ContainsAny(name, " /,*?\"'") {
 		v.fail(at.Of(key), "use letters, digits, and . _ - @ +, at most 64",
-			"%s: %q cannot be used as a name", key, name)
+			"%s: %q cannot be used as a name", key, head(name))
 		return false
 	}
 	return true
@@ -143,7 +143,7 @@ func (v *validator) name(at Where, key, name string) bool {
 // address checks a mailbox of RFC 5321, 4.1.2, as far as a typing mistake goes; the MTA judges the rest.
 func (v *validator) address(at Where, key, a string) {
 	if !addressSyntax(a) {
-		v.fail(at.Of(key), "write it as user@example.org", "%s: %q is no mail address", key, a)
+		v.fail(at.Of(key), "write it as user@example.org", "%s: %q is no mail address", key, head(a))
 	}
 }
 
@@ -159,7 +159,7 @@ func addressSyntax(a string) bool {
 // host checks a name or literal that is dialled.
 func (v *validator) host(at Where, key, host string) {
 	if _, err := netip.ParseAddr(host); err != nil && !hostSyntax(host) {
-		v.fail(at.Of(key), "write a name as mail.example.org, or an IP address", "%s: %q is no host", key, host)
+		v.fail(at.Of(key), "write a name as mail.example.org, or an IP address", "%s: %q is no host", key, head(host))
 	}
 }
 
