@@ -125,11 +125,24 @@ func openPostgres(dsn string, _ *atomic.Bool) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("the DSN is none of PostgreSQL: postgres://user:password@host:5432/database is wanted")
 	}
-	c.ConnectTimeout, c.MaxProtocolMessageBodyLen = idle, maxRow
+	c.ConnectTimeout, c.MaxProtocolMessageBodyLen = turn(c), maxRow
 	c.RuntimeParams["timezone"] = "UTC"
 	// Prepared statements outlive a transaction, which PgBouncer does not like.
 	c.DefaultQueryExecMode = pgx.QueryExecModeExec
 	return stdlib.OpenDB(*c), nil
+}
+
+// turn is how long each of the hosts of a DSN may take, so that a source, which asks for ten seconds, reaches the last of
+// them although the others say nothing.
+func turn(c *pgx.ConnConfig) time.Duration {
+	hosts := map[string]bool{net.JoinHostPort(c.Host, fmt.Sprint(c.Port)): true}
+	for _, f := range c.Fallbacks {
+		hosts[net.JoinHostPort(f.Host, fmt.Sprint(f.Port))] = true
+	}
+	if len(hosts) == 1 {
+		return idle
+	}
+	return 9 * time.Second / time.Duration(len(hosts))
 }
 
 // openSQLite reads the path of a file, which is never written.

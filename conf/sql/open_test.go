@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // zeros is a server that sends without end.
@@ -40,6 +43,22 @@ func TestAnswerWithoutEnd(t *testing.T) {
 	}
 	if err := tooMuch(io.ErrUnexpectedEOF, endless); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("what came later: %v", err)
+	}
+}
+
+// Of several hosts of PostgreSQL the last one is reached in time although the others say nothing.
+func TestHostsOfPostgres(t *testing.T) {
+	for dsn, want := range map[string]time.Duration{
+		"postgres://u:p@a.example/db": idle, "postgres://u:p@a.example,b.example,c.example:5433/db?sslmode=prefer": 3 * time.Second,
+		"host=a.example,b.example user=u sslmode=verify-full": 4500 * time.Millisecond,
+	} {
+		c, err := pgx.ParseConfig(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := turn(c); got != want {
+			t.Errorf("%s: %s", dsn, got)
+		}
 	}
 }
 
