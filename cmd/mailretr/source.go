@@ -170,6 +170,10 @@ func (h *house) sourced(ctx context.Context, c *conf.Config) error {
 			k.stop()
 		}
 	}
+	if err := (sets{h}).forget(ctx, list); err != nil && ctx.Err() == nil {
+		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpStore, Err: err,
+			Text: "the sets of sources that are configured no more are not forgotten yet"})
+	}
 	return nil
 }
 
@@ -388,6 +392,25 @@ func (s sets) Save(ctx context.Context, name string, set []byte) error {
 		}
 	}
 	return s.h.store.Commit(ctx, b)
+}
+
+// forget removes the sets of sources that are there no more: nobody needs their passwords any longer.
+func (s sets) forget(ctx context.Context, still []*asking) error {
+	var gone []store.Note
+	for n, err := range s.h.store.Notes(ctx, spaceSource, "") {
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(still, func(k *asking) bool { return k.Source.Name == n.Owner }) {
+			gone = append(gone, store.Note{Space: n.Space, Owner: n.Owner, Key: n.Key})
+		}
+	}
+	for some := range slices.Chunk(gone, 100) {
+		if err := s.h.store.Commit(ctx, &store.Batch{Notes: some}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // accept takes what a source says now, however little that is.

@@ -348,6 +348,17 @@ func TestReloadWithSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kept := func() (n int) {
+		for _, err := range d.store.Notes(t.Context(), spaceSource, "") {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		return n
+	}
+	if kept() == 0 {
+		t.Error("no set is kept")
+	}
 	write(t, p.path, strings.Replace(string(text), "name: jaco", "name: piet", 1))
 	if err := d.reload(t.Context()); err != nil {
 		t.Fatal(err)
@@ -363,8 +374,8 @@ func TestReloadWithSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.names(d, "jaco")
-	if len(d.sources.states()) != 0 {
-		t.Errorf("%+v", d.sources.states())
+	if len(d.sources.states()) != 0 || kept() != 0 {
+		t.Errorf("%+v, %d notes are kept of it", d.sources.states(), kept())
 	}
 }
 

@@ -8,6 +8,12 @@
 // so that one changed entry costs the entry; else by a list of entryCSN or modifyTimestamp, after which only what has
 // another one is read. Once an hour all is read.
 //
+// Persistent search (draft-ietf-ldapext-psearch, which never became an RFC) is not used where RFC 4533 is not offered. It tells
+// nothing of what changed while nobody was connected, so that each new connection, and each restart, needs the list all the same; it
+// is a question that is never answered, of which servers allow few, and which a firewall forgets without a word to anybody, so that
+// it has to be doubted, and the list asked for, as often as a change has to be seen. The list is what is sure: some 140 octets of each
+// entry at each look, every: apart, and the entries that have changed.
+//
 // It leaves what the columns mean to package conf, when to ask, and what an error changes, to package conf/source, and
 // reaching a server, TLS included, to its [Dial]. Of several servers that hold the same, the first that can be used is asked; once
 // an hour it is looked whether an earlier one is back.
