@@ -258,12 +258,14 @@ func (k *Keeper) take(rows []*conf.Row, version string, whole bool) (changed boo
 			ErrFewer, len(rows), len(k.set.Rows), k.Source.Name)
 	}
 	k.marked(rows, k.Now())
-	before := make(map[string]*conf.Row, len(k.set.Rows))
+	before, now := make(map[string]*conf.Row, len(k.set.Rows)), k.Now()
 	for _, r := range k.set.Rows {
 		before[r.ID] = r
+		if r.Since.After(now) { // the clock was set back, which makes nobody the first
+			now = r.Since.Add(1)
+		}
 	}
 	changed = len(rows) != len(k.set.Rows) || !k.set.Good
-	now := k.Now()
 	for i, r := range rows {
 		switch old := before[r.ID]; {
 		case old == r:

@@ -234,3 +234,28 @@ func TestH8_SinceWhenARowMeansItsAccount(t *testing.T) {
 		}
 	})
 }
+
+// A clock that is set back, also over a restart, makes no row older than one that was there before it.
+func TestH8_ClockIsSetBack(t *testing.T) {
+	l, m := &ledger{}, memory{}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	look := func() []*conf.Row {
+		t.Helper()
+		k := keep(&l.table, m)
+		k.Reader, k.Now = l, func() time.Time { return at }
+		if err := errors.Join(k.Load(t.Context()), k.Look(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		return k.Rows()
+	}
+	l.put("1", "anna", 1)
+	look()
+	at = at.Add(time.Hour)
+	l.put("2", "piet", 2)
+	first := look()[1].Since
+	at = at.Add(-300 * 24 * time.Hour)
+	l.put("3", "piet", 3)
+	if r := look(); !first.Equal(r[1].Since) || !r[2].Since.After(first) {
+		t.Errorf("%s, and before it %s", r[1].Since, r[2].Since)
+	}
+}
