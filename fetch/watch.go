@@ -160,8 +160,11 @@ func (p *Poller) unwatched(ctx context.Context, e *entry, t *mail.Trouble, began
 		w.failures = 0
 	}
 	wait := w.rest()
-	if t != nil && t.Kind == mail.Auth {
+	switch {
+	case t != nil && t.Kind == mail.Auth:
 		wait = breaker[min(max(w.failures, 1), len(breaker))-1]
+	case t != nil && t.Kind == mail.Local: // the server has no IDLE: asking for it costs a login for each folder
+		wait = daily
 	}
 	w.cancel, w.holds, w.news, w.next = nil, false, false, now.Add(wait)
 	if e.session == nil && !e.ready && !e.gone && !e.state.Paused && w.next.Before(e.due) {

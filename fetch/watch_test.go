@@ -164,6 +164,9 @@ func TestWatchEnds(t *testing.T) {
 		{"login refused", func(int) (time.Duration, error) {
 			return 0, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "NO"}
 		}, 2, 4},
+		{"no IDLE", func(int) (time.Duration, error) {
+			return 0, &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Err: errors.New("no IDLE")}
+		}, 1, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, w *world) {
