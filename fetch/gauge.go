@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -256,10 +257,23 @@ func (r *countedReader) Read(b []byte) (int, error) {
 		err = r.c.s.more(unannounced)
 		r.c.paid += unannounced
 	}
+	if err == nil {
+		err = r.c.endless()
+	}
 	if err != nil && err != io.EOF {
 		r.c.err = cmpOr(r.c.err, err)
 	}
 	return n, err
+}
+
+// endless ends a body that is longer than it was announced, and than any may be: it would fill the disk, for all.
+func (c *counted) endless() error {
+	d, came := &c.s.drop, c.at+c.n
+	if d.Most <= 0 || came <= max(d.Most, c.Size())+overrun {
+		return nil
+	}
+	return &mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: d.Server, Err: fmt.Errorf(
+		"the server has announced %s, and goes on after %s", octets(max(c.Size(), 0)), octets(came))}
 }
 
 // Close passes the end on: a content that could not be ended well has failed.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -27,6 +28,33 @@ func TestR25_SomeAreNotTaken(t *testing.T) {
 		w.queue.spurns = ""
 		if v := w.visit("jaco"); v.Err != nil || len(b.uids()) != 0 || len(w.queue.twice) != 0 {
 			t.Errorf("%v, %d left, %v twice", v.Err, len(b.uids()), w.queue.twice)
+		}
+	})
+}
+
+// R8: a body that is announced as short and has no end is cut off, and asked for again by the rule of what was cut; other mail
+// flows.
+func TestR8_BodyWithoutEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.change = func(d *Drop) { d.Most = 2 << 20 }
+		b.put("liar", 20<<20).size = 100
+		b.put("odd", 2<<20+1000).size = 2 << 20 // some servers count wrongly
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(12 * time.Hour)
+		b.put("small", 1000)
+		after(12 * time.Hour)
+		stop()
+		if w.queue.has("liar") || !w.queue.has("small") || !w.queue.has("odd") {
+			t.Error("the liar is here, or others are not")
+		}
+		x := w.state("jaco").Suspects["liar"]
+		if n := strings.Count(fmt.Sprint(b.bodies()), "liar"); n > 4 || x.Wasted > 4*(3<<20+64<<10) || x.Cuts != n {
+			t.Errorf("it was asked for %d times, %+v", n, x)
+		}
+		if a := w.aside("liar"); a == nil || a.Kind != AsideCut {
+			t.Errorf("%+v", a)
 		}
 	})
 }
