@@ -210,7 +210,7 @@ func TestH5_AdminPages(t *testing.T) {
 			b.Open(pages + "/admin/import")
 			kept("import")
 			b.Open(pages + "/admin/queue")
-			shows(t, b, "the queue", "mallory", evilMTA[4:], "Save as a file")
+			shows(t, b, "the queue", "mallory", evilMTA[4:], "Export to a file")
 			kept("queue")
 			waits := p.lines("queue", "list")
 			if len(waits) != 2-i {

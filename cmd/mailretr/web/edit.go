@@ -17,7 +17,7 @@ func edit(v *visit) error {
 		return errNotThere
 	}
 	old, address := v.r.PostFormValue("old"), strings.TrimSpace(v.r.PostFormValue("address"))
-	q := control.EditRequest{ID: id.String(), Now: v.r.PostFormValue("now") != ""}
+	q := control.EditRequest{ID: id.String()}
 	switch do := v.r.PostFormValue("do"); {
 	case do == "replace" && old != "" && address != "":
 		q.Replace = []control.Replacement{{Old: old, New: address}}

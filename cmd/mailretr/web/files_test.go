@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/store"
 	"mailretr/store/badger"
 	"mailretr/store/mail"
 )
@@ -122,12 +123,12 @@ func TestExportAndImport(t *testing.T) {
 		t.Error("what was marked alone")
 	}
 
-	if code, text := b.bring([]byte(octets), false); code != 200 || !strings.Contains(text, "0 messages taken in") ||
+	if code, text := b.bring([]byte(octets), false); code != 200 || !strings.Contains(text, "0 messages imported") ||
 		!strings.Contains(text, "67 messages were in the queue already") {
 		t.Errorf("they are there: %d %s", code, text)
 	}
 	w.drop(ids...)
-	if code, text := b.bring([]byte(octets), false); code != 200 || !strings.Contains(text, "67 messages taken in.") {
+	if code, text := b.bring([]byte(octets), false); code != 200 || !strings.Contains(text, "67 messages imported.") {
 		t.Fatalf("taken back: %d %s", code, text)
 	}
 	m, err := w.server.client.Show(t.Context(), ids[0])
@@ -135,17 +136,30 @@ func TestExportAndImport(t *testing.T) {
 		t.Errorf("%+v %v", m, err)
 	}
 	w.drop(ids...)
-	if _, text := b.bring([]byte(octets), false); !strings.Contains(text, "67 messages were taken in before") || w.state(ids[5]) != "" {
+	if _, text := b.bring([]byte(octets), false); !strings.Contains(text, "67 messages were imported before") || w.state(ids[5]) != "" {
 		t.Errorf("a second time: %s", text)
 	}
-	if _, text := b.bring([]byte(octets), true); !strings.Contains(text, "67 messages taken in.") || w.state(ids[5]) != control.Queued {
+	if _, text := b.bring([]byte(octets), true); !strings.Contains(text, "67 messages imported.") || w.state(ids[5]) != control.Queued {
 		t.Errorf("again: %s", text)
 	}
 }
 
-// drop removes messages.
+// drop removes messages, and waits until their ids may be used again.
 func (w *world) drop(ids ...string) {
 	w.t.Helper()
+	defer func() {
+		for _, text := range ids {
+			id, err := mail.ParseID(text)
+			for ending := true; ending && err == nil; {
+				if ending, err = w.house.Engine.(store.Ender).Ending(w.t.Context(), id); ending {
+					<-time.After(5 * time.Millisecond)
+				}
+			}
+			if err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}()
 	for x, err := range w.server.client.Change(w.t.Context(), control.Remove, control.ChangeRequest{Select: control.Select{IDs: ids}}) {
 		if err != nil || x.Error != nil {
 			w.t.Fatal(x, err)
@@ -170,7 +184,7 @@ func TestImportOddFiles(t *testing.T) {
 	if code != 200 || strings.Contains(text, "<img") || w.state(id) != control.Queued || w.state(id2) != "" {
 		t.Errorf("%d %s %s %s", code, w.state(id), w.state(id2), text)
 	}
-	for _, want := range []string{"1 message taken in.", "2 files in it were no messages", "4 messages could not be taken", "its octets are missing",
+	for _, want := range []string{"1 message imported.", "2 files in it were no messages", "4 messages could not be imported", "its octets are missing",
 		"has to come before its octets", "is no JSON", "not those that the message was exported with"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in %s", want, text)
@@ -182,7 +196,7 @@ func TestImportOddFiles(t *testing.T) {
 	}{
 		"no archive": {[]byte(strings.Repeat("no archive at all ", 99)), "could not be read to its end"},
 		"broken off": {[]byte(octets[:len(octets)-2000]), "could not be read to its end"},
-		"empty":      {nil, "0 messages taken in"},
+		"empty":      {nil, "0 messages imported"},
 		"too long":   {packed(t, file{"x.json", strings.Repeat(" ", maxKnown+1)}, file{"x.eml", ""}), "is too long"},
 	} {
 		if code, text := b.bring(x.octets, false); code != 200 || !strings.Contains(text, x.want) {
@@ -244,7 +258,7 @@ func TestVerify(t *testing.T) {
 	goes <- struct{}{}
 	w.server.inspection.wait()
 	_, text := b.get("/admin/verify")
-	for _, want := range []string{"2 findings to be looked at; 3 messages, 4.0", "is damaged", "&lt;script&gt;", "/admin/message?id=" + id, "set aside", "Compare now"} {
+	for _, want := range []string{"2 findings to be looked at; 3 messages, 4.0", "is damaged", "&lt;script&gt;", "/admin/message?id=" + id, "set aside", "Verify now"} {
 		if !strings.Contains(text, want) || strings.Contains(text, "<img") {
 			t.Errorf("%q is missing in %s", want, text)
 		}
