@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 	xterm "golang.org/x/term"
 
 	"mailretr/cmd/mailretr/control"
@@ -63,12 +64,17 @@ func (a *app) init(ctx context.Context, x *answers) error {
 	if err != nil {
 		return err
 	}
-	if _, err := os.Lstat(p.Config); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(p.Config); err == nil {
 		return &exit{exCantCreat, usage(p.Config+" is there already", "edit it, or name another file with --config")}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return noPlace(err)
 	}
 	in, err := a.asker(x)
 	if err != nil {
 		return err
+	}
+	if err := writable(filepath.Dir(p.Config)); err != nil {
+		return noPlace(err)
 	}
 	c, m := conf.Default(), conf.DefaultMaildrop()
 	if err := x.ask(in, &c, &m); err != nil {
@@ -93,6 +99,30 @@ func (a *app) init(ctx context.Context, x *answers) error {
 	}
 	a.talk.Printf("Next: mailretr %scheck --connect\n", a.same())
 	return nil
+}
+
+// writable says whether files can be made in a directory, or it in the nearest one above that is there. Nothing is
+// made: who answers five questions wants to hear it before them.
+func writable(dir string) error {
+	for {
+		_, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
+			dir = filepath.Dir(dir)
+			continue
+		case err == nil:
+			err = unix.Access(dir, unix.W_OK|unix.X_OK)
+		}
+		if err != nil {
+			return &fs.PathError{Op: "writing into", Path: dir, Err: err}
+		}
+		return nil
+	}
+}
+
+// noPlace is why a file cannot be made.
+func noPlace(err error) error {
+	return &exit{exCantCreat, usage(err.Error(), "name a file in a directory of your own with --config")}
 }
 
 // same is the flag that makes another command use the same file.
@@ -293,7 +323,7 @@ func (a *app) written(p conf.Paths, c *conf.Config, x *answers) error {
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(p.Config), 0o755); err != nil {
-		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory of your own with --config")}
+		return noPlace(err)
 	}
 	if x.passwordText != "" {
 		if err := create(x.secret, []byte(x.passwordText+"\n")); err != nil {
@@ -311,7 +341,7 @@ func create(path string, text []byte) error {
 		return &exit{exCantCreat, usage(path+" is there already",
 			"use it with --password-file, or move it away")}
 	case err != nil:
-		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory of your own with --config")}
+		return noPlace(err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {

@@ -27,8 +27,8 @@ func Tree(c *conf.Config) (tree any, err error) {
 	return tree, err
 }
 
-// Write writes what differs from the defaults, as a file that Load reads. A secret that stands in the
-// configuration itself is refused: it belongs into a file of its own.
+// Write writes what differs from the defaults, and what was said although it does not, as a file that Load reads. A
+// secret that stands in the configuration itself is refused: it belongs into a file of its own.
 func Write(w io.Writer, c *conf.Config) error {
 	for i := range c.Maildrops {
 		if m := &c.Maildrops[i]; m.Password.Plain() || m.Proxy.Password.Plain() {
@@ -79,7 +79,8 @@ func write(w io.Writer, n *yaml.Node) error {
 	return enc.Close()
 }
 
-// mapping writes a section by its table; settings equal to those of base are left out of a brief one.
+// mapping writes a section by its table; settings equal to those of base are left out of a brief one, where nobody
+// has said them.
 func mapping[T any](s shower, table []option[T], v, base *T, at conf.Where) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
 	for _, o := range table {
@@ -87,7 +88,7 @@ func mapping[T any](s shower, table []option[T], v, base *T, at conf.Where) *yam
 			continue
 		}
 		n := o.show(s, v)
-		if empty(n) || s.brief && base != nil && equal(n, o.show(s, base)) {
+		if empty(n) || s.brief && base != nil && !at.Has(o.key) && equal(n, o.show(s, base)) {
 			continue
 		}
 		if s.origin && o.explain == nil {
