@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"mailretr/cmd/mailretr/control"
@@ -167,6 +168,9 @@ func opening(dir string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.Hint = control.Denied, "run it as the user to whom the state belongs, or set state: to a directory of your own"
+	case errors.Is(err, syscall.EROFS):
+		e.Hint = "mount its file system so that it can be written (the kernel's log says why it is not), or set state: to another directory"
+		return &exit{exCantCreat, e}
 	case errors.As(err, &path):
 		e.Hint = "make the directory above it, or set state: to another directory"
 		return &exit{exCantCreat, e}

@@ -58,6 +58,12 @@ func makeDir(dir string, mode fs.FileMode, gid int) error {
 		return &os.PathError{Op: "lstat", Path: dir, Err: err}
 	}
 	switch {
+	case st.Mode&unix.S_IFMT == unix.S_IFLNK:
+		hint := "choose another path"
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			hint = "write where it leads: " + real
+		}
+		return newError(Denied, dir+" is a symbolic link, which could be made to lead elsewhere", hint)
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return newError(Denied, dir+" is not a directory", "choose another path")
 	case st.Uid != uint32(os.Geteuid()) && st.Uid != 0:

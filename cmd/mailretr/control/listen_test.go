@@ -93,6 +93,10 @@ func TestListenJudgesItsPlace(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, l, err)
 		}
 	}
+	var refused *Error
+	if _, err := Listen(filepath.Join(dir, "link", "s")); !errors.As(err, &refused) || !strings.HasSuffix(refused.Hint, ": "+dir) {
+		t.Errorf("a link: %v, and not where it leads", err)
+	}
 }
 
 func TestStaleSocketIsReplaced(t *testing.T) {
