@@ -111,7 +111,7 @@ func (r *Runner) crowd(l *lane, why mail.Result) bool {
 	r.mu.Unlock()
 	if !told {
 		r.observe(mail.Event{Op: mail.OpDial, Lane: l.name, Relay: why.RemoteMTA, Next: next, // its deliverer has told why
-			Text: "the next hop takes no more connections at once; those that there are go on"})
+			Text: "no connection beside those that there are; they go on"})
 	}
 	return true
 }

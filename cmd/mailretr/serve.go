@@ -164,7 +164,7 @@ func (d *serving) run(ctx context.Context) error {
 	defer look.Stop()
 	footprint.Expect(len(c.Maildrops))
 	work.Go(func() { footprint.GiveBack(ctx, look.C) })
-	d.observe(mail.Event{Op: mail.OpStarted, Messages: len(c.Maildrops),
+	d.observe(mail.Event{Op: mail.OpStarted,
 		Text: fmt.Sprintf("serving %s from %s", term.Count(len(c.Maildrops), "maildrop"), d.paths.Config)})
 	tell(daemon.SdNotifyReady)
 	<-ctx.Done()
@@ -355,7 +355,7 @@ func (d *serving) reload(ctx context.Context) error {
 	}
 	d.runner.Retry("")
 	d.tellAnew()
-	d.observe(mail.Event{Op: mail.OpConfig, Messages: len(c.Maildrops), Text: "the configuration was read"})
+	d.observe(mail.Event{Op: mail.OpConfig, Text: "the configuration was read: " + term.Count(len(c.Maildrops), "maildrop")})
 	return nil
 }
 

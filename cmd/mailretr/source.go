@@ -202,7 +202,7 @@ func (h *house) changedSource(ctx context.Context) {
 
 // toldOf tells what became of a source.
 func (h *house) toldOf(s source.State, err error) {
-	e := mail.Event{At: h.now(), Op: mail.OpConfig, Messages: s.Rows,
+	e := mail.Event{At: h.now(), Op: mail.OpConfig,
 		Text: fmt.Sprintf("source %s is well again: %s", s.Name, term.Count(s.Rows, "row"))}
 	if err != nil {
 		e.Alarm = true
@@ -297,7 +297,7 @@ func (d *serving) resource(ctx context.Context) {
 		some = append(some, d.drop(&c, m))
 	}
 	d.poller.Update(ctx, some, gone)
-	d.observe(mail.Event{Op: mail.OpConfig, Messages: len(c.Maildrops),
+	d.observe(mail.Event{Op: mail.OpConfig,
 		Text: fmt.Sprintf("a source has changed: %s new or changed, %d gone, %d left out", term.Count(len(drops), "maildrop"),
 			len(gone), len(c.Bad))})
 }
