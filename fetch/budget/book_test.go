@@ -519,7 +519,14 @@ func TestCover(t *testing.T) {
 	}
 	defer over.Close()
 	w.line["jaco"] = 1 << 20
-	if _, tr := over.Cover(); tr != nil {
-		t.Errorf("somebody has said that it may be passed: %v", tr)
+	if n, tr := over.Cover(); tr != nil || n != mostOpening {
+		t.Errorf("somebody has said that it may be passed: %d, %v", n, tr)
+	}
+	free := newWorld(t, Rules{Drops: map[string]Limit{"anna": {Day: 1}}})
+	p = free.open("jaco")
+	defer p.Close()
+	free.line["jaco"] = 1 << 30
+	if n, tr := p.Cover(); tr != nil || n != mostOpening {
+		t.Errorf("without a budget: %d, %v", n, tr)
 	}
 }

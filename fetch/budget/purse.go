@@ -3,6 +3,7 @@ package budget
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,14 +111,21 @@ func (p *Purse) Cover() (octets int64, t *mail.Trouble) {
 	if over < 0 {
 		return -over, nil
 	}
-	if !p.anyway {
-		if t = p.b.refused(p.maildrop, unforeseen, false); t != nil {
+	octets = mostOpening // where nothing is bounded there is no need to be asked often
+	if !p.anyway && p.b.limited(p.maildrop) {
+		octets = unforeseen
+		if t = p.b.refused(p.maildrop, octets, false); t != nil {
 			t.Alone = false
 			return 0, t
 		}
 	}
-	p.taken += over + unforeseen
-	return unforeseen, nil
+	p.taken += over + octets
+	return octets, nil
+}
+
+// limited says whether a maildrop has any budget to keep to.
+func (b *Book) limited(maildrop string) bool {
+	return slices.ContainsFunc(b.owners(maildrop), func(owner string) bool { return b.limits(owner).any() })
 }
 
 // Room says what Take would say, and reserves nothing.
