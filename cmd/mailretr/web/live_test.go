@@ -32,6 +32,7 @@ type pane struct {
 
 func newPane(t testing.TB, ctx context.Context, drops int) *pane {
 	c := conf.Default()
+	c.Hostname = "example.com" // as requests of httptest say
 	var names []string
 	for i := range drops {
 		m := conf.DefaultMaildrop()

@@ -63,6 +63,11 @@ func (s *Server) open(f handling) http.HandlerFunc {
 				v.fail(fmt.Errorf("%v\n%s", x, debug.Stack()))
 			}
 		}()
+		if v.misled() {
+			v.known = false
+			v.fail(errHost)
+			return
+		}
 		v = v.patiently()
 		if v.known && r.Method == http.MethodGet {
 			v.shown = v.stamp() // before anything is looked at: what changes meanwhile is seen the next time

@@ -73,6 +73,7 @@ func newWorld(t testing.TB, changes ...func(*control.House)) *world {
 		t.Fatal(err)
 	}
 	c := conf.Default()
+	c.Hostname = "example.com" // as requests of httptest say
 	c.Deliver = []conf.Destination{{Name: "default", Kind: "smtp"}}
 	for _, name := range []string{"anna", "jaco"} {
 		m := conf.DefaultMaildrop()
