@@ -68,9 +68,11 @@ func (w *Web) Same(o *Web) bool {
 	for _, x := range []*Web{&a, &b} {
 		x.At, x.TLS.At, x.Proxy.At, x.Users, x.SignIn = Where{}, Where{}, Where{}, nil, nil
 	}
-	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.SignIn, o.SignIn, SignIn.same) && slices.EqualFunc(w.Users, o.Users, func(u, v WebUser) bool {
-		return u.Name == v.Name && u.Hash.Equal(v.Hash) && slices.Equal(u.Owns, v.Owns)
-	})
+	return reflect.DeepEqual(a, b) && slices.EqualFunc(w.SignIn, o.SignIn, SignIn.same) && slices.EqualFunc(w.Users, o.Users, WebUser.same)
+}
+
+func (u WebUser) same(v WebUser) bool {
+	return u.Name == v.Name && u.Hash.Equal(v.Hash) && slices.Equal(u.Owns, v.Owns)
 }
 
 // On says whether there are pages.

@@ -167,14 +167,24 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// web is what the configuration in use says of the pages. Where it says something else than before, everybody has to sign
-// in again: he may not be allowed to any more.
+// part ends the sessions of everybody, or of some.
+func (s *Server) part(all bool, names []string) {
+	if all {
+		s.sessions.endAll()
+	}
+	for _, name := range names {
+		s.sessions.endOf(name)
+	}
+}
+
+// web is what the configuration in use says of the pages. Whom it does not let in as before has to sign in again: he may not
+// be allowed to any more.
 func (s *Server) web() *conf.Web {
 	w := &s.House.Config().Web
 	if old := s.rules.Load(); old == nil || !old.Same(w) {
 		now := *w // a copy: what stays the same would hold on to all maildrops of an old configuration
 		if s.rules.CompareAndSwap(old, &now) && old != nil {
-			s.sessions.endAll()
+			s.part(old.Parted(&now))
 		}
 	}
 	return w
