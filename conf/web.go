@@ -207,7 +207,11 @@ func (v *validator) webUsers(w *Web) {
 		v.warn(w.At.Self, "write users: with who may sign in", "web: nobody can sign in")
 	}
 	for _, a := range w.Admins {
-		v.need(w.At, "admins", a, "write the name with which the person signs in")
+		elsewhere := len(w.SignIn) > 0 || w.Proxy.User != "" || len(w.Users) == 0 // who may come in is not said here
+		if v.need(w.At, "admins", a, "write the name with which the person signs in") && !elsewhere &&
+			!slices.ContainsFunc(w.Users, func(u WebUser) bool { return PlainName(u.Name) == PlainName(a) }) {
+			v.warn(w.At.Of("admins"), "write the name: of one of users:, or sign_in: for others", "admins: nobody can sign in as %q", a)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // Each mistake in web is told, and only that.
 func TestWeb(t *testing.T) {
 	user := func(hash string) []WebUser { return []WebUser{{Name: "jaco", Hash: SecretPlain(hash)}} }
+	elsewhere := SignIn{Kind: "imap", IMAP: &SignInIMAP{Host: "localhost", Port: 143, TLS: TLS{Mode: ModeNone}, Domains: []string{"a.example"}}}
 	for _, x := range []struct {
 		listen string
 		change func(*Web)
@@ -25,6 +26,10 @@ func TestWeb(t *testing.T) {
 		{"127.0.0.1:8025", func(w *Web) { w.Users = append(user("$x"), user("$y")...) }, "there twice"},
 		{"127.0.0.1:8025", func(w *Web) { w.Users = user("$x"); w.Users[0].Owns = []string{""} }, "owns is missing"},
 		{"127.0.0.1:8025", func(w *Web) { w.Admins = []string{""} }, "admins is missing"},
+		{"127.0.0.1:8025", func(w *Web) { w.Admins = []string{"Jaco"} }, ""},
+		{"127.0.0.1:8025", func(w *Web) { w.Admins = []string{"jaco@kroon.co.za"} }, "nobody can sign in as"},
+		{"127.0.0.1:8025", func(w *Web) { w.Admins, w.SignIn = []string{"gert"}, []SignIn{elsewhere} }, ""},
+		{"unix:/run/w", func(w *Web) { w.Admins, w.Proxy.User = []string{"gert"}, "X-Remote-User" }, ""},
 		{"127.0.0.1:25", func(*Web) {}, "taken by"},
 		{"127.0.0.1:9977", func(*Web) {}, "taken by metrics"},
 		{"127.0.0.1:8025", func(w *Web) { w.Group = "mail" }, "excludes mode"},
