@@ -107,6 +107,10 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.color, "color", "auto", "colour: auto, always or never")
 	f.BoolVar(&a.json, "json", false, "one JSON object per line")
 	root.AddCommand(verbs(a)...)
+	root.InitDefaultCompletionCmd()
+	if c, _, err := root.Find([]string{"completion"}); err == nil && c != root {
+		c.RunE = group // cobra's own prints its help on standard output, as if that were a script
+	}
 	return root
 }
 
