@@ -57,11 +57,15 @@ func names() (all []string) {
 	return all
 }
 
-// choice returns which rows have one of these words in their name; all have, where there are none. A word that no row has
-// is an error: nobody wants to measure nothing.
+// choice returns which rows have one of these words in their name, or all of the text as it stands; all have, where there is
+// none. A word that no row has is an error: nobody wants to measure nothing.
 func choice(only string, names []string) (chosen func(name string) bool, err error) {
+	only = strings.ToLower(only)
 	var words []string
-	for word := range strings.SplitSeq(strings.ToLower(only), ",") {
+	if whole := func(name string) bool { return strings.Contains(strings.ToLower(name), only) }; slices.ContainsFunc(names, whole) {
+		words, only = []string{only}, "" // names have commas too
+	}
+	for word := range strings.SplitSeq(only, ",") {
 		if word = strings.TrimSpace(word); word != "" {
 			words = append(words, word)
 		}

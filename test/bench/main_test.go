@@ -11,6 +11,8 @@ func TestChoice(t *testing.T) {
 	for only, want := range map[string]string{
 		"":                 "5,000 x 5 KB, IMAP|empty poll, POP3|relay to Postfix",
 		"imap":             "5,000 x 5 KB, IMAP",
+		"5 kb, imap":       "5,000 x 5 KB, IMAP",
+		"POP3, 5 KB":       "5,000 x 5 KB, IMAP|empty poll, POP3",
 		"Relay, empty":     "empty poll, POP3|relay to Postfix",
 		"pop3,pop3,":       "empty poll, POP3",
 		"relay to Postfix": "relay to Postfix",
