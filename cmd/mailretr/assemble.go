@@ -87,7 +87,8 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.status = &status.Folder{Now: h.now}
 	h.book = &budget.Book{Now: h.now}
 	h.around = surroundings{observe: append(n.observe, h.hub, h.status, h.book), log: n.log, line: lineOf(c), ahead: aheadOf(), hops: &hops{}, state: c.State, folder: h.folder,
-		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}, watch: n.watch}
+		dated: func() bool { return dated(h.config.Load()) }, turns: &local.Turns{}, watch: n.watch,
+		largest: func() int64 { return h.config.Load().Limits.MaxMessage }}
 	engine, err := badger.Open(ctx, badger.Options{
 		Dir: c.State, Reserve: c.Queue.Reserve, LongestRetry: longest(c), Route: h.adopted,
 		Fatal: n.fatal, Observe: h.around.observe, Log: n.log, Free: n.free,

@@ -41,6 +41,8 @@ type surroundings struct {
 	folder func(mail.Origin) string // in which folder of an IMAP maildrop a message was; nil: nobody knows
 	dated  func() bool              // date and flags of messages of IMAP maildrops are wanted; nil: no
 
+	largest func() int64 // limits: {max_message}, 0 for no limit; nil: as the kinds have it
+
 	// consent returns what a maildrop is collected with instead of a password; nil: nobody has any.
 	consent func(*conf.Maildrop, wire.Options) *oauth.Account
 }
@@ -98,12 +100,24 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	if m.After.Act == conf.Delete {
 		o.After = pop3.Delete
 	}
+	if s.largest != nil {
+		o.MaxOctets = leastMost(s.largest())
+	}
 	t := s.tokens(m, dial)
 	if t == nil {
 		return &pop3.Retriever{Options: o}
 	}
 	o.Password, o.Token = t.Token, true
 	return withTokens(&pop3.Retriever{Options: o}, t)
+}
+
+// leastMost is what a POP3 session bounds a message by. Somebody may want one that is larger than the limit, so it is no less
+// than the gigabyte that the kind has by itself.
+func leastMost(limit int64) int64 {
+	if limit == 0 {
+		return 1 << 60
+	}
+	return max(limit, 1<<30)
 }
 
 func newIMAP(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.Account) mail.Retriever {

@@ -12,6 +12,8 @@ import (
 
 	"mailretr/conf"
 	"mailretr/fetch/fetchtest"
+	"mailretr/fetch/pop3"
+	"mailretr/relay/wire"
 )
 
 // shakes is a POP3 server by TLS that counts handshakes, and those of resumed sessions.
@@ -205,6 +207,17 @@ maildrops:
 		if strings.Contains(text, "RETR") != x.protocol || strings.Contains(text, "nobody else") != x.octets ||
 			strings.Contains(text, "secret") {
 			t.Errorf("%q:\n%s", x.keys, text)
+		}
+	}
+}
+
+// TestLargestByPOP3: limits: {max_message} may be more than a gigabyte, or none.
+func TestLargestByPOP3(t *testing.T) {
+	for limit, want := range map[int64]int64{0: 1 << 60, 1 << 20: 1 << 30, 2 << 30: 2 << 30} {
+		around := surroundings{largest: func() int64 { return limit }}
+		r := newPOP3(around, &conf.Maildrop{Name: "jaco"}, wire.Options{}, "acc").(*pop3.Retriever)
+		if r.MaxOctets != want {
+			t.Errorf("max_message: %d: %d", limit, r.MaxOctets)
 		}
 	}
 }
