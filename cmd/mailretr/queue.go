@@ -55,6 +55,10 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 		}
 		return nil
 	}
+	lanes, err := lanes(c.Context(), d)
+	if err != nil {
+		return err
+	}
 	var sum summary
 	t := a.out.Table("ID", "SIZE", "AGE", "TRIES", "NEXT", "FROM → TO").Right("SIZE", "AGE", "TRIES")
 	for m, err := range d.List(c.Context(), control.ListRequest{Select: s, Shorten: true, Brief: !verbose}) {
@@ -64,7 +68,7 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 		}
 		sum.add(&m)
 		t.Row(colourOf(m.State), m.Short, term.Size(m.Size), term.Age(m.Queued, a.now()), fmt.Sprint(m.Attempts),
-			a.next(&m), route(&m))
+			a.next(&m, lanes), route(&m))
 		if verbose {
 			a.details(t, &m)
 		}
@@ -72,25 +76,40 @@ func (a *app) list(c *cobra.Command, d *control.Client, s control.Select, verbos
 	if err := t.Flush(); err != nil || !a.out.TTY {
 		return err
 	}
-	lanes, err := a.lanes(c.Context(), d)
-	a.out.Printf("%s%s\n", sum.text(a.now()), lanes)
-	return err
+	a.out.Printf("%s%s\n", sum.text(a.now()), a.answering(lanes))
+	return nil
 }
 
-// lanes says whether the next hops answer, as far as that is known.
-func (a *app) lanes(ctx context.Context, d *control.Client) (text string, err error) {
+// lanes asks how the next hops are.
+func lanes(ctx context.Context, d *control.Client) (list []*status.Lane, err error) {
 	for s, err := range d.Status(ctx) {
-		switch {
-		case err != nil:
-			return text, err
-		case s.Lane == nil || s.Lane.State == status.Never:
-		case s.Lane.State == status.OK:
-			text += "; " + hop(s.Lane) + " answers"
-		default:
-			text += fmt.Sprintf("; %s has been away since %s", hop(s.Lane), term.Clock(s.Lane.Since, a.now()))
+		if err != nil {
+			return nil, err
+		}
+		if s.Lane != nil {
+			list = append(list, s.Lane)
 		}
 	}
-	return text, nil
+	return list, nil
+}
+
+// isAway says whether mail for a next hop waits until that is tried again.
+func isAway(l *status.Lane) bool { return l.State != status.Never && l.State != status.OK }
+
+// answering says whether the next hops answer, as far as that is known.
+func (a *app) answering(lanes []*status.Lane) (text string) {
+	for _, l := range lanes {
+		switch {
+		case isAway(l):
+			text += fmt.Sprintf("; %s has been away since %s", hop(l), term.Clock(l.Since, a.now()))
+			if !l.Next.IsZero() {
+				text += ", tried again " + term.In(l.Next, a.now())
+			}
+		case l.State == status.OK:
+			text += "; " + hop(l) + " answers"
+		}
+	}
+	return text
 }
 
 // hop is what a lane is called by who looks for its server.
@@ -112,15 +131,21 @@ func colourOf(s control.State) term.Colour {
 	return ""
 }
 
-// next says what happens next, and when.
-func (a *app) next(m *control.Message) string {
+// next says what happens next, and when: what is due waits all the same while its next hop is away.
+func (a *app) next(m *control.Message, lanes []*status.Lane) string {
+	due := m.Due
+	for _, l := range lanes {
+		if l.Lane == m.Lane && isAway(l) && l.Next.After(due) {
+			due = l.Next
+		}
+	}
 	switch m.State {
 	case control.Held, control.Active:
 		return string(m.State)
 	case control.Reporting:
 		return "report " + term.In(m.Due, a.now())
 	}
-	return term.In(m.Due, a.now())
+	return term.In(due, a.now())
 }
 
 // route says from whom to whom.

@@ -342,15 +342,29 @@ func TestQueueNamesTheNextHops(t *testing.T) {
 	f := &status.Folder{Now: func() time.Time { return now }}
 	f.Keep(nil, []string{"a", "b", "c"})
 	f.Observe(mail.Event{Op: mail.OpDeliver, At: now, Lane: "a", Relay: "localhost:25", Outcome: mail.Delivered})
-	f.Observe(mail.Event{Op: mail.OpLane, At: now.Add(-time.Hour), Lane: "b", Outcome: mail.Deferred})
+	f.Observe(mail.Event{Op: mail.OpLane, At: now.Add(-time.Hour), Lane: "b", Outcome: mail.Deferred, Next: now.Add(10 * time.Minute)})
 	c := conf.Default()
 	a := newApp(nil, nil, nil)
 	a.now = func() time.Time { return now }
-	got, err := a.lanes(t.Context(), control.Local(control.House{
+	list, err := lanes(t.Context(), control.Local(control.House{
 		Engine: totals{}, Status: f, Config: func() *conf.Config { return &c },
 	}))
-	if want := "; b has been away since 14:00; localhost:25 answers"; got != want || err != nil {
+	want := "; b has been away since 14:00, tried again in 10m; localhost:25 answers"
+	if got := a.answering(list); got != want || err != nil {
 		t.Errorf("%q %v", got, err)
+	}
+	for _, x := range []struct {
+		m    control.Message
+		want string
+	}{
+		{control.Message{Lane: "b", Due: now.Add(-time.Minute)}, "in 10m"},
+		{control.Message{Lane: "b", Due: now.Add(time.Hour)}, "in 1h"},
+		{control.Message{Lane: "b", Due: now.Add(-time.Minute), State: control.Held}, "held"},
+		{control.Message{Lane: "a", Due: now.Add(-time.Minute)}, "now"},
+	} {
+		if got := a.next(&x.m, list); got != x.want {
+			t.Errorf("%s, due %v: next %q, want %q", x.m.Lane, x.m.Due, got, x.want)
+		}
 	}
 }
 
