@@ -20,7 +20,7 @@ type opener func(context.Context, *conf.Config) (h control.House, closer func() 
 
 // A loaded configuration, with what was found out about it. Config is usable only when err is nil.
 type loaded struct {
-	paths    conf.Paths
+	paths    conf.Paths // none: it is not known where a daemon would answer
 	config   conf.Config
 	problems []conf.Problem
 	err      error
@@ -47,6 +47,9 @@ func (a *app) load(ctx context.Context) loaded {
 	case errors.Is(l.err, yaml.ErrConfig), ctx.Err() != nil:
 	case errors.Is(l.err, fs.ErrNotExist):
 		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}
+		if a.config != "" || a.getenv("MAILRETR_CONFIG") != "" {
+			l.paths = conf.Paths{} // the one that was meant is not here, and the machine's daemon is another one
+		}
 	case errors.Is(l.err, fs.ErrPermission):
 		l.err = &control.Error{Code: control.Denied, Text: l.err.Error(),
 			Hint: "be the user that mailretr serve runs as, or let this one read the file and enter its directory"}

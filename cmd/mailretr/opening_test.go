@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,5 +31,21 @@ func TestOpeningSaysWhatHelps(t *testing.T) {
 		if code(err) != x.code || !errors.As(err, &said) || !strings.HasPrefix(said.Hint, x.hint) {
 			t.Errorf("%s: exit code %d, %v", what, code(err), err)
 		}
+	}
+}
+
+// Whoever mistypes the name of a configuration does not reach the daemon of another one.
+func TestMissingFileIsNoDaemon(t *testing.T) {
+	a := newApp(nil, nil, nil)
+	a.config = filepath.Join(t.TempDir(), "mailretr.yaml")
+	if l := a.load(t.Context()); code(l.err) != exConfig || l.socket() != "" {
+		t.Errorf("a daemon is asked at %q, %v", l.socket(), l.err)
+	}
+	reached := func(*control.Client) error { t.Error("it is asked"); return nil }
+	if err := a.house(t.Context(), reached); code(err) != exConfig {
+		t.Errorf("the house: %v", err)
+	}
+	if err := a.probe(t.Context()); code(err) != exConfig {
+		t.Errorf("the probe: %v", err)
 	}
 }

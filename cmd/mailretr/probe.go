@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mailretr/cmd/mailretr/control"
+	"mailretr/conf"
 )
 
 // probeTime bounds what whoever watches the daemon waits for.
@@ -16,6 +17,9 @@ func (a *app) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	l := a.load(ctx)
+	if l.paths == (conf.Paths{}) {
+		return l.err
+	}
 	found, err := a.daemon(ctx, l.socket(), func(d *control.Client) error {
 		for _, err := range d.Status(ctx) {
 			return err // the first is made from the store
