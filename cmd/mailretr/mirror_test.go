@@ -188,6 +188,9 @@ func TestReportOf(t *testing.T) {
 	}{
 		{status.Status{State: status.OK, Words: "Mail is collected.", Today: status.Counts{Messages: 2}, Total: status.Counts{Messages: 9}},
 			"Mail is collected. 2 today, 9 in all."},
+		{status.Status{State: status.OK, Words: "Mail is collected.", Remarks: []status.Remark{{Topic: "else", Text: "x"},
+			{Topic: topicRow, Text: "Options of its row that are not followed: mda: runs a program."}}},
+			"Mail is collected. 0 today, 0 in all. Options of its row that are not followed: mda: runs a program."},
 		{status.Status{State: status.Login, Words: "The server refuses.", Said: "-ERR no", Advice: "Enter it anew."},
 			"The server refuses. The server said: -ERR no. Enter it anew."},
 		{status.Status{State: status.Local, Words: "A mistake.", Cause: "panel row 3, column host"}, "A mistake. panel row 3, column host."},

@@ -162,7 +162,11 @@ func reportOf(s *status.Status) string {
 	text := s.Words
 	switch {
 	case s.State.Well():
-		return fmt.Sprintf("%s %d today, %d in all.", text, s.Today.Messages, s.Total.Messages)
+		text = fmt.Sprintf("%s %d today, %d in all.", text, s.Today.Messages, s.Total.Messages)
+		if i := slices.IndexFunc(s.Remarks, func(r status.Remark) bool { return r.Topic == topicRow }); i >= 0 {
+			text += " " + s.Remarks[i].Text // who looks here has written it
+		}
+		return text
 	case s.Said != "":
 		text += " The server said: " + s.Said + "."
 	case s.State == status.Local && s.Cause != "":
