@@ -4,6 +4,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -374,4 +375,57 @@ sources:
 	if strings.Contains(p.logged(), real.SlapdPassword) {
 		t.Error("the password is in the log")
 	}
+}
+
+// Where another server takes the place of one that synchronises, what is there is compared anew, and changes are seen as before.
+func TestSlapdReplica(t *testing.T) {
+	s := real.NewSlapd(t, []string{ownSchema}, "overlay syncprov\nsyncprov-sessionlog 100", owner(1)+ownEntry(1)+owner(2)+ownEntry(2))
+	l := ofSlapd(s, "mailretr")
+	l.URL, l.Replicas = "ldapi:///first", []string{"ldapi:///second"}
+	l.TLS.Mode = conf.ModeNone
+	away, asked := "", ""
+	r, err := ldap.New(conf.Source{Kind: "ldap", Name: "office", LDAP: &l}, func(ctx context.Context, server string) (ldap.Line, error) {
+		if server == away {
+			return nil, errors.New("it is away")
+		}
+		asked = server
+		return wire.Dial(ctx, wire.Options{Network: "unix", Address: s.Socket, TLS: wire.TLS{Mode: wire.Plain}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	src := conf.DefaultSource()
+	src.Kind, src.Name, src.LDAP = "ldap", "office", &l
+	d := &directory{Keeper: &source.Keeper{Source: src, Reader: r, Now: time.Now}}
+	look := func(server, password string) {
+		t.Helper()
+		if err := d.Look(t.Context()); err != nil || len(d.Rows()) != 2 || asked != server {
+			t.Fatalf("%v, %d rows, asked %s", err, len(d.Rows()), asked)
+		}
+		if got := row(d, "u1").Columns["password"]; got != password {
+			t.Errorf("%s says %s, want %s", server, got, password)
+		}
+	}
+	change := func(password string) {
+		s.Change("dn: cn=isp,uid=u1," + real.SlapdBase + "\nchangetype: modify\nreplace: mailretrPassword\nmailretrPassword: " + password + "\n")
+	}
+	look("ldapi:///first", "p1")
+	look("ldapi:///first", "p1")
+	first := d.Rows()[1]
+	away = "ldapi:///first"
+	r.Close()
+	look("ldapi:///second", "p1")
+	if d.Rows()[1] != first {
+		t.Error("a row is another one because another server has it")
+	}
+	change("two")
+	look("ldapi:///second", "two")
+	if state := d.State(); state.Server != "ldapi:///second" || state.Away != "ldapi:///first: it is away" {
+		t.Errorf("%+v", state)
+	}
+	away = "ldapi:///second"
+	change("three")
+	r.Close()
+	look("ldapi:///first", "three")
 }

@@ -49,3 +49,25 @@ func parts(p *ber.Packet) int {
 	}
 	return n
 }
+
+// Whatever comes in the place of an entry that is too large, no more of it is read than it announces, and what is made of it is
+// small, and is what the library reads.
+func FuzzBare(f *testing.F) {
+	f.Add([]byte("\x02\x01\x07\x64\x09\x04\x02cn\x30\x03\x30\x01\x00\xa0\x02\x30\x00"))
+	f.Add([]byte("\x02\x01\x07\x65\x03\x04\x01c"))
+	f.Add([]byte("\x02\x84\x7f\xff\xff\xff"))
+	f.Add([]byte("\x02\x01\x07\x64\x84\x7f\xff\xff\xff\x04\x84\x7f\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := bytes.NewReader(append(b, "more"...))
+		m, err := bare(r, len(b))
+		if r.Len() < len("more") {
+			t.Error("more is read than belongs to it")
+		}
+		if err != nil {
+			return
+		}
+		if p, err := ber.ReadPacket(bytes.NewReader(m)); err == nil && len(p.Children) < 2 || len(m) > len(b)+200 {
+			t.Errorf("%x of %x", m, b)
+		}
+	})
+}
