@@ -90,7 +90,7 @@ func (l *Lookup) Find(ctx context.Context, value string) (found []map[string]str
 	if err != nil {
 		return nil, err
 	}
-	err = reading(ctx, db, func(tx *sql.Tx) error {
+	err = reading(ctx, l.kind, db, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, l.text, slices.Repeat([]any{value}, l.times)...)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite", too
 
 	"mailretr/conf"
 )
@@ -28,8 +28,10 @@ var opens = map[string]func(dsn string, endless *atomic.Bool) (*sql.DB, error){
 }
 
 const (
-	// maxRow bounds a row, in octets, where the driver does so: PostgreSQL.
+	// maxRow bounds a row of PostgreSQL, in octets, and a value of SQLite.
 	maxRow = 16 << 20
+	// limitLength is SQLITE_LIMIT_LENGTH, and tooBig SQLITE_TOOBIG, which follows from it.
+	limitLength, tooBig = 0, 18
 	// maxAnswer bounds an answer of MySQL, whose driver takes rows of whatever length.
 	maxAnswer = 256 << 20
 )
@@ -43,8 +45,9 @@ var (
 // tooMuch says of an error that too much was sent, where that is why.
 func tooMuch(err error, endless *atomic.Bool) error {
 	var row *pgproto3.ExceededMaxBodyLenErr
+	var value *sqlite.Error
 	switch {
-	case errors.As(err, &row):
+	case errors.As(err, &row), errors.As(err, &value) && value.Code() == tooBig:
 		return errRow
 	case err != nil && endless.Swap(false):
 		return errAnswer

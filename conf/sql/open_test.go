@@ -2,6 +2,7 @@ package sql
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mailretr/conf"
 )
 
 // zeros is a server that sends without end.
@@ -77,11 +80,32 @@ func TestPresetsReadTheBeginning(t *testing.T) {
 			}
 			want := "LEFT("
 			if kind == "sqlite" {
-				want = "SUBSTR("
+				want = "OCTET_LENGTH("
 			}
 			if name != "ispconfig" && !strings.Contains(p.query, want) { // whose columns are short all
 				t.Errorf("%s of %s: %s", name, kind, p.query)
 			}
 		}
+	}
+}
+
+// A file of SQLite may hold values of any length: those of a preset are not read, those of a query fail in words.
+func TestLargeValueInSQLite(t *testing.T) {
+	const table = "CREATE TABLE fetchmail (id, mailbox, src_server, src_user, src_password, src_folder, poll_time, fetchall, keep, protocol, " +
+		"usessl, extra_options, active)"
+	row := func(id int, server string) string {
+		return fmt.Sprintf("INSERT INTO fetchmail VALUES (%d, 'a@b.example', %s, 'u', 'cA==', '', 10, 0, 1, 'IMAP', 1, NULL, 1)", id, server)
+	}
+	large := fmt.Sprintf("PRINTF('%%.*c', %d, 'h')", maxRow+1)
+	r := database(t, conf.SQL{Preset: "postfixadmin"}, table, row(1, "'h.example'"), row(2, large), row(3, "PRINTF('%.*c', 5000, 'h')"))
+	lines, err := said(t, r)
+	if err != nil || len(lines) != 3 || !strings.Contains(lines[0], "host=h.example") ||
+		!strings.Contains(lines[1], "host is longer than 4096 octets") || !strings.Contains(lines[2], "host is longer than 4096 octets") {
+		t.Errorf("%v %q", err, lines)
+	}
+	r = database(t, conf.SQL{Query: "SELECT id, src_server AS host, src_user AS user, src_password AS password, mailbox AS recipient FROM fetchmail"},
+		table, row(1, large))
+	if _, err := said(t, r); err == nil || !strings.Contains(err.Error(), "a row has more than 16 MB; let the query take the beginning") {
+		t.Errorf("%v", err)
 	}
 }

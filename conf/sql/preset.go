@@ -29,8 +29,8 @@ var shortened = regexp.MustCompile(`<([\w.\[\]]+)>`)
 
 // beginning is how that is said: MaxColumn is in octets, of which a character has at least one.
 func beginning(kind string) string {
-	if kind == "sqlite" {
-		return fmt.Sprintf("SUBSTR($1, 1, %d)", conf.MaxColumn+1)
+	if kind == "sqlite" { // which would read all of it to shorten it
+		return fmt.Sprintf("CASE WHEN OCTET_LENGTH($1) > %d THEN PRINTF('%%.*c', %d, 'x') ELSE $1 END", 4*conf.MaxColumn, conf.MaxColumn+1)
 	}
 	return fmt.Sprintf("LEFT($1, %d)", conf.MaxColumn+1)
 }

@@ -3,8 +3,8 @@
 // It promises that it only reads (in a transaction that says so), on one connection, that nothing a row says ever becomes
 // part of a query, that a value which is too long or no text is named with its row and harms no other, and that no text
 // of an error has the password of the database. What is read at once is bounded: presets let the server shorten what is too
-// long; where a query does not, a row of PostgreSQL may have 16 MB and an answer of MySQL 256 MB, above which the question
-// fails and the last good set goes on. A file of SQLite is on this machine, and has no such bound. It leaves what the columns mean to package conf, and when to ask, and what
+// long; where a query does not, a row of PostgreSQL or a value of SQLite may have 16 MB and an answer of MySQL 256 MB, above which
+// the question fails and the last good set goes on. It leaves what the columns mean to package conf, and when to ask, and what
 // an error changes, to package conf/source.
 //
 // Any schema can be asked, by a query whose columns are named as conf.Columns; for tables that people have there are
@@ -23,6 +23,8 @@ import (
 	"iter"
 	"slices"
 	"strings"
+
+	"modernc.org/sqlite"
 
 	"mailretr/conf"
 )
@@ -62,12 +64,25 @@ func (r *Reader) ask(ctx context.Context, f func(*sql.Tx) error) error {
 	if err := r.open(ctx); err != nil {
 		return err
 	}
-	return r.told(reading(ctx, r.db, f))
+	return r.told(reading(ctx, r.kind, r.db, f))
 }
 
 // reading runs f in a transaction that can only read.
-func reading(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+func reading(ctx context.Context, kind string, db *sql.DB, f func(*sql.Tx) error) error {
+	begin := db.BeginTx // tries another connection where one is stale
+	if kind == "sqlite" {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		// What is said at the end of what was read helps nobody.
+		defer func() { _ = c.Close() }()
+		if _, err := sqlite.Limit(c, limitLength, maxRow); err != nil {
+			return err
+		}
+		begin = c.BeginTx
+	}
+	tx, err := begin(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ var sql = slices.Concat([]option[conf.Source]{
 	text("query", "Instead of a preset: a query whose columns are named (AS) id, name, active, protocol (imap or pop3), host, "+
 		"port, tls (implicit, starttls or none), user, password, password_encoding (plain, base64 or enc), folders, keep, "+
 		"interval (seconds), recipient, owner, deliver. host, user, password and recipient are needed. Of a column that may be "+
-		"very long it takes the beginning, as LEFT(host, 4097): a row above 16 MB (PostgreSQL), an answer above 256 MB (MySQL) is not read.",
+		"very long it takes the beginning, as LEFT(host, 4097): a row above 16 MB (PostgreSQL, SQLite), an answer above 256 MB (MySQL) is not read.",
 		"SELECT …", func(s *conf.Source) *string { return &s.SQL.Query }).rare(),
 	text("version", "A query for a value that changes when rows do, so that they are not read each time, e.g. SELECT "+
 		"COUNT(*), MAX(modified) FROM accounts. Without it they are.", "SELECT …",
