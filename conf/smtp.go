@@ -30,6 +30,7 @@ func ParseEndpoint(kind, s string) (Endpoint, error) {
 	}
 	e, port := Endpoint{Network: "tcp"}, 25
 	domain, mx := strings.CutPrefix(s, "mx:")
+	mx = mx && !numeric(domain) // mx:25 is a port of the host mx
 	switch {
 	case mx && kind == "lmtp":
 		return Endpoint{}, fmt.Errorf("%q: MX records are for smtp", s)

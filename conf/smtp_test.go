@@ -9,6 +9,7 @@ func TestEndpoints(t *testing.T) {
 	for s, want := range map[string]string{
 		"mx1.example.org": "mx1.example.org:25", "mx:example.org": "mx:example.org:25", "mx:example.org:2525": "mx:example.org:2525",
 		"/run/x": "unix:/run/x", "unix:/run/x": "unix:/run/x", "[::1]:24": "[::1]:24",
+		"mx": "mx:25", "mx:2525": "mx:2525",
 	} {
 		e, err := ParseEndpoint("smtp", s)
 		if err != nil || e.String() != want {
