@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -192,7 +193,12 @@ func TestH3_QuotedPassword(t *testing.T) {
 			s.on = at("LOGIN", func(c *client, tag, args string) { c.say("%s %s what is LOGIN %s\r\n", tag, word, args) })
 			r := s.retriever(nil)
 			r.Password = func(context.Context) (string, error) { return password, nil }
+			var log strings.Builder
+			r.Dial.Trace = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 			_, err := collect(t.Context(), r)
+			if s := log.String(); strings.Contains(s, "can") || strings.Contains(s, "ary") || !strings.Contains(s, "what is LOGIN") {
+				t.Errorf("the trace: %s", s)
+			}
 			for what, err := range map[string]error{"visit": err, "watch": r.Watch(t.Context(), func() {})} {
 				if err == nil || strings.Contains(err.Error(), "can") || strings.Contains(err.Error(), "ary") ||
 					!strings.Contains(err.Error(), "***") {

@@ -55,6 +55,7 @@ func (s *session) take(pipe bool, turns ...turn) error {
 // login authenticates and counts. What the server can is remembered from an earlier session, or asked first;
 // then login and STAT leave in one write if it pipelines.
 func (s *session) login(greeting []byte, password string) error {
+	s.conn.Hide(s.opts.User, password)
 	k := s.opts.recall(s.conn.Secure())
 	fresh := k == nil
 	if fresh {

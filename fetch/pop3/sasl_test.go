@@ -188,4 +188,25 @@ func TestH3_TraceOfLogins(t *testing.T) {
 	}
 }
 
+// TestH3_TraceOfARefusedLogin: nor where the server quotes the command.
+func TestH3_TraceOfARefusedLogin(t *testing.T) {
+	var log strings.Builder
+	s := fetchtest.NewPOP3(t)
+	s.Caps = []string{"TOP", "UIDL", "USER"}
+	s.On = map[string]func(*fetchtest.POP3Conn, string) bool{"PASS": func(c *fetchtest.POP3Conn, arg string) bool {
+		c.Say("-ERR what is PASS " + arg)
+		return true
+	}}
+	o := options(s, nil)
+	o.Auth = UserPass
+	o.Password = password("password-canary")
+	o.Dial.Trace = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if _, err := (&Retriever{o}).Open(t.Context()); err == nil {
+		t.Fatal("it is in")
+	}
+	if text := log.String(); strings.Contains(text, "canary") || !strings.Contains(text, "what is PASS ***") {
+		t.Error(text)
+	}
+}
+
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

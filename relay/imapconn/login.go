@@ -110,6 +110,7 @@ func (c *Conn) request(ctx context.Context) (*sasl.Request, error) {
 	if err != nil {
 		return nil, c.o.unread(err)
 	}
+	c.Hide(o.User, password)
 	host, port, _ := net.SplitHostPort(o.Dial.Address)
 	number, _ := strconv.Atoi(port) // 0 where there is none
 	tls := o.Dial.TLS

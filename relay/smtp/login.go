@@ -26,6 +26,7 @@ func (c *Client) login(ctx context.Context, s *session) *failure {
 	if err != nil {
 		return refuse(err)
 	}
+	s.Hide(c.o.User, password)
 	_, offered := s.smtp.Extension("AUTH")
 	r := &sasl.Request{
 		Offered: strings.Fields(strings.ToUpper(offered)), User: c.o.User, Secret: password,

@@ -231,6 +231,10 @@ func (c *Conn) toldWriting(err error) error {
 // Mask keeps what is written from the trace until it is called with false: "***" stands there instead.
 func (c *Conn) Mask(on bool) { c.trace.hide(on) }
 
+// Hide keeps a password out of the trace, whoever says it from now on, and the forms in which it is sent: some servers quote
+// the command that they refuse. It stands in for no Mask. One that is shorter than 4 octets is only masked.
+func (c *Conn) Hide(user, password string) { c.trace.hush(user, password) }
+
 // Data says that what follows is message octets (true) or commands again (false), in both directions: the
 // trace counts instead of showing, and [Rate] is watched, beginning anew, instead of the time of a line or
 // reply.

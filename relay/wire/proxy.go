@@ -113,6 +113,7 @@ func (c *Conn) askHTTP(user, password string) error {
 	discreet := strings.NewReplacer()
 	if user != "" {
 		sent := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
+		c.Hide(user, password)
 		c.Mask(true)
 		fmt.Fprintf(c, "Proxy-Authorization: Basic %s\r\n", sent)
 		c.Mask(false)

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -360,6 +361,30 @@ func TestH3_TraceShowsNoSecretAndNoBody(t *testing.T) {
 		}
 		if strings.Contains(s, "body line") != bodies || strings.Contains(s, "sent") != bodies {
 			t.Errorf("bodies %v:\n%s", bodies, s)
+		}
+	}
+}
+
+// Some servers quote the command that they refuse.
+func TestH3_TraceOfAServerThatQuotes(t *testing.T) {
+	const password = `can"ary\é`
+	for _, bodies := range []bool{false, true} {
+		var out bytes.Buffer
+		c, server := tcp(t, Options{Bodies: bodies,
+			Trace: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		c.Hide("jaco", password)
+		for _, said := range []string{"-ERR what is PASS " + password, `T1 BAD what is LOGIN jaco "can\"ary\\é"`,
+			"-ERR AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00jaco\x00"+password)),
+			"-ERR what is " + base64.StdEncoding.EncodeToString([]byte(password))} {
+			out.Reset()
+			say(t, server, said+"\r\n")
+			if _, err := c.ReadLine(1000); err != nil {
+				t.Fatal(err)
+			}
+			if s := out.String(); !strings.Contains(s, "***") || strings.Contains(s, "can") || strings.Contains(s, "é") ||
+				strings.Contains(s, "AG") || strings.Contains(s, "Y2Fu") {
+				t.Errorf("bodies %v: %s", bodies, s)
+			}
 		}
 	}
 }

@@ -3,8 +3,10 @@ package wire
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
 )
 
@@ -20,9 +22,10 @@ type trace struct {
 	log     *slog.Logger
 	bodies  bool
 	mask    atomic.Bool
-	in, out splitter // of the reading and the writing goroutine
-	up      int64    // message octets written
-	down    int64    // octets from the line when the data began
+	secret  atomic.Pointer[strings.Replacer] // takes a password out of lines; nil: none is known
+	in, out splitter                         // of the reading and the writing goroutine
+	up      int64                            // message octets written
+	down    int64                            // octets from the line when the data began
 }
 
 func newTrace(o Options, c *Conn) *trace {
@@ -39,6 +42,24 @@ func (t *trace) hide(on bool) {
 	if t != nil {
 		t.mask.Store(on)
 	}
+}
+
+// leastSecret is how long what is taken out of lines is at least: what is shorter would only tear words apart.
+const leastSecret = 4
+
+// hush is Conn.Hide.
+func (t *trace) hush(user, password string) {
+	if t == nil || len(password) < leastSecret {
+		return
+	}
+	var pairs []string
+	code := base64.StdEncoding.EncodeToString
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(password) // as IMAP has it
+	for _, s := range []string{code([]byte("\x00" + user + "\x00" + password)), code([]byte(user + ":" + password)), code([]byte(password)),
+		printable([]byte(quoted), len(quoted)), printable([]byte(password), len(password)), password} {
+		pairs = append(pairs, s, "***")
+	}
+	t.secret.Store(strings.NewReplacer(pairs...))
 }
 
 // wrote shows what goes up: nothing but its presence while masked, nothing but its number for message octets.
@@ -84,6 +105,9 @@ func (t *trace) data(on bool) {
 }
 
 func (t *trace) show(way, text string) {
+	if r := t.secret.Load(); r != nil {
+		text = r.Replace(text)
+	}
 	t.log.LogAttrs(context.Background(), slog.LevelDebug, "wire",
 		slog.String("peer", t.c.opts.Address), slog.String("way", way), slog.String("line", text))
 }
