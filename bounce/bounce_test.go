@@ -43,14 +43,8 @@ func (c *content) Size() int64 {
 	return int64(len(c.octets))
 }
 
-func (c *content) Header(context.Context) ([]byte, error) { return sectionOf(c.octets), nil }
-
-// sectionOf returns the header section with its empty line.
-func sectionOf(s string) []byte {
-	if strings.HasPrefix(s, "\r\n") {
-		return []byte("\r\n")
-	}
-	return headOf([]byte(s))
+func (c *content) Header(context.Context) ([]byte, error) {
+	return mail.HeaderOf([]byte(c.octets)), nil
 }
 
 func (c *content) Open(context.Context) (io.ReadCloser, error) {

@@ -121,7 +121,7 @@ func (r *Reporter) write(w *report, a *about, to mail.Path, id string) (mail.Con
 	if err := w.parts.Close(); err != nil {
 		return nil, err
 	}
-	return text(w.Bytes()), nil
+	return mail.Text(w.Bytes()), nil
 }
 
 // head returns the header of the report. What stands in it is ours, but for the address it goes to and the

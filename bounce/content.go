@@ -10,28 +10,6 @@ import (
 	"mailretr/store/mail"
 )
 
-// A text is a report that is held in memory.
-type text []byte
-
-// Size is exact.
-func (t text) Size() int64 { return int64(len(t)) }
-
-// Header returns the header section.
-func (t text) Header(context.Context) ([]byte, error) { return headOf(t), nil }
-
-// Open returns the whole report.
-func (t text) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(t)), nil
-}
-
-// headOf returns what ends with the first empty line.
-func headOf(b []byte) []byte {
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return b[:i+4]
-	}
-	return b
-}
-
 // A wrapped is a report around a whole message, which is read only when the report is, and never held.
 type wrapped struct {
 	head, tail []byte
@@ -42,7 +20,7 @@ type wrapped struct {
 func (w *wrapped) Size() int64 { return int64(len(w.head)) + w.inner.Size() + int64(len(w.tail)) }
 
 // Header returns the header section of the report.
-func (w *wrapped) Header(context.Context) ([]byte, error) { return headOf(w.head), nil }
+func (w *wrapped) Header(context.Context) ([]byte, error) { return mail.HeaderOf(w.head), nil }
 
 // Open opens the message inside. Its reader fails if the message has not the size it was said to have.
 func (w *wrapped) Open(ctx context.Context) (io.ReadCloser, error) {

@@ -215,7 +215,7 @@ func FuzzReport(f *testing.F) {
 		m := message(string(header), mail.Path(to))
 		m.Envelope.Recipients[0].Original, m.Envelope.EnvID = original, original
 		rep := mail.Report{refused(reply, "")}
-		if h := sectionOf(string(header)); len(h) > mail.MaxHeader {
+		if h := mail.HeaderOf(header); len(h) > mail.MaxHeader {
 			t.Skip()
 		}
 		list, err := reporter().Report(t.Context(), m, rep)
@@ -231,7 +231,7 @@ func FuzzReport(f *testing.F) {
 			if h.Get("From") != "Mail Delivery System <mailer-daemon@kroon.co.za>" {
 				t.Errorf("From is %q", h.Get("From"))
 			}
-			if want := string(normal(sectionOf(string(header)))); parts[2] != want {
+			if want := string(normal(mail.HeaderOf(header))); parts[2] != want {
 				t.Errorf("header %q came back as %q", want, parts[2])
 			}
 		}

@@ -45,7 +45,7 @@ func (r *Reporter) Lost(_ context.Context, m *mail.Message, cause error) ([]*mai
 		"If not, ask the sender to send it again, then say: mailretr queue remove ID.\r\n")
 	return []*mail.Message{{
 		Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: r.Postmaster}}},
-		Content:  text(b.String()),
+		Content:  mail.Text(b.String()),
 		Parent:   m.ID,
 	}}, nil
 }

@@ -35,7 +35,7 @@ func (r *Reporter) Maildrop(d Maildrop) *mail.Message {
 	var b strings.Builder
 	r.heading(&b, now, d.To, title)
 	r.ails(&b, &d)
-	return &mail.Message{Envelope: e, Content: text(b.String())}
+	return &mail.Message{Envelope: e, Content: mail.Text(b.String())}
 }
 
 // ails is what the mail says.

@@ -37,7 +37,7 @@ func (r *Reporter) Notice(l Large) *mail.Message {
 	for _, x := range m.Envelope.Recipients {
 		e.Recipients = append(e.Recipients, mail.Recipient{Forward: x.Forward})
 	}
-	return &mail.Message{Envelope: e, Content: text(b.String())}
+	return &mail.Message{Envelope: e, Content: mail.Text(b.String())}
 }
 
 // heading is the header section of a mail of ours that is no report, with the empty line behind it.

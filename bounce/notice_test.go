@@ -32,7 +32,7 @@ func whole(t *testing.T, m *mail.Message) string {
 }
 
 func TestNotice(t *testing.T) {
-	header := string(headOf([]byte(letter)))
+	header := string(mail.HeaderOf([]byte(letter)))
 	m := reporter().Notice(waiting(header, "jaco@kroon.co.za", "anna@kroon.co.za"))
 	s := whole(t, m)
 	golden(t, "notice", s)

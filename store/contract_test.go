@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"bytes"
-	"context"
 	"io"
 	"path/filepath"
 	"testing"
@@ -30,15 +28,6 @@ var engines = map[string]func(testing.TB) store.Engine{
 	},
 }
 
-// octets is a content in memory.
-type octets []byte
-
-func (o octets) Size() int64                            { return int64(len(o)) }
-func (o octets) Header(context.Context) ([]byte, error) { return o, nil }
-func (o octets) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(o)), nil
-}
-
 // The queue is a retriever like any other.
 func TestRetriever(t *testing.T) {
 	for name, engine := range engines {
@@ -54,7 +43,7 @@ func retriever(t *testing.T, e store.Engine) fetchtest.Harness {
 		Can: fetchtest.Can{Deletes: true},
 		Put: func(all ...[]byte) {
 			for _, b := range all {
-				m := &mail.Message{Content: octets(b), Envelope: mail.Envelope{
+				m := &mail.Message{Content: mail.Text(b), Envelope: mail.Envelope{
 					Reverse:    "a@example.org",
 					Recipients: []mail.Recipient{{Forward: "a@example.net"}, {Forward: "b@example.net"}},
 				}}

@@ -10,7 +10,7 @@ import (
 	"mailretr/store/mail"
 )
 
-func text(n int) octets {
+func text(n int) mail.Text {
 	var b bytes.Buffer
 	b.WriteString("From: a@example.org\r\nSubject: text\r\nReceived: from a by b;\r\n\tMon, 2 Mar 2026\r\n\r\n")
 	for b.Len() < n {

@@ -29,7 +29,7 @@ func TestFlaky(t *testing.T) {
 				Origin: mail.Origin{Maildrop: "jaco", Account: account, UID: mail.UID(fmt.Sprint(k))},
 				Envelope: mail.Envelope{Reverse: "a@example.org",
 					Recipients: []mail.Recipient{{Forward: "x@example.net"}}},
-				Content: octets(fmt.Sprintf("Subject: %d\r\n\r\nbody\r\n", k)),
+				Content: mail.Text(fmt.Sprintf("Subject: %d\r\n\r\nbody\r\n", k)),
 			}
 			if err := b.Add(t.Context(), m); err != nil {
 				t.Fatal(err)
@@ -85,7 +85,7 @@ func (telling) Report(_ context.Context, m *mail.Message, r mail.Report) (all []
 	for i := range r {
 		all = append(all, &mail.Message{
 			Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: m.Envelope.Reverse}}},
-			Content:  octets("Subject: failed\r\n\r\n" + r[i].String() + "\r\n"),
+			Content:  mail.Text("Subject: failed\r\n\r\n" + r[i].String() + "\r\n"),
 		})
 	}
 	return all, nil
@@ -115,7 +115,7 @@ func TestS15_OddOctets(t *testing.T) {
 			Reverse: "\"a b\"@example.org", EnvID: odd, Ret: odd,
 			Recipients: []mail.Recipient{{Forward: "\"x y\"@example.net", Original: odd, Notify: odd}},
 		},
-		Content: octets("Subject: odd\r\n\r\n" + odd + "\r\n"),
+		Content: mail.Text("Subject: odd\r\n\r\n" + odd + "\r\n"),
 	}
 	if r := q.Deliver(t.Context(), m); !r.Done(1) {
 		t.Fatal(r)

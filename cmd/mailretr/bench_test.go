@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"testing"
@@ -14,18 +12,6 @@ import (
 	"mailretr/store/mail"
 	"mailretr/test/real"
 )
-
-// octets is a content in memory.
-type octets []byte
-
-func (l octets) Size() int64 { return int64(len(l)) }
-func (l octets) Header(context.Context) ([]byte, error) {
-	i := bytes.Index(l, []byte("\r\n\r\n"))
-	return l[:i+4], nil
-}
-func (l octets) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(l)), nil
-}
 
 // benchHouse is a house on a disk of its own ($BENCH_DIR, else the place for temporary files), with a recording MTA.
 func benchHouse(b *testing.B) (*house, *real.Sink) {
@@ -51,7 +37,7 @@ func benchHouse(b *testing.B) (*house, *real.Sink) {
 
 func fillQueue(b *testing.B, h *house, n int) {
 	b.Helper()
-	body := octets("From: <a@example.org>\r\nSubject: x\r\n\r\n" + string(bytes.Repeat([]byte("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"), 125)))
+	body := mail.Text("From: <a@example.org>\r\nSubject: x\r\n\r\n" + string(bytes.Repeat([]byte("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"), 125)))
 	batch := h.queue.Batch()
 	for i := range n {
 		m := &mail.Message{Content: body, Origin: mail.Origin{Maildrop: "jaco", Account: "a", UID: mail.UID(fmt.Sprintf("u%d", i))},

@@ -73,9 +73,9 @@ func TestFailureTable(t *testing.T) {
 	for _, x := range rows {
 		// A success before each: what is refused is believed then.
 		for _, m := range []*mail.Message{
-			{Envelope: envelopeTo("fine@r.example"), Content: lone("Subject: fine\r\n\r\nx\r\n")},
+			{Envelope: envelopeTo("fine@r.example"), Content: mail.Text("Subject: fine\r\n\r\nx\r\n")},
 			{Envelope: mail.Envelope{Reverse: x.from, Recipients: []mail.Recipient{{Forward: x.to, Notify: x.notify}}},
-				Content: lone("Subject: a letter from " + string(x.from) + "\r\n\r\nx\r\n")},
+				Content: mail.Text("Subject: a letter from " + string(x.from) + "\r\n\r\nx\r\n")},
 		} {
 			if r := d.queue.Deliver(t.Context(), m); !r.Done(1) {
 				t.Fatal(r)

@@ -142,7 +142,7 @@ func (a *app) copyOut(ctx context.Context, r *mail.Message) error {
 // message is the message as the queue would have it.
 func (p *preview) message(ctx context.Context, c *conf.Config, octets []byte) (*mail.Message, error) {
 	now := time.Now()
-	m := &mail.Message{ID: mail.NewID(now, nil), Queued: now.Add(-time.Minute), Attempts: 1, Content: lone(octets)}
+	m := &mail.Message{ID: mail.NewID(now, nil), Queued: now.Add(-time.Minute), Attempts: 1, Content: mail.Text(octets)}
 	switch {
 	case p.probed:
 		m.ID, m.Queued, m.Attempts = mail.ID{}, time.Time{}, 0

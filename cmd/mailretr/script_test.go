@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -231,14 +230,4 @@ func configOf(ts *testscript.TestScript, ctx context.Context) conf.Config {
 }
 
 // file is the content of a message; line ends are made those of mail.
-type file string
-
-func (f file) octets() string { return strings.ReplaceAll(string(f), "\n", "\r\n") }
-func (f file) Size() int64    { return int64(len(f.octets())) }
-func (f file) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(f.octets())), nil
-}
-func (f file) Header(context.Context) ([]byte, error) {
-	head, _, _ := strings.Cut(f.octets(), "\r\n\r\n")
-	return []byte(head + "\r\n\r\n"), nil
-}
+func file(text string) mail.Text { return mail.Text(strings.ReplaceAll(text, "\n", "\r\n")) }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,22 +13,6 @@ import (
 )
 
 // How sendmail makes a message of what it reads.
-
-// submitted is a message in memory.
-type submitted []byte
-
-func (l submitted) Size() int64 { return int64(len(l)) }
-
-func (l submitted) Header(context.Context) ([]byte, error) {
-	if i := bytes.Index(l, []byte("\r\n\r\n")); i >= 0 {
-		return l[:i+4], nil
-	}
-	return l, nil
-}
-
-func (l submitted) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(l)), nil
-}
 
 // read reads the message, with CRLF at the end of each line and no other CR or LF.
 func (s *submission) read() ([]byte, error) {
@@ -128,7 +111,7 @@ func (s *submission) message(text []byte, host string) (*mail.Message, error) {
 	if len(m.Envelope.Recipients) == 0 {
 		return nil, errors.New("no recipient was named; -t takes them from the header")
 	}
-	m.Content = submitted(s.compose(fields, body, m.Envelope.Reverse, host))
+	m.Content = mail.Text(s.compose(fields, body, m.Envelope.Reverse, host))
 	return m, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -75,7 +74,7 @@ func (a *app) whose(ctx context.Context, name, file string) error {
 	}
 	resolve(&d, &strict)
 	w := whosemail{Maildrop: name, To: []string{}}
-	msg := &mail.Message{Origin: mail.Origin{Maildrop: name}, Content: lone(octets)}
+	msg := &mail.Message{Origin: mail.Origin{Maildrop: name}, Content: mail.Text(octets)}
 	var t *mail.Trouble
 	switch err := d.Resolve(ctx, msg); {
 	case errors.As(err, &t) && t.Err != nil:
@@ -94,7 +93,7 @@ func (a *app) whose(ctx context.Context, name, file string) error {
 		return err
 	}
 	if d.Identity != nil {
-		_, w.Copies = d.Identity(lone(octets).header(), int64(len(octets)))
+		_, w.Copies = d.Identity(mail.HeaderOf(octets), int64(len(octets)))
 	}
 	return a.tellWhose(w, t)
 }
@@ -184,27 +183,4 @@ func (a *app) message(file string) ([]byte, error) {
 	}
 	b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
 	return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")), nil
-}
-
-// lone is the content of a message that no maildrop holds.
-type lone []byte
-
-func (l lone) header() []byte {
-	if i := bytes.Index(l, []byte("\r\n\r\n")); i >= 0 {
-		return l[:i+4]
-	}
-	return l
-}
-
-func (l lone) Size() int64 { return int64(len(l)) }
-
-func (l lone) Header(context.Context) ([]byte, error) {
-	if h := l.header(); len(h) <= mail.MaxHeader {
-		return h, nil
-	}
-	return nil, fmt.Errorf("the header section is longer than %d octets", mail.MaxHeader)
-}
-
-func (l lone) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(bytes.NewReader(l)), nil
 }

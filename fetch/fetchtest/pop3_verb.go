@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mailretr/store/mail"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -241,7 +243,7 @@ func (c *POP3Conn) hide(m *Mail) (answered bool) {
 
 // top returns the header section and n lines of the body.
 func top(b []byte, n int) []byte {
-	end := len(header(b))
+	end := len(mail.HeaderOf(b))
 	for ; n > 0 && end < len(b); n-- {
 		i := bytes.Index(b[end:], []byte("\r\n"))
 		if i < 0 {

@@ -97,7 +97,7 @@ func headerThenWhole(t *testing.T, h Harness) {
 		if err != nil {
 			t.Fatalf("message %d: Header: %v", i, err)
 		}
-		same(t, "header", b, header(c[i]))
+		same(t, "header", b, mail.HeaderOf(c[i]))
 		if i%3 == 2 {
 			continue // a header alone is enough for a probe
 		}

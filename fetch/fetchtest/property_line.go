@@ -41,7 +41,7 @@ func ahead(t *testing.T, h Harness) {
 			if err != nil {
 				t.Fatalf("message %d: Header: %v", i, err)
 			}
-			same(t, "header", b, header(c[i]))
+			same(t, "header", b, mail.HeaderOf(c[i]))
 		}
 		if i == 3 || i == 7 {
 			early(t, m)
@@ -96,7 +96,7 @@ func aheadHeaders(t *testing.T, h Harness) {
 		if err != nil {
 			t.Fatalf("message %d: Header: %v", i, err)
 		}
-		same(t, "header", b, header(c[i]))
+		same(t, "header", b, mail.HeaderOf(c[i]))
 	}
 	if err := a.Ahead(t.Context(), mail.Whole, ms[2:]); err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func session(ctx context.Context, t *testing.T, h Harness, l *Line, c [][]byte, 
 		var e error
 		if i%2 == 1 {
 			if b, e = m.Content.Header(ctx); e == nil {
-				same(t, "header on a bad line", b, header(c[i]))
+				same(t, "header on a bad line", b, mail.HeaderOf(c[i]))
 			}
 		}
 		b, e = content(ctx, m)

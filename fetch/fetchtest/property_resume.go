@@ -56,7 +56,7 @@ func resume(t *testing.T, h Harness) {
 				if err != nil {
 					t.Fatalf("way %d, message %d: Header: %v", way, i, err)
 				}
-				same(t, "header", b, header(c[i]))
+				same(t, "header", b, mail.HeaderOf(c[i]))
 			}
 		}
 		if way == 4 {
@@ -78,7 +78,7 @@ func resume(t *testing.T, h Harness) {
 
 // places are octets at which a message may have been cut.
 func places(b []byte) [7]int64 {
-	n, h := int64(len(b)), int64(len(header(b)))
+	n, h := int64(len(b)), int64(len(mail.HeaderOf(b)))
 	return [7]int64{0, 1, h, min(h+1, n), n / 2, n - 1, n}
 }
 

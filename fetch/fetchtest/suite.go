@@ -189,17 +189,6 @@ func same(t *testing.T, what string, got, want []byte) {
 
 func clip(b []byte) []byte { return b[:min(len(b), 60)] }
 
-// header returns the header section of a message with its empty line.
-func header(b []byte) []byte {
-	if bytes.HasPrefix(b, []byte("\r\n")) {
-		return b[:2]
-	}
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return b[:i+4]
-	}
-	return b
-}
-
 // within runs f and fails when it does not return in time.
 func within(t *testing.T, what string, f func()) {
 	t.Helper()

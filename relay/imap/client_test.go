@@ -24,7 +24,7 @@ const short = "Received: by mail.test (mailretr)\r\n\tid %s\r\nMessage-ID: <1@x.
 // traced is a message with the field that our trace puts in front.
 func traced(text string) *mail.Message {
 	m := letter("")
-	m.Content = bytesOf(fmt.Sprintf(text, m.ID))
+	m.Content = mail.Text(fmt.Sprintf(text, m.ID))
 	return m
 }
 

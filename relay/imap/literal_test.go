@@ -15,6 +15,7 @@ import (
 
 	"mailretr/relay/imapconn"
 	"mailretr/relay/wire"
+	"mailretr/store/mail"
 )
 
 // TestLiterals: a message follows its length at once only as far as RFC 7888 allows it: never unasked where the server has
@@ -40,7 +41,7 @@ func TestLiterals(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := letter("")
-			m.Content = bytesOf(strings.Repeat("x", x.size))
+			m.Content = mail.Text(strings.Repeat("x", x.size))
 			if r := c.Deliver(t.Context(), m); !r.Done(1) {
 				t.Errorf("%+v", r)
 			}

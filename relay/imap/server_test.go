@@ -7,7 +7,6 @@ import (
 	"io"
 	"log"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -229,19 +228,7 @@ func client(t testing.TB, s *server, change func(*Options)) *Client {
 	return c
 }
 
-// bytesOf is a content.
-type bytesOf string
-
-func (b bytesOf) Size() int64 { return int64(len(b)) }
-func (b bytesOf) Header(context.Context) ([]byte, error) {
-	head, _, _ := strings.Cut(string(b), "\r\n\r\n")
-	return []byte(head + "\r\n\r\n"), nil
-}
-func (b bytesOf) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(string(b))), nil
-}
-
 func letter(text string) *mail.Message {
 	return &mail.Message{ID: mail.NewID(time.Unix(1_700_000_000, 0), nil), Queued: time.Unix(1_700_000_000, 0),
-		Content: bytesOf(text), Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "jaco@kroon.co.za"}}}}
+		Content: mail.Text(text), Envelope: mail.Envelope{Recipients: []mail.Recipient{{Forward: "jaco@kroon.co.za"}}}}
 }

@@ -224,16 +224,11 @@ func (c *content) Header(context.Context) ([]byte, error) {
 	return headerOf(f)
 }
 
-var errHeader = fmt.Errorf("the header is longer than %d octets", mail.MaxHeader)
-
 // headerOf reads a header section with the empty line that ends it, if there is one.
 func headerOf(f *os.File) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(f, mail.MaxHeader+1))
 	if err != nil {
 		return nil, err
 	}
-	if n := headerLen(b); n <= mail.MaxHeader {
-		return b[:n], nil
-	}
-	return nil, errHeader
+	return mail.Text(b).Header(context.Background())
 }

@@ -97,14 +97,3 @@ func (c *crlf) more() {
 	}
 	c.out, c.err = out, err
 }
-
-// headerLen is the length of the header section with its empty line; of all where there is none.
-func headerLen(b []byte) int {
-	if bytes.HasPrefix(b, []byte("\r\n")) {
-		return 2
-	}
-	if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
-		return i + 4
-	}
-	return len(b)
-}

@@ -92,7 +92,7 @@ func (c *Content) Header(context.Context) ([]byte, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.header++
-	return headerOf(c.Text), nil
+	return mail.HeaderOf(c.Text), nil
 }
 
 // Open returns the message; it counts.

@@ -166,7 +166,7 @@ func cutUnexpected(x *trial) { cutWith(x, io.ErrUnexpectedEOF) }
 
 func cutWith(x *trial, err error) {
 	text := append(bytes.Clone(plain), bytes.Repeat([]byte("more\r\n"), 20_000)...)
-	head, all := len(headerOf(plain)), len(text)
+	head, all := len(mail.HeaderOf(plain)), len(text)
 	for _, n := range []int{0, 1, head, len(plain), 4096, 32 << 10, 64 << 10, all - 2, all} {
 		c := Of(text)
 		c.Cut, c.Err = n, err

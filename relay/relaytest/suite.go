@@ -134,17 +134,6 @@ next:
 	}
 }
 
-// headerOf returns the header section with its empty line.
-func headerOf(text []byte) []byte {
-	if bytes.HasPrefix(text, []byte("\r\n")) {
-		return text[:2]
-	}
-	if i := bytes.Index(text, []byte("\r\n\r\n")); i >= 0 {
-		return text[:i+4]
-	}
-	return text
-}
-
 // Corpus is a set of messages in normal form that have hit programs which relay mail.
 func Corpus() [][]byte {
 	head := "From: a@origin.example\r\nSubject: "

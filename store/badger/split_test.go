@@ -3,11 +3,9 @@ package badger
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"mailretr/store"
@@ -32,14 +30,6 @@ func queueOver(e store.Engine) *store.Queue {
 	}}
 }
 
-type words string
-
-func (w words) Size() int64                            { return int64(len(w)) }
-func (w words) Header(context.Context) ([]byte, error) { return []byte(w), nil }
-func (w words) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(string(w))), nil
-}
-
 // everybody lists the recipients of all records, in order.
 func everybody(t *testing.T, e store.Engine) (all []string) {
 	t.Helper()
@@ -60,7 +50,7 @@ func TestKilledWhileParting(t *testing.T) {
 	var states []string
 	crash := func(*store.Batch) { states = append(states, r.crash()) }
 	q := queueOver(before{r.Engine, func(b *store.Batch) { crash(b) }})
-	m := &mail.Message{Content: words("Subject: x\r\n\r\nx\r\n"), Envelope: mail.Envelope{Reverse: "a@example.org",
+	m := &mail.Message{Content: mail.Text("Subject: x\r\n\r\nx\r\n"), Envelope: mail.Envelope{Reverse: "a@example.org",
 		Recipients: []mail.Recipient{{Forward: "x@a.example"}, {Forward: "y@a.example"}}}}
 	if rep := q.Deliver(ctx, m); !rep.Done(2) {
 		t.Fatal(rep)
@@ -121,7 +111,7 @@ func TestKilledWhileFallingBack(t *testing.T) {
 			}}
 	}
 	q := over(before{r.Engine, func(*store.Batch) { states = append(states, r.crash()) }})
-	m := &mail.Message{Content: words("Subject: x\r\n\r\nx\r\n"), Envelope: mail.Envelope{Reverse: "a@example.org",
+	m := &mail.Message{Content: mail.Text("Subject: x\r\n\r\nx\r\n"), Envelope: mail.Envelope{Reverse: "a@example.org",
 		Recipients: []mail.Recipient{{Forward: "x@a.example"}, {Forward: "y@a.example"}}}}
 	if rep := q.Deliver(ctx, m); !rep.Done(2) {
 		t.Fatal(rep)

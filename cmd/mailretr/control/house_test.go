@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,25 +18,13 @@ import (
 	"mailretr/store/mail"
 )
 
-// octets is a message in memory.
-type octets string
-
-func (o octets) Size() int64 { return int64(len(o)) }
-func (o octets) Header(context.Context) ([]byte, error) {
-	i := strings.Index(string(o), "\r\n\r\n")
-	return []byte(o[:i+4]), nil
-}
-func (o octets) Open(context.Context) (io.ReadCloser, error) {
-	return io.NopCloser(strings.NewReader(string(o))), nil
-}
-
 const text = "Subject: hello\r\nFrom: a@example.org\r\n\r\nbody\r\n"
 
 // reports makes one DSN per failure.
 type reports struct{}
 
 func (reports) Report(_ context.Context, m *mail.Message, _ mail.Report) ([]*mail.Message, error) {
-	dsn := &mail.Message{Content: octets("Subject: failed\r\n\r\nno\r\n"), Parent: m.ID}
+	dsn := &mail.Message{Content: mail.Text("Subject: failed\r\n\r\nno\r\n"), Parent: m.ID}
 	dsn.Envelope.Recipients = []mail.Recipient{{Forward: m.Envelope.Reverse}}
 	return []*mail.Message{dsn}, nil
 }
@@ -82,7 +69,7 @@ func newHouse(t *testing.T) House {
 // put queues a message and returns its id.
 func put(t *testing.T, h House, uid, from string, to ...string) mail.ID {
 	t.Helper()
-	m := &mail.Message{Content: octets(text), Line: 100}
+	m := &mail.Message{Content: mail.Text(text), Line: 100}
 	if uid != "" {
 		m.Origin = mail.Origin{Maildrop: "jaco", Account: mail.AccountOf("pop3", "mail.isp.example", "jaco"), UID: mail.UID(uid)}
 	}
