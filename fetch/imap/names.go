@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"mailretr/relay/imapconn"
+	"mailretr/relay/utf7"
 )
 
 // Names of folders come from the server, and are as hostile as everything else. They are only ever compared,
@@ -37,7 +38,7 @@ func decodeName(raw string, plain bool) (string, error) {
 	name := raw
 	if !plain && strings.IndexFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
 		var ok bool
-		if name, ok = imapconn.DecodeName(raw); !ok || imapconn.EncodeName(name) != raw {
+		if name, ok = utf7.Decode(raw); !ok || utf7.Encode(name) != raw {
 			return "", errNameCoding
 		}
 	}
@@ -80,7 +81,7 @@ func (l *line) coded(p []byte) []byte {
 	if !names || l.utf8.Load() || bytes.IndexFunc(p, beyondASCII) < 0 {
 		return p
 	}
-	return notASCII.ReplaceAllFunc(p, func(run []byte) []byte { return []byte(imapconn.EncodeName(string(run))) })
+	return notASCII.ReplaceAllFunc(p, func(run []byte) []byte { return []byte(utf7.Encode(string(run))) })
 }
 
 var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
@@ -88,7 +89,7 @@ var notASCII = regexp.MustCompile(`[^\x00-\x7f]+`)
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
 // quoted writes a name or pattern for a command of ours. Coded as it is, it has only printable ASCII.
-func quoted(s string) string { return imapconn.Quote(imapconn.EncodeName(s)) }
+func quoted(s string) string { return imapconn.Quote(utf7.Encode(s)) }
 
 // An entry is a folder as LIST tells of it (RFC 9051, 7.3.1).
 type entry struct {

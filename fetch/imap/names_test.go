@@ -6,7 +6,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"mailretr/relay/imapconn"
+	"mailretr/relay/utf7"
 )
 
 // TestModifiedUTF7 has the examples of RFC 3501, 5.1.3, and what does not come back as it was.
@@ -26,7 +26,7 @@ func TestModifiedUTF7(t *testing.T) {
 		if strings.Contains(raw, "Ä") {
 			continue
 		}
-		if again := imapconn.EncodeName(name); again != raw {
+		if again := utf7.Encode(name); again != raw {
 			t.Errorf("%q is coded %q, want %q", name, again, raw)
 		}
 	}
@@ -79,7 +79,7 @@ func TestNamesInUTF8(t *testing.T) {
 // TestNamesOfBothRevisions: a server that offers IMAP4rev2 beside IMAP4rev1 has coded names like one that does not.
 func TestNamesOfBothRevisions(t *testing.T) {
 	target := "Fertig & " + strings.Repeat("日本語", 20) // shorter when it is coded
-	coded := imapconn.EncodeName(target)
+	coded := utf7.Encode(target)
 	for caps, name := range map[string]string{goodCaps + " IMAP4rev2": "Entw&APw-rfe &- &,,8-", goodCaps: "Entw&APw-rfe &- &,,8-",
 		strings.Replace(goodCaps, "IMAP4rev1", "IMAP4rev2", 1): "Entwürfe &- \uffff"} {
 		s := newServer(t)
@@ -164,8 +164,8 @@ func FuzzList(f *testing.F) {
 		if strings.ContainsAny(name, "\r\n\x00") || !utf8.ValidString(name) || len(name) > 4*maxName {
 			t.Errorf("%q", name)
 		}
-		if utf8.ValidString(e.raw) && imapconn.EncodeName(name) != e.raw && name != e.raw {
-			t.Errorf("%q is %q and comes back as %q", e.raw, name, imapconn.EncodeName(name))
+		if utf8.ValidString(e.raw) && utf7.Encode(name) != e.raw && name != e.raw {
+			t.Errorf("%q is %q and comes back as %q", e.raw, name, utf7.Encode(name))
 		}
 		guessed(name, e.delimiter)
 		matches("*%a*", name, e.delimiter)

@@ -13,6 +13,7 @@ import (
 
 	"mailretr/relay/flag"
 	"mailretr/relay/imapconn"
+	"mailretr/relay/utf7"
 	"mailretr/store/mail"
 )
 
@@ -200,7 +201,7 @@ func messageID(header []byte) string {
 	return ""
 }
 
-func (a *attempt) quoted() string { return imapconn.Quote(imapconn.EncodeName(a.folder)) }
+func (a *attempt) quoted() string { return imapconn.Quote(utf7.Encode(a.folder)) }
 
 // command sends a command and takes its answer.
 func (a *attempt) command(op mail.Op, text string, untagged func(string)) (imapconn.Reply, error) {

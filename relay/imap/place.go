@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"mailretr/relay/imapconn"
+	"mailretr/relay/utf7"
 	"mailretr/store/mail"
 )
 
@@ -37,7 +37,7 @@ func (a *attempt) places() (place, error) {
 			p.separator = m[1]
 		case 3:
 			p.separator = m[2]
-			if name, ok := imapconn.DecodeName(strings.ReplaceAll(m[1], `\`, "")); ok && p.separator != "" {
+			if name, ok := utf7.Decode(strings.ReplaceAll(m[1], `\`, "")); ok && p.separator != "" {
 				p.prefix = name
 			}
 		}

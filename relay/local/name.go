@@ -3,7 +3,6 @@ package local
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,7 +10,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"unicode/utf16"
+
+	"mailretr/relay/utf7"
 )
 
 // nameOf is how a message is called in a Maildir, but for its sizes: the second it was queued, the queue id
@@ -100,41 +100,10 @@ func folderName(folder string) string {
 			continue
 		}
 		b.WriteByte('.')
-		b.WriteString(utf7(level))
+		b.WriteString(utf7.Encode(level))
 	}
 	if b.Len() > longestName {
 		return ""
 	}
-	return b.String()
-}
-
-var utf7Base64 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
-
-// utf7 writes text in modified UTF-7, which has printable ASCII only.
-func utf7(s string) string {
-	var b strings.Builder
-	var wide []uint16
-	flush := func() {
-		if len(wide) == 0 {
-			return
-		}
-		octets := make([]byte, 0, 2*len(wide))
-		for _, u := range wide {
-			octets = append(octets, byte(u>>8), byte(u))
-		}
-		b.WriteString("&" + utf7Base64.EncodeToString(octets) + "-")
-		wide = wide[:0]
-	}
-	for _, r := range s {
-		if r < ' ' || r >= 0x7f {
-			wide = utf16.AppendRune(wide, r)
-			continue
-		}
-		flush()
-		if b.WriteRune(r); r == '&' {
-			b.WriteByte('-')
-		}
-	}
-	flush()
 	return b.String()
 }

@@ -1,4 +1,10 @@
-package imapconn
+// Package utf7 writes names of folders as IMAP before revision 2 does, and Maildir++ after it: in modified UTF-7.
+//
+// It promises one text for each name: what [Encode] would not write is no name, however it reads. What may stand in a name
+// is left to whoever uses it. RFC 3501, 5.1.3.
+//
+// Read first: [Encode].
+package utf7
 
 import (
 	"encoding/base64"
@@ -7,13 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// base64utf7 is the base64 of modified UTF-7 (RFC 3501, 5.1.3).
-var base64utf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
+// coding has a comma for the slash, which separates folders.
+var coding = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").
 	WithPadding(base64.NoPadding).Strict()
 
-// EncodeName writes the name of a folder in modified UTF-7 (RFC 3501, 5.1.3), in the one form that it has. What is a
-// pattern stays one.
-func EncodeName(s string) string {
+// Encode writes the name of a folder, which is UTF-8, in printable ASCII. What is a pattern stays one.
+func Encode(s string) string {
 	var b strings.Builder
 	for s != "" {
 		r, n := utf8.DecodeRuneInString(s)
@@ -32,14 +37,14 @@ func EncodeName(s string) string {
 		for _, u := range utf16.Encode([]rune(s[:end])) {
 			octets = append(octets, byte(u>>8), byte(u))
 		}
-		b.WriteString("&" + base64utf7.EncodeToString(octets) + "-")
+		b.WriteString("&" + coding.EncodeToString(octets) + "-")
 		s = s[end:]
 	}
 	return b.String()
 }
 
-// DecodeName reads modified UTF-7; false: it is not well-formed. Only what EncodeName makes the same text of is a name.
-func DecodeName(s string) (string, bool) {
+// Decode reads a name; false: it is not well-formed. Only what Encode makes the same text of is a name.
+func Decode(s string) (string, bool) {
 	var b strings.Builder
 	for {
 		i := strings.IndexByte(s, '&')
@@ -56,7 +61,7 @@ func DecodeName(s string) (string, bool) {
 			b.WriteByte('&')
 			continue
 		}
-		octets, err := base64utf7.DecodeString(coded)
+		octets, err := coding.DecodeString(coded)
 		if err != nil || len(octets)%2 != 0 {
 			return "", false
 		}
