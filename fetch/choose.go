@@ -404,7 +404,7 @@ func (s *session) cost(all []found) {
 	}
 	text := ""
 	if s.first {
-		text = fmt.Sprintf("first contact: %s, %s, will be collected", count(n), octets(size))
+		text = fmt.Sprintf("first contact: %s, %s, will be collected", count(n), mail.Octets(size))
 	}
 	s.wait(n, size, text)
 }

@@ -48,7 +48,7 @@ func TestSmallBeforeLarge(t *testing.T) {
 		}
 		list := w.events.of(mail.OpList)
 		if len(list) != 1 || list[0].Messages != 4 || list[0].Octets < 5<<20 ||
-			!strings.Contains(list[0].Text, "4 messages, 5.2 MB, will be collected") {
+			!strings.Contains(list[0].Text, "4 messages, 5.0M, will be collected") {
 			t.Errorf("the cost was told as %+v", list)
 		}
 		w.visit("jaco")

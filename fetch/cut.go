@@ -117,7 +117,7 @@ func (s *session) asideCut(ctx context.Context, uid mail.UID, x Suspect, t *mail
 		Origin: mail.Origin{Maildrop: s.drop.Name, Account: s.drop.Account, UID: uid},
 		Kind:   AsideCut, Size: x.Size, Next: x.Next,
 		Why: fmt.Sprintf("its body was cut %s, the last time after %s of %s, and cannot be gone on with; %s wasted",
-			times, octets(x.Octets), octets(x.Size), octets(x.Wasted)),
+			times, mail.Octets(x.Octets), mail.Octets(x.Size), mail.Octets(x.Wasted)),
 	}
 	if x.Cuts >= strikes { // before that nobody needs to look at it
 		a.Trouble = t
@@ -138,7 +138,7 @@ func (s *session) breaking(size int64) *Aside {
 		return nil
 	}
 	return &Aside{Kind: AsideCut, Next: next, Why: fmt.Sprintf("the line breaks in bodies of this size, which cannot "+
-		"be gone on with, and that has wasted %s in 24 hours", octets(wasted(x.Losses)))}
+		"be gone on with, and that has wasted %s in 24 hours", mail.Octets(wasted(x.Losses)))}
 }
 
 // carried says how much the line has carried before it broke, at the least and at the most.

@@ -96,7 +96,7 @@ func TestCutBody(t *testing.T) {
 		}
 		a := w.aside("big")
 		if a == nil || a.Kind != AsideCut || a.Trouble == nil || a.Size != 6<<20 ||
-			a.Why != "its body was cut 9 times, the last time after 3.1 MB of 6.3 MB, and cannot be gone on with; 28 MB wasted" {
+			a.Why != "its body was cut 9 times, the last time after 3.0M of 6.0M, and cannot be gone on with; 27M wasted" {
 			t.Errorf("aside: %+v", a)
 		}
 		if s := w.state("jaco"); s.Failures != 0 || !s.Suspects["big"].Next.Equal(a.Next) || s.Suspects["big"].Wasted != wasted {

@@ -25,21 +25,6 @@ func Arrival(header []byte) time.Time {
 	return t
 }
 
-// octets says a size for people.
-func octets(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d octets", n)
-	}
-	f, i := float64(n)/1000, 0
-	for ; f >= 999.5 && i < 4; i++ {
-		f /= 1000
-	}
-	if f < 9.95 {
-		return fmt.Sprintf("%.1f %s", f, [...]string{"kB", "MB", "GB", "TB", "PB"}[i])
-	}
-	return fmt.Sprintf("%.0f %s", f, [...]string{"kB", "MB", "GB", "TB", "PB"}[i])
-}
-
 func days(d time.Duration) string {
 	if d >= 48*time.Hour && d%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%d days", d/(24*time.Hour))

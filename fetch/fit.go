@@ -96,7 +96,7 @@ func (s *session) obstacle(m *mail.Message) *Aside {
 	case d.Waits > 0 && size >= d.Waits && !s.over && s.p.Budget != nil:
 		if now, next := s.p.Budget.OffPeak(); !now && !next.IsZero() {
 			return &Aside{Kind: AsideBudget, Next: next, Why: fmt.Sprintf(
-				"it is large (%s) and waits for the off-peak hours: %s", budget.Octets(size), budget.When(next))}
+				"it is large (%s) and waits for the off-peak hours: %s", mail.Octets(size), budget.When(next))}
 		}
 	}
 	if !s.oversize[uid] {
@@ -109,8 +109,8 @@ func (s *session) obstacle(m *mail.Message) *Aside {
 func (s *session) refusal(size, most int64) *Aside {
 	t := &mail.Trouble{
 		Op: mail.OpFetch, Kind: mail.Local, Server: s.drop.Server, Alone: true,
-		Err: fmt.Errorf("it is too large to be collected: %s, where %s are the most", budget.Octets(size),
-			budget.Octets(most)),
+		Err: fmt.Errorf("it is too large to be collected: %s, where %s are the most", mail.Octets(size),
+			mail.Octets(most)),
 		Hint: "Look at it with the provider's webmail, or have it collected: mailretr seen forget.",
 	}
 	return &Aside{Kind: AsideRefused, Why: t.Err.Error(), Trouble: t, Next: s.p.now().Add(daily)}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"mailretr/fetch/budget"
 	"mailretr/store/mail"
 )
 
@@ -88,7 +87,7 @@ func (s *session) roomToList() error {
 // ofListing says what it is that there is no room for.
 func ofListing(t *mail.Trouble, octets int64) *mail.Trouble {
 	t.Op, t.Alone = mail.OpList, false
-	t.Err = fmt.Errorf("what is there cannot be listed, which takes %s: %w", budget.Octets(octets), t.Err)
+	t.Err = fmt.Errorf("what is there cannot be listed, which takes %s: %w", mail.Octets(octets), t.Err)
 	return t
 }
 

@@ -273,7 +273,7 @@ func (c *counted) endless() error {
 		return nil
 	}
 	return &mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: d.Server, Err: fmt.Errorf(
-		"the server has announced %s, and goes on after %s", octets(max(c.Size(), 0)), octets(came))}
+		"the server has announced %s, and goes on after %s", mail.Octets(max(c.Size(), 0)), mail.Octets(came))}
 }
 
 // Close passes the end on: a content that could not be ended well has failed.

@@ -71,12 +71,3 @@ func TestArrival(t *testing.T) {
 		}
 	}
 }
-
-func TestOctets(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 octets", 999: "999 octets", 1500: "1.5 kB", 999_600: "1.0 MB",
-		310_000_000: "310 MB", 1 << 62: "4612 PB"} {
-		if got := octets(n); got != want {
-			t.Errorf("%d: %s, want %s", n, got, want)
-		}
-	}
-}

@@ -62,7 +62,7 @@ func TestClockWrong(t *testing.T) {
 				clock(right.Add(time.Hour), strings.Contains(restarts, "after"))
 				spend(mega / 4)
 				if s := w.sheet(""); s.Today.Line() != 3*mega/4 || s.Month.Line() != 3*mega+3*mega/4 {
-					t.Errorf("the clock is right: today %s, in the month %s", Octets(s.Today.Line()), Octets(s.Month.Line()))
+					t.Errorf("the clock is right: today %s, in the month %s", mail.Octets(s.Today.Line()), mail.Octets(s.Month.Line()))
 				}
 				spend(mega / 4)
 				_, err := w.Open(w.Context(), "jaco", false)

@@ -246,12 +246,12 @@ func (x *span) trouble(never bool, maildrop string) *mail.Trouble {
 	t := &mail.Trouble{
 		Op: mail.OpFetch, Kind: mail.Spent, Alone: true,
 		Err: fmt.Errorf("the %s for the %s has no room: %s of %s are used", x.whose(), x.name,
-			Octets(x.spent), Octets(x.limit)),
+			mail.Octets(x.spent), mail.Octets(x.limit)),
 		Hint: "It goes on by itself on " + When(x.until) + ". To collect in spite of it: " + anyway,
 	}
 	if never {
 		t.Err = fmt.Errorf("it is larger than the %s for a whole %s leaves for such mail (%s)", x.whose(),
-			x.name, Octets(x.limit))
+			x.name, mail.Octets(x.limit))
 		t.Hint = "Raise the budget, or collect in spite of it: " + anyway
 	}
 	return t
@@ -259,18 +259,3 @@ func (x *span) trouble(never bool, maildrop string) *mail.Trouble {
 
 // When writes an instant for people, in the zone that it has.
 func When(t time.Time) string { return t.Format("Mon 2 Jan 15:04") }
-
-// Octets writes a number of octets for people, in the units in which budgets are configured: 712, 4.0M, 20M.
-func Octets(n int64) string {
-	if n < 1024 {
-		return fmt.Sprint(max(n, 0))
-	}
-	x, unit := float64(n), 0
-	for x >= 999.5 && unit < 5 {
-		x, unit = x/1024, unit+1
-	}
-	if x < 9.95 {
-		return fmt.Sprintf("%.1f%c", x, " KMGTP"[unit])
-	}
-	return fmt.Sprintf("%.0f%c", x, " KMGTP"[unit])
-}

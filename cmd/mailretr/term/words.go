@@ -3,24 +3,16 @@ package term
 import (
 	"fmt"
 	"time"
+
+	"mailretr/store/mail"
 )
 
-// Size writes a number of octets in at most four characters: 712, 4.0M, 20M.
+// Size writes a number of octets as [mail.Octets] does; one that nobody knows, which is below 0, is "?".
 func Size(n int64) string {
 	if n < 0 {
 		return "?"
 	}
-	if n < 1024 {
-		return fmt.Sprint(n)
-	}
-	x, unit := float64(n), 0
-	for x >= 999.5 && unit < 5 { // 999.6K would need five
-		x, unit = x/1024, unit+1
-	}
-	if x < 9.95 {
-		return fmt.Sprintf("%.1f%c", x, " KMGTP"[unit])
-	}
-	return fmt.Sprintf("%.0f%c", x, " KMGTP"[unit])
+	return mail.Octets(n)
 }
 
 // Span writes a duration in its largest unit: 8s, 12m, 2h, 5d. The rest is cut off, as in an age.
