@@ -17,8 +17,11 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// A Hash knows a password when it sees it.
-type Hash interface{ Check(password string) bool }
+// A Hash knows a password when it sees it. Safe for concurrent use.
+type Hash interface {
+	// Check says whether this is the password. It takes as long as whoever made the hash wanted: a tenth of a second, say.
+	Check(password string) bool
+}
 
 // Parse reads a hash in one of the forms that tools write, a scheme in braces (Dovecot's) before it or
 // not:
@@ -144,6 +147,7 @@ func parseScram(s string) (Hash, error) {
 		StoredKey: stored, ServerKey: server}}, nil
 }
 
+// Check implements [Hash], in constant time but for the iterations that the keys ask for.
 func (k *Scram) Check(password string) bool {
 	salted, err := pbkdf2.Key(sha256.New, password, []byte(k.Salt), k.Iters, sha256.Size)
 	if err != nil {

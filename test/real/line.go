@@ -130,21 +130,17 @@ func (x *Line) serve(client net.Conn) {
 	server.Close()
 }
 
-// carry copies with delay: what was read is written when its time has come, while more is being read.
-func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) {
-	type piece struct {
-		octets []byte
-		at     time.Time
-	}
-	rate := x.rate.Load()
-	size, room := 32<<10, 4096
-	if rate > 0 { // a slow line holds little
-		size, room = 4<<10, 16
-	}
-	pieces := make(chan piece, room)
-	up := cut == nil
+// A piece is what was read at once, and when it may be written.
+type piece struct {
+	octets []byte
+	at     time.Time
+}
+
+// pieces reads until the connection ends; up says which way.
+func (x *Line) pieces(from net.Conn, up bool, size, room int) <-chan piece {
+	all := make(chan piece, room)
 	go func() {
-		defer close(pieces)
+		defer close(all)
 		for {
 			b := make([]byte, size)
 			n, err := from.Read(b)
@@ -152,13 +148,25 @@ func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) 
 				x.seen(true, b[:n])
 			}
 			if n > 0 {
-				pieces <- piece{b[:n], time.Now().Add(x.delay)}
+				all <- piece{b[:n], time.Now().Add(x.delay)}
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
+	return all
+}
+
+// carry copies with delay: what was read is written when its time has come, while more is being read.
+func (x *Line) carry(to, from net.Conn, count *atomic.Int64, cut *atomic.Int64) {
+	rate := x.rate.Load()
+	size, room := 32<<10, 4096
+	if rate > 0 { // a slow line holds little
+		size, room = 4<<10, 16
+	}
+	up := cut == nil
+	pieces := x.pieces(from, up, size, room)
 	var carried int64
 	var free time.Time // when the line has carried what it was given
 	for p := range pieces {
