@@ -123,7 +123,11 @@ func (a *app) complain(err error) {
 	if talk == nil {
 		talk = term.New(a.stderr, "auto", a.getenv)
 	}
-	talk.Printf("%s %s\n", talk.Paint(term.Red, "mailretr:"), mail.Printable(err.Error(), 2000))
+	text := mail.Printable(err.Error(), 2000)
+	if err == context.Canceled { // by a signal: nothing else ends a verb
+		text = "interrupted"
+	}
+	talk.Printf("%s %s\n", talk.Paint(term.Red, "mailretr:"), text)
 	if h := hint(err); h != "" {
 		talk.Printf("  %s\n", mail.Printable(h, 500))
 	}

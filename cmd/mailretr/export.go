@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -112,7 +113,11 @@ func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *c
 func put(path string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".export")
 	if err != nil {
-		return &exit{exCantCreat, err}
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			p.Path = path // nobody knows the other name
+		}
+		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory that is there, and in which you may write")}
 	}
 	defer os.Remove(f.Name())
 	err = errors.Join(write(f), f.Sync(), f.Close())
