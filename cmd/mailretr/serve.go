@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -111,6 +112,7 @@ type serving struct {
 	paths     conf.Paths
 	log       *slog.Logger
 	reloading sync.Mutex
+	refused   atomic.Pointer[control.Refusal] // what was read last, if it was; nil: it is in use
 	fronts    fronts
 	counted   *metrics.Meter
 	watched   *stopwatch
@@ -204,6 +206,7 @@ func tell(state string) {
 func (d *serving) controlled() control.House {
 	h := d.house.controlled()
 	h.Runner, h.Reload, h.Started, h.Fronts = d.runner, d.reload, d.started, d.counts
+	h.Refused = d.refused.Load
 	return h
 }
 
@@ -303,6 +306,18 @@ func (d *serving) listen(ctx context.Context) {
 	}
 }
 
+// foremost is the mistake that is named where only one can be: one that stands on a line, if there is any, for what is
+// said to be missing is often what is misspelt there.
+func foremost(problems []conf.Problem) (first *conf.Problem) {
+	for i := range problems {
+		p := &problems[i]
+		if p.Severity != conf.Warning && (first == nil || first.Pos.Line == 0 && p.Pos.Line > 0) {
+			first = p
+		}
+	}
+	return first
+}
+
 // reload reads the configuration and swaps it in, whole or not at all.
 func (d *serving) reload(ctx context.Context) error {
 	d.reloading.Lock()
@@ -320,12 +335,10 @@ func (d *serving) reload(ctx context.Context) error {
 		err = d.front(d.life, &c)
 	}
 	if err != nil {
-		for _, p := range problems {
-			if p.Severity != conf.Warning {
-				err = fmt.Errorf("%w: %s", err, p)
-				break
-			}
+		if p := foremost(problems); p != nil {
+			err = fmt.Errorf("%w: %s", err, p)
 		}
+		d.refused.Store(&control.Refusal{At: d.house.now(), Why: mail.Printable(err.Error(), 1000)})
 		d.observe(mail.Event{Op: mail.OpConfig, Err: err, Alarm: true, Text: "the configuration was refused; the old one goes on"})
 		return &control.Error{Code: control.Config, Text: err.Error(), Hint: "see every mistake: mailretr check"}
 	}
@@ -333,6 +346,7 @@ func (d *serving) reload(ctx context.Context) error {
 	if err := errors.Join(d.sourced(ctx, &c), d.mirrored(&c)); err != nil {
 		return err
 	}
+	d.refused.Store(nil)
 	d.startSources(d.life)
 	d.startMirrors(d.life)
 	c, _ = d.sources.merged(ctx)

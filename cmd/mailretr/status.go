@@ -142,6 +142,10 @@ func (v *statusView) head() {
 	if o.Free < o.Reserve {
 		v.out.Printf("%s\n", v.out.Paint(term.Red, "✗ the disk is full: nothing is collected until there is room"))
 	}
+	if r := o.Refused; r != nil {
+		v.out.Printf("%s %s; see: mailretr check\n", v.out.Paint(term.Red, "✗ the configuration was refused at "+
+			term.Clock(r.At, v.now())+", and the old one goes on:"), mail.Printable(r.Why, 500))
+	}
 	if len(o.LeftOut) > 0 {
 		v.out.Printf("%s %s; see: mailretr check\n", v.out.Paint(term.Red, "✗ left out for mistakes:"),
 			mail.Printable(strings.Join(o.LeftOut, ", "), 500))

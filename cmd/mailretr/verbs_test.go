@@ -311,6 +311,7 @@ func TestStatusOnATerminal(t *testing.T) {
 	c := conf.Default()
 	h := control.House{
 		Engine: totals{}, Status: f, Config: func() *conf.Config { return &c }, Version: "0.1", Started: now.Add(-50 * time.Hour),
+		Refused: func() *control.Refusal { return &control.Refusal{At: now.Add(-time.Minute), Why: "f:2:1  error    no"} },
 	}
 	tty, shown := screen(t)
 	a := newApp(nil, tty, tty)
@@ -323,6 +324,7 @@ func TestStatusOnATerminal(t *testing.T) {
 	got := shown()
 	for _, want := range []string{
 		"mailretr 0.1  up 2d  config \n", "queue 14 messages, 4.0M, oldest 2h, 2 held  disk 41G free\n",
+		"✗ the configuration was refused at 14:59, and the old one goes on: f:2:1  error    no; see: mailretr check\n",
 		"   NAME       STATE  LAST MAIL  CHECKED  NEXT    TODAY  SAVED  NOTE\n",
 		"✗  drop00     login  never      4m ago   in 26m  0      0      -ERR \\x1b[2J no (since 14:56)\n",
 		"✓  drop01     ok     never      2m ago   in 3m   0      0\n",

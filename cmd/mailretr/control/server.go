@@ -45,6 +45,8 @@ type House struct {
 	// AcceptSource takes what a source says now, however little that is; nil: it cannot be done.
 	AcceptSource func(ctx context.Context, name string) (source.State, error)
 
+	Refused func() *Refusal // the configuration that was read last and is not in use; nil, or nil of it: there is none
+
 	Backup  Backuper // nil: it cannot be had
 	Verify  Verifier // nil: it cannot be done
 	Version string

@@ -43,7 +43,15 @@ type Overview struct {
 	Unwell    int      `json:"unwell"`             // maildrops that need somebody
 	LeftOut   []string `json:"left_out,omitempty"` // maildrops left out for mistakes in their entries
 
+	Refused *Refusal `json:"refused,omitempty"` // the configuration that was read last, where an older one goes on
+
 	Line *budget.Sheet `json:"line,omitempty"` // how the budget of the line stands, where there is one
+}
+
+// A Refusal is when and why a configuration was not taken.
+type Refusal struct {
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
 }
 
 // A Front is a listener where clients bring mail, and what came there since the daemon began, or the listener did.
@@ -201,6 +209,9 @@ func (h *House) overview(ctx context.Context, drops []status.Status) (*Overview,
 		if !drops[i].State.Well() {
 			o.Unwell++
 		}
+	}
+	if h.Refused != nil {
+		o.Refused = h.Refused()
 	}
 	for _, b := range c.Bad {
 		o.LeftOut = append(o.LeftOut, b.Name)
