@@ -26,6 +26,7 @@ type overview struct {
 	Oldest     moment
 	Full       bool // the disk
 	LeftOut    []string
+	Refused    *refusal // the configuration that was read last; nil: it is in use
 	Line       *lineState
 	Lanes      []lane
 	Sources    []sourceState
@@ -36,6 +37,12 @@ type overview struct {
 	Flush      bool // there is a runner
 	Reload     bool
 	Job        *jobState
+}
+
+// A refusal is why a configuration was not taken, on a page.
+type refusal struct {
+	At  moment
+	Why string
 }
 
 // A lane is a destination on a page.
@@ -76,6 +83,11 @@ func adminPage(v *visit) error {
 	}
 	for _, b := range v.conf.Bad {
 		o.LeftOut = append(o.LeftOut, b.Name)
+	}
+	if v.House.Refused != nil {
+		if r := v.House.Refused(); r != nil {
+			o.Refused = &refusal{v.moment(r.At), r.Why}
+		}
 	}
 	if v.House.Fronts != nil {
 		o.Fronts = v.House.Fronts()
