@@ -39,13 +39,13 @@ type conn struct {
 // oidSync is the request of RFC 4533.
 const oidSync = "1.3.6.1.4.1.4203.1.9.1.1"
 
-// connect reaches a server and logs in. secret is the password. spare: see framed.
-func connect(ctx context.Context, l *conf.LDAP, dial Dial, server, secret string, spare bool) (*conn, error) {
+// connect reaches a server and logs in. secret is the password.
+func connect(ctx context.Context, l *conf.LDAP, dial Dial, server, secret string, b bounds) (*conn, error) {
 	line, err := dial(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	f := &framed{Line: line, left: maxAnswer, spare: spare}
+	f := &framed{Line: line, left: maxAnswer, bounds: b}
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
 	if l.TLS.Mode == conf.ModeStartTLS {
@@ -187,9 +187,9 @@ var advice = map[uint16]string{
 
 // session is a connection that is made when it is needed.
 type session struct {
-	l     *conf.LDAP
-	dial  Dial
-	spare bool // see framed
+	l    *conf.LDAP
+	dial Dial
+	bounds
 
 	servers servers
 
@@ -244,7 +244,7 @@ func (s *session) open(ctx context.Context) (*conn, error) {
 		}
 		s.secret = secret
 	}
-	c, err := s.servers.reach(ctx, s.l, s.dial, s.secret, s.spare)
+	c, err := s.servers.reach(ctx, s.l, s.dial, s.secret, s.bounds)
 	s.c = c
 	return c, err
 }

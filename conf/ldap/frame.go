@@ -37,6 +37,12 @@ type framed struct {
 	Line
 	rest []byte // of the message that is being handed out
 	left int    // octets that the answer may still have
+	bounds
+}
+
+// bounds are what is done about entries that are too large.
+type bounds struct {
+	largest int // octets of a message that is an entry; 0: maxEntry
 	// spare makes an entry that is too large one that has its name and the attribute spared, instead of an error: who looks at
 	// many entries need not do without the others. Not changed once it is read from.
 	spare bool
@@ -65,10 +71,14 @@ func (f *framed) message() ([]byte, error) {
 	if f.left -= len(head) + length; f.left < 0 {
 		return nil, fmt.Errorf("the answer is larger than %d octets", maxAnswer)
 	}
-	if length > maxEntry && f.spare {
+	most := f.largest
+	if most == 0 {
+		most = maxEntry
+	}
+	if length > most && f.spare {
 		return bare(f.Line, length)
 	}
-	if length > maxEntry {
+	if length > most {
 		return nil, errors.New("a message is too large")
 	}
 	m, err := io.ReadAll(io.LimitReader(f.Line, int64(length))) // which grows as it comes, whatever was announced

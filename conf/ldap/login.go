@@ -66,7 +66,7 @@ func (d *Door) look(ctx context.Context, user string, right func(*conn, *Found) 
 			return nil, err
 		}
 	}
-	c, err := d.servers.reach(ctx, &d.LDAP, d.Dial, secret, false)
+	c, err := d.servers.reach(ctx, &d.LDAP, d.Dial, secret, bounds{})
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,7 @@ func New(s conf.Source, dial Dial) (*Reader, error) {
 		return nil, fmt.Errorf("%q is no kind of directory", s.Kind)
 	}
 	l := *s.LDAP
-	r := &Reader{session: session{l: &l, dial: dial, spare: true}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
+	r := &Reader{session: session{l: &l, dial: dial, bounds: bounds{spare: true}}, schema: l.Schema(), preset: l.Preset, Now: time.Now}
 	if _, err := ldap.CompileFilter(r.schema.Filter); err != nil {
 		return nil, fmt.Errorf("the filter %q: %w", r.schema.Filter, err)
 	}

@@ -31,12 +31,12 @@ const (
 
 // reach connects to the first one that can be used, and logs in. Where there are several, the time that is left is shared out.
 // No text of the error has the secret.
-func (s *servers) reach(ctx context.Context, l *conf.LDAP, dial Dial, secret string, spare bool) (*conn, error) {
+func (s *servers) reach(ctx context.Context, l *conf.LDAP, dial Dial, secret string, b bounds) (*conn, error) {
 	list := s.order(l.URLs())
 	var texts []string
 	for i, server := range list {
 		limited, cancel := share(ctx, len(list)-1-i)
-		c, err := connect(limited, l, dial, server, secret, spare)
+		c, err := connect(limited, l, dial, server, secret, b)
 		cancel()
 		switch {
 		case err == nil:
