@@ -301,7 +301,7 @@ func TestH8_RowFullOfMistakes(t *testing.T) {
 		"deliver": strings.Repeat("d", MaxColumn), "options": strings.Repeat("mda x ", MaxColumn/6),
 	} {
 		var rows []*Row
-		for i := range 500 {
+		for i := range 100 {
 			rows = append(rows, row(fmt.Sprint(i), "name", fmt.Sprint("n", i), "user", fmt.Sprint("u", i), column, value))
 		}
 		_, problems := base().With(t.Context(), []Set{{Source: panelSource(), Rows: rows}})
