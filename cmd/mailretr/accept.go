@@ -20,7 +20,8 @@ func newSource(a *app) *cobra.Command {
 		Short: "Take what a source says now, although it has lost more than half of its rows",
 		Long: "A source that suddenly has less than half of its rows is more likely damaged than meant: its last good set\n" +
 			"goes on, and mailretr status says so. This takes what it says now.",
-		Args: wants(1, "a source", 1),
+		Args:              wants(1, "a source", 1),
+		ValidArgsFunction: a.completeSources,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.house(c.Context(), func(d *control.Client) error {
 				s, err := d.AcceptSource(c.Context(), args[0])

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,16 +27,50 @@ const (
 	completeMost = 200
 )
 
-// completeMaildrops names the maildrops of the configuration.
-func (a *app) completeMaildrops(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeMaildrops names maildrops: those of a daemon, which knows what stands in databases, and those of the configuration.
+func (a *app) completeMaildrops(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := completing(c)
 	defer cancel()
 	l := a.load(ctx)
 	var names []string
-	for _, m := range l.config.Maildrops {
-		names = append(names, m.Name)
+	for i := range l.config.Maildrops {
+		names = append(names, l.config.Maildrops[i].Name)
+	}
+	for s := range saidBy(ctx, l.socket()) {
+		if s.Maildrop != nil && strings.HasPrefix(s.Maildrop.Maildrop, word) && len(names) < completeMost {
+			names = append(names, s.Maildrop.Maildrop)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeSources names the sources of the configuration.
+func (a *app) completeSources(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := completing(c)
+	defer cancel()
+	l := a.load(ctx)
+	var names []string
+	for _, s := range l.config.Asked() {
+		names = append(names, s.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// saidBy yields what a daemon says of its status, as far as it does.
+func saidBy(ctx context.Context, socket string) iter.Seq[control.Status] {
+	return func(yield func(control.Status) bool) {
+		d := control.Dial(socket)
+		defer d.Close()
+		for s, err := range d.Status(ctx) {
+			if err != nil || !yield(s) {
+				return
+			}
+		}
+	}
 }
 
 // completeDestinations names the destinations of the configuration.
