@@ -151,7 +151,7 @@ func TestMariaDBSource(t *testing.T) {
 
 	d.Do(`CREATE TABLE imapsync (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, user2 VARCHAR(255) NOT NULL, host1 VARCHAR(255) NOT NULL,
  authmech1 ENUM('PLAIN','LOGIN','CRAM-MD5') DEFAULT 'PLAIN', user1 VARCHAR(255) NOT NULL, password1 VARCHAR(255) NOT NULL,
- mins_interval SMALLINT UNSIGNED NOT NULL DEFAULT 0, port1 SMALLINT UNSIGNED NOT NULL, enc1 ENUM('TLS','SSL','PLAIN') DEFAULT 'TLS',
+ maxage SMALLINT NOT NULL DEFAULT '0', maxbytespersecond VARCHAR(50) NOT NULL DEFAULT '0', mins_interval SMALLINT UNSIGNED NOT NULL DEFAULT 0, port1 SMALLINT UNSIGNED NOT NULL, enc1 ENUM('TLS','SSL','PLAIN') DEFAULT 'TLS',
  delete1 TINYINT(1) NOT NULL DEFAULT 0, custom_params VARCHAR(512) NOT NULL DEFAULT '', dry TINYINT(1) NOT NULL DEFAULT 0,
  created DATETIME(0) NOT NULL DEFAULT NOW(0), modified DATETIME ON UPDATE CURRENT_TIMESTAMP, active TINYINT(1) NOT NULL DEFAULT 0)`,
 		`INSERT INTO imapsync (user2, host1, user1, password1, mins_interval, port1, enc1, active)
@@ -171,6 +171,9 @@ func TestMariaDBSource(t *testing.T) {
 		"h@kroon.co.za-2 imap://h@h.example none pw keep 5m0s to h@kroon.co.za false")
 	notices(t, keeperOf(t, "mysql", d, "ispconfig", 1), d, "UPDATE mail_get SET source_password = 'new' WHERE server_id = 1", "new")
 	notices(t, keeperOf(t, "mysql", d, "mailcow", 0), d, "UPDATE imapsync SET password1 = 'new'", "new")
+	notices(t, keeperOf(t, "mysql", d, "mailcow", 0), d,
+		"UPDATE imapsync SET maxage = 30, maxbytespersecond = '20000', custom_params = '--x', modified = NOW() + INTERVAL 9 SECOND",
+		"--maxage 30 --maxbytespersecond 20000 --x")
 	nonsense(t, "mysql", d)
 	own(t, "mysql", d, `INSERT INTO mailretr_maildrops (host, user, password, recipient)
  SELECT 'h.example', CONCAT('u', seq), 'p', 'a@b.example' FROM seq_1_to_10000`)

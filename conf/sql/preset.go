@@ -77,11 +77,14 @@ var presets = map[string]map[string]preset{
 		"postgres": mailu("user_email || '-' || id", "SELECT COUNT(*), MD5(STRING_AGG(CONCAT_WS('|', "+mailuColumns+"), '/' ORDER BY id)) FROM [fetch]"),
 		"sqlite":   mailu("user_email || '-' || id", ""),
 	},
-	// mailcow copies folders with imapsync; what is collected here is delivered to user2.
+	// mailcow copies folders with imapsync; what is collected here is delivered to user2. Columns that are parameters of imapsync
+	// are read as it would get them; see Imapsync.
 	"mailcow": {"mysql": since(`SELECT id, CONCAT(user2, '-', id) AS name, active, 'imap' AS protocol, host1 AS host, port1 AS port,
   CASE enc1 WHEN 'SSL' THEN 'implicit' WHEN 'TLS' THEN 'starttls' ELSE 'none' END AS tls, user1 AS [user],
   password1 AS password, 1 - delete1 AS keep, mins_interval * 60 AS [interval], user2 AS recipient,
-  <custom_params> AS options, 'plain' AS password_encoding, COALESCE(modified, created) AS version
+  CONCAT_WS(' ', CASE WHEN maxage > 0 THEN CONCAT('--maxage ', maxage) END,
+    CASE WHEN maxbytespersecond > 0 THEN CONCAT('--maxbytespersecond ', maxbytespersecond) END, <custom_params>) AS options,
+  'plain' AS password_encoding, COALESCE(modified, created) AS version
 FROM imapsync WHERE dry = 0 {since} ORDER BY id`,
 		"AND COALESCE(modified, created) > :since",
 		"SELECT COUNT(*), MAX(modified), MAX(created), SUM(active) FROM imapsync")},
