@@ -216,7 +216,7 @@ func (h *house) leftOut(bad []conf.BadMaildrop) {
 		h.around.observe.Observe(mail.Event{At: h.now(), Op: mail.OpConfig, Origin: mail.Origin{Maildrop: b.Name}, Alarm: true,
 			Text: "the maildrop is left out for a mistake in its entry",
 			Err: &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Err: errors.New(reason(b)),
-				Hint: "Mend the entry: mailretr check names every mistake."}})
+				Hint: "Mend the entry: mailretr check names every mistake, and check --connect those of rows."}})
 	}
 }
 
