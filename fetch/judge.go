@@ -209,7 +209,7 @@ func (s *session) leave(ctx context.Context, m *mail.Message, why relay.Reason, 
 	case relay.ReasonDeferred:
 		return tries <= patienceTries && now.Sub(since) < patience, nil
 	case relay.ReasonSender:
-		return now.Sub(since) < orDefault(s.p.Expire, 5*24*time.Hour), nil
+		return now.Sub(since) < s.p.expire(), nil
 	}
 	return true, nil
 }

@@ -27,8 +27,8 @@ type Poller struct {
 	// Grace is how long a body may still come after a stop. 0: 20 s.
 	Grace time.Duration
 	// Expire is how long a message that is refused for what looks like a judgement on us stays upstream
-	// before it is refused with a DSN. 0: 5 days.
-	Expire time.Duration
+	// before it is refused with a DSN. nil, or 0: 5 days.
+	Expire func() time.Duration
 	// Room is asked before a session begins; an error means that nothing can be taken in (disk, queue
 	// limit), and nobody is dialled. nil: there is room.
 	Room func(context.Context) error
@@ -388,11 +388,21 @@ func (p *Poller) observe(e mail.Event) {
 	}
 }
 
+// usualExpire is how long a message is tried where nobody says otherwise (RFC 5321, 4.5.4.1: four to five days).
+const usualExpire = 5 * 24 * time.Hour
+
 func orDefault[T int | time.Duration](x, fallback T) T {
 	if x <= 0 {
 		return fallback
 	}
 	return x
+}
+
+func (p *Poller) expire() time.Duration {
+	if p.Expire == nil {
+		return usualExpire
+	}
+	return orDefault(p.Expire(), usualExpire)
 }
 
 // Names returns the maildrops, in order.

@@ -61,7 +61,9 @@ type Queue struct {
 	// nil: none is.
 	Rule func(*Record) string
 
-	Limit Limit
+	// Limit bounds what is queued. nil: nothing does.
+	Limit func() Limit
+
 	Loop  Loop
 	Guard Guard
 
@@ -255,16 +257,19 @@ func seenBefore() func(mail.Lane) bool {
 
 // full says whether another message would exceed the limit.
 func (q *Queue) full(ctx context.Context) error {
-	if q.Limit == (Limit{}) {
+	var most Limit
+	if q.Limit != nil {
+		most = q.Limit()
+	}
+	if most == (Limit{}) {
 		return nil
 	}
 	t, err := q.Engine.Totals(ctx)
 	if err != nil {
 		return err
 	}
-	if q.Limit.Messages > 0 && t.Messages >= q.Limit.Messages || q.Limit.Octets > 0 &&
-		t.Octets >= q.Limit.Octets {
-		return local(ErrLimit, "raise queue.limit, or see what is waiting with: mailretr queue")
+	if most.Messages > 0 && t.Messages >= most.Messages || most.Octets > 0 && t.Octets >= most.Octets {
+		return local(ErrLimit, "raise queue: {max, max_size}, or see what is waiting with: mailretr queue")
 	}
 	return nil
 }

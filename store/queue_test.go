@@ -180,16 +180,19 @@ func TestFull(t *testing.T) {
 
 func TestLimit(t *testing.T) {
 	w := newWorld(t)
-	w.Limit.Messages = 2
+	limit := Limit{Messages: 2}
+	w.Limit = func() Limit { return limit }
 	w.put(message("1", "", "x@a.example"))
 	w.put(message("2", "", "x@a.example"))
 	if r := w.Deliver(t.Context(), message("3", "", "x@a.example")); r[0].Outcome != mail.Deferred {
 		t.Errorf("report %+v", r)
 	}
-	w.Limit = Limit{Octets: 10}
+	limit = Limit{Octets: 10}
 	if r := w.Deliver(t.Context(), message("3", "", "x@a.example")); r[0].Outcome != mail.Deferred {
 		t.Errorf("report %+v", r)
 	}
+	limit = Limit{Messages: 3}
+	w.put(message("3", "", "x@a.example"))
 }
 
 // A UID that is taken is not queued again, and is reported as taken only after a later commit has returned.

@@ -187,7 +187,10 @@ func (h *house) wire(key [32]byte) {
 		Fate: h.fate, Rule: h.rule,
 		Late:  func() time.Duration { return h.config.Load().Queue.Warn },
 		Flood: func() int { return h.config.Load().Bounce.Hourly },
-		Limit: store.Limit{Messages: h.config.Load().Queue.Max, Octets: h.config.Load().Queue.MaxSize},
+		Limit: func() store.Limit {
+			c := h.config.Load()
+			return store.Limit{Messages: c.Queue.Max, Octets: c.Queue.MaxSize}
+		},
 	}
 	h.ask = &relay.Ask{Rewrite: h.rewritten, Route: h.route, Dial: h.connect}
 	h.runner = &relay.Runner{
@@ -198,7 +201,7 @@ func (h *house) wire(key [32]byte) {
 	limits := h.config.Load().Limits
 	h.poller = &fetch.Poller{
 		Ledger: ledger{h.queue, h.around.observe, &sync.Map{}, reporter{h}.notice}, Notes: notes.Values{Engine: h.store, Space: notes.Poller}, Observe: h.around.observe,
-		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: h.config.Load().Queue.Expire,
+		PerServer: limits.PerServer, Overall: limits.Sessions, Large: limits.Large, Expire: func() time.Duration { return h.config.Load().Queue.Expire },
 		Room: h.room, Budget: h.book, Now: h.now,
 	}
 }
