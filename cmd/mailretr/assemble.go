@@ -167,6 +167,8 @@ func opening(dir string, err error) error {
 	e := &control.Error{Code: control.Internal, Text: fmt.Sprintf("opening the state: %v", err)}
 	var path *fs.PathError
 	switch {
+	case errors.Is(err, badger.ErrNewer):
+		e.Code = control.Config // somebody has to come; what is started again knows no more than before
 	case errors.Is(err, fs.ErrPermission):
 		e.Code, e.Hint = control.Denied, "run it as the user to whom the state belongs, or set state: to a directory of your own"
 	case errors.Is(err, syscall.EROFS):

@@ -23,7 +23,7 @@ const (
 	exIOErr       = 74
 	exTempFail    = 75 // some maildrop or message failed for now
 	exNoPerm      = 77 // a login was refused, or a file may not be read
-	exConfig      = 78 // the configuration has errors
+	exConfig      = 78 // the configuration has errors, or a newer version has written the state
 )
 
 // An exit is an error with an exit code of its own.

@@ -201,7 +201,7 @@ something failed for now
 a login was refused, or a file may not be read
 .TP
 %d
-the configuration has mistakes
+the configuration has mistakes, or a newer version has written the state
 .SH ENVIRONMENT
 .TP
 .B MAILRETR_CONFIG

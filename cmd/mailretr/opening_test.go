@@ -21,6 +21,7 @@ func TestOpeningSaysWhatHelps(t *testing.T) {
 		code int
 		hint string
 	}{
+		"newer":     {badger.ErrNewer, exConfig, ""}, // or systemd starts it again and again
 		"in use":    {badger.ErrInUse, exTempFail, "ask the daemon"},
 		"no right":  {&fs.PathError{Op: "open", Path: "/s/lock", Err: syscall.EACCES}, exNoPerm, "run it as the user"},
 		"read-only": {&fs.PathError{Op: "open", Path: "/s/lock", Err: syscall.EROFS}, exCantCreat, "mount its file system so that it can be written"},

@@ -25,6 +25,9 @@ import (
 //	    of store.SpaceSplit names is nobody's
 const formatVersion = 2
 
+// ErrNewer says that a newer version has written the state: this one has changed nothing, and never will be able to.
+var ErrNewer = errors.New("written by a newer version")
+
 // Keys of what the engine keeps about itself.
 const (
 	keyHash       = "k/hash"       // key of the hashes, as in the file format
@@ -51,8 +54,8 @@ func (e *Engine) readFormat() (known bool, err error) {
 		return false, fmt.Errorf("%s is not a file of this program; nothing was changed", e.formatName())
 	}
 	if n > formatVersion {
-		return false, fmt.Errorf("the state in %s was written by a newer version (format %d, this one knows up to "+
-			"%d): install that version or a newer one; nothing was changed", e.opt.Dir, n, formatVersion)
+		return false, fmt.Errorf("the state in %s was %w (format %d, this one knows up to "+
+			"%d): install that version or a newer one; nothing was changed", e.opt.Dir, ErrNewer, n, formatVersion)
 	}
 	e.older = n < formatVersion
 	for _, l := range lines[1:] {

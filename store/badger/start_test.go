@@ -97,6 +97,9 @@ func TestNewerVersionRefused(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(name, []byte(strings.Replace(string(b), "state 2", "state 3", 1)), 0o600))
 	wantRefusal(t, r.dir, "written by a newer version (format 3, this one knows up to 2)")
+	if _, err := tryRig(t, r.dir); !errors.Is(err, ErrNewer) {
+		t.Errorf("nobody can know it by itself: %v", err)
+	}
 	must(t, os.WriteFile(name, []byte("hello"), 0o600))
 	wantRefusal(t, r.dir, "not a file of this program")
 }
