@@ -187,6 +187,11 @@ func TestH1_LinkAtTheLastMoment(t *testing.T) {
 	if err := c.box.put(t.Context(), x, strings.NewReader(letter)); err == nil {
 		t.Error("written")
 	}
+	// What is looked at again once it is locked is the second to notice.
+	if f, _, err := c.box.(*mbox).open(x); err == nil {
+		t.Errorf("%s is open", f.Name())
+		f.Close()
+	}
 	if fi, err := os.Stat(victim); err != nil || fi.Size() > 0 {
 		t.Errorf("%v, %v", fi, err)
 	}
