@@ -460,21 +460,10 @@ func contentKey(state string) (key [32]byte, err error) {
 	if _, err := rand.Read(key[:]); err != nil {
 		return key, err
 	}
-	return key, writeNew(path, key[:])
-}
-
-// writeNew makes a file of mode 0600 that is whole, or is not there.
-func writeNew(path string, octets []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
+	return key, put(path, func(w io.Writer) error {
+		_, err := w.Write(key[:])
 		return err
-	}
-	_, err = f.Write(octets)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	})
 }
 
 // controlled is what the control API answers for when no daemon runs.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -106,23 +105,4 @@ func (a *app) exportOne(ctx context.Context, d *control.Client, dir string, m *c
 		}
 		return err
 	})
-}
-
-// put writes a file beside its name and moves it there when it is whole. Links that somebody else made are
-// not followed.
-func put(path string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".export")
-	if err != nil {
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			p.Path = path // nobody knows the other name
-		}
-		return &exit{exCantCreat, usage(err.Error(), "name a file in a directory that is there, and in which you may write")}
-	}
-	defer os.Remove(f.Name())
-	err = errors.Join(write(f), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
