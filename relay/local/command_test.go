@@ -160,12 +160,13 @@ func TestPresetsAreTemplates(t *testing.T) {
 }
 
 func TestTemplates(t *testing.T) {
+	allowed := map[string][]string{"user": recipientWords, "path": pathWords, "argument": argumentWords, "filter": messageWords}
 	for _, x := range []struct{ purpose, text, wrong string }{
 		{"path", "/a/{local}", ""}, {"path", "/a/{recipient}", "not known"}, {"path", "/a/{", "without"}, {"path", "/a/}", "without"},
 		{"argument", "{sender|<>}{{}}", ""}, {"filter", "{local}", "not known"}, {"filter", "{sender}", ""}, {"user", "{local}", ""},
 		{"user", "{folder}", "not known"}, {"argument", "{}", "not known"},
 	} {
-		err := Check(x.purpose, x.text)
+		_, err := parse(x.text, x.purpose, allowed[x.purpose])
 		if (err == nil) != (x.wrong == "") || err != nil && !strings.Contains(err.Error(), x.wrong) {
 			t.Errorf("%s %q: %v", x.purpose, x.text, err)
 		}

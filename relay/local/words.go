@@ -75,16 +75,7 @@ type template struct {
 // A piece of a template is a word with its stand-in, or text.
 type piece struct{ word, text string }
 
-// Check says whether a template can be used for a purpose: "user", "path", "argument", or "filter", which
-// is the argument of a filter.
-func Check(purpose, text string) error {
-	allowed := map[string][]string{"user": recipientWords, "path": pathWords, "argument": argumentWords,
-		"filter": messageWords}[purpose]
-	_, err := parse(text, purpose, allowed)
-	return err
-}
-
-// parse reads a template. "{{" and "}}" are braces.
+// parse reads a template that has some words, for a purpose that an error names. "{{" and "}}" are braces.
 func parse(text, purpose string, allowed []string) (template, error) {
 	t := template{text: text}
 	for rest := text; rest != ""; {

@@ -49,7 +49,7 @@ var (
 // maxCounted bounds what is counted; what has filled again is forgotten first.
 const maxCounted = 50_000
 
-// rateFor is the rate of a key.
+// rate is the rate of a key.
 func (k attemptKey) rate() rateOf {
 	switch {
 	case k.known != "":
