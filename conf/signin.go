@@ -40,12 +40,9 @@ type SignInLDAP struct {
 // SignInSQL lets in who is in a table with a password.
 type SignInSQL struct {
 	DSN    Secret // where it is, and how to log in; of sqlite the path of a file
-	Query  string // with :user; its columns have the names of SignInColumns
+	Query  string // with :user; its columns are user, password, owner and admin, of which the first two are needed
 	Scheme string // of passwords that have none in braces before them; "": they say themselves what they are
 }
-
-// SignInColumns are the names of the columns of SignInSQL.Query; the first two are needed.
-var SignInColumns = []string{"user", "password", "owner", "admin"}
 
 // SignInSchemes are what may be written for SignInSQL.Scheme, in capitals or not.
 var SignInSchemes = []string{

@@ -34,10 +34,6 @@ type Options struct {
 	// PerConnection is how many messages one connection carries. 0: 10 where the greeting says Exim, which by
 	// default only queues what comes after ten and refuses what comes after a thousand; else 100.
 	PerConnection int
-	// Resets is how many RSET one connection carries, one for each probe and for each message that nobody
-	// was accepted for. 0: 5 where the greeting says Exim, which drops a client after ten commands that
-	// are not mail; else 50.
-	Resets int
 
 	// Recipients is how many one transaction has at most; the others are not asked, and have a transaction of their
 	// own when the message comes again. 0: as many as the server takes (LIMITS of RFC 9422, or the number at which it

@@ -205,7 +205,8 @@ func (c *Client) begin(ctx context.Context, s *session) *failure {
 	return c.login(ctx, s)
 }
 
-// limits sets how much the connection may carry.
+// limits sets how much the connection may carry: messages, and RSETs, one for each probe and for each message that nobody was
+// accepted for. Exim drops a client after ten commands that are not mail.
 func (s *session) limits(o Options, exim bool) {
 	s.most, s.mostResets = 100, 50
 	if exim {
@@ -213,9 +214,6 @@ func (s *session) limits(o Options, exim bool) {
 	}
 	if o.PerConnection > 0 {
 		s.most = o.PerConnection
-	}
-	if o.Resets > 0 {
-		s.mostResets = o.Resets
 	}
 }
 

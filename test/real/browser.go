@@ -166,12 +166,6 @@ func (b *Browser) Fill(selector, text string) {
 	run(b, "filling "+selector, chromedp.Steps(chromedp.Clear(selector), chromedp.SendKeys(selector, text)))
 }
 
-// Press presses keys, in whatever has the focus.
-func (b *Browser) Press(keys string) {
-	b.t.Helper()
-	run(b, "pressing keys", chromedp.KeyEvent(keys))
-}
-
 // Text is what can be read on the page.
 func (b *Browser) Text() string {
 	b.t.Helper()

@@ -11,15 +11,12 @@ import (
 	"mailretr/relay/passwd"
 )
 
-// SQLColumns are what the query of SQL may name its columns. user and password are needed.
-var SQLColumns = []string{"user", "password", "owner", "admin"}
-
 // SQL lets in who is in a table with a password, as mail servers and panels have one.
 //
-// The query finds the rows of a user: user is the name as the table has it, which counts from then on and not what was
-// typed, since databases take an é for an e, and blanks at the end for nothing; password is what is kept of the password;
-// owner is whose maildrops are shown, several in several rows or with commas, without it the user's; admin is true for an
-// admin. Two rows with different users or passwords let nobody in.
+// The query finds the rows of a user, in columns of these names, of which the first two are needed: user is the name as the
+// table has it, which counts from then on and not what was typed, since databases take an é for an e, and blanks at the end
+// for nothing; password is what is kept of the password; owner is whose maildrops are shown, several in several rows or with
+// commas, without it the user's; admin is true for an admin. Two rows with different users or passwords let nobody in.
 type SQL struct {
 	// Find returns the rows for a name that was typed: a sql.Lookup does.
 	Find   func(ctx context.Context, user string) ([]map[string]string, error)
