@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"mailretr/cmd/mailretr/control"
@@ -24,6 +25,7 @@ type loaded struct {
 	config   conf.Config
 	problems []conf.Problem
 	err      error
+	named    bool // by whoever calls: --config, or MAILRETR_CONFIG
 }
 
 // load reads the configuration.
@@ -34,7 +36,7 @@ func (a *app) load(ctx context.Context) loaded {
 	if err != nil {
 		return loaded{err: err}
 	}
-	l := loaded{paths: p}
+	l := loaded{paths: p, named: a.config != "" || a.getenv("MAILRETR_CONFIG") != ""}
 	l.config, l.problems, l.err = yaml.Load(ctx, p)
 	switch {
 	case l.err == nil:
@@ -47,7 +49,7 @@ func (a *app) load(ctx context.Context) loaded {
 	case errors.Is(l.err, yaml.ErrConfig), ctx.Err() != nil:
 	case errors.Is(l.err, fs.ErrNotExist):
 		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}
-		if a.config != "" || a.getenv("MAILRETR_CONFIG") != "" {
+		if l.named {
 			l.paths = conf.Paths{} // the one that was meant is not here, and the machine's daemon is another one
 		}
 	case errors.Is(l.err, fs.ErrPermission):
@@ -89,7 +91,12 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 	wait, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
 	for told := false; ; told = true {
-		found, err := a.daemon(ctx, l.socket(), f)
+		found, err := a.daemon(ctx, l.socket(), func(c *control.Client) error {
+			if err := l.meant(ctx, c); err != nil {
+				return err
+			}
+			return f(c)
+		})
 		if found || err != nil {
 			return err
 		}
@@ -105,6 +112,28 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 		case <-wait.Done():
 		}
 	}
+}
+
+// meant refuses a daemon that has another state than the configuration that was named: two of them whose sockets have the
+// same place, and what is done to one would be done to the other.
+func (l *loaded) meant(ctx context.Context, c *control.Client) error {
+	if !l.named || l.err != nil { // a file that has been broken since says nothing for sure
+		return nil
+	}
+	v, err := c.Version(ctx)
+	if err != nil || v.State == "" || v.State == l.config.State || sameFile(v.State, l.config.State) {
+		return err
+	}
+	return &control.Error{Code: control.Config,
+		Text: fmt.Sprintf("the daemon that answers on %s has its state in %s, and %s says %s",
+			l.socket(), mail.Printable(v.State, 200), l.paths.Config, l.config.State),
+		Hint: "give each configuration a socket of its own (socket: PATH), or restart the daemon if it is the one that is meant"}
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // daemon runs f with a daemon, if one answers.

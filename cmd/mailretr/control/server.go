@@ -189,10 +189,15 @@ type Version struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started,omitzero"` // zero: no daemon
 	PID     int       `json:"pid"`
+	State   string    `json:"state,omitempty"` // the directory; "": not known
 }
 
 func version(h *House, out *stream, _ *http.Request) error {
-	return out.item(Version{Version: h.Version, Started: h.Started, PID: os.Getpid()}, false)
+	v := Version{Version: h.Version, Started: h.Started, PID: os.Getpid()}
+	if h.Config != nil {
+		v.State = h.Config().State
+	}
+	return out.item(v, false)
 }
 
 func reload(h *House, _ *stream, r *http.Request) error {
