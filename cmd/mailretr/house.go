@@ -91,12 +91,7 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 	wait, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
 	for told := false; ; told = true {
-		found, err := a.daemon(ctx, l.socket(), func(c *control.Client) error {
-			if err := l.meant(ctx, c); err != nil {
-				return err
-			}
-			return f(c)
-		})
+		found, err := a.daemon(ctx, &l, f)
 		if found || err != nil {
 			return err
 		}
@@ -116,13 +111,12 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 
 // meant refuses a daemon that has another state than the configuration that was named: two of them whose sockets have the
 // same place, and what is done to one would be done to the other.
-func (l *loaded) meant(ctx context.Context, c *control.Client) error {
+func (l *loaded) meant(v control.Version) error {
 	if !l.named || l.err != nil { // a file that has been broken since says nothing for sure
 		return nil
 	}
-	v, err := c.Version(ctx)
-	if err != nil || v.State == "" || v.State == l.config.State || sameFile(v.State, l.config.State) {
-		return err
+	if v.State == "" || v.State == l.config.State || sameFile(v.State, l.config.State) {
+		return nil
 	}
 	return &control.Error{Code: control.Config,
 		Text: fmt.Sprintf("the daemon that answers on %s has its state in %s, and %s says %s",
@@ -136,12 +130,16 @@ func sameFile(a, b string) bool {
 	return err == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// daemon runs f with a daemon, if one answers.
-func (a *app) daemon(ctx context.Context, socket string, f func(*control.Client) error) (found bool, err error) {
-	c := control.Dial(socket)
+// daemon runs f with a daemon, if one answers and is meant.
+func (a *app) daemon(ctx context.Context, l *loaded, f func(*control.Client) error) (found bool, err error) {
+	c := control.Dial(l.socket())
 	defer c.Close()
-	if found, err = c.Answers(ctx); !found || err != nil {
+	v, found, err := c.Answers(ctx)
+	if !found || err != nil {
 		return false, err
+	}
+	if err := l.meant(v); err != nil {
+		return true, err
 	}
 	return true, f(c)
 }

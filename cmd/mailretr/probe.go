@@ -20,7 +20,7 @@ func (a *app) probe(ctx context.Context) error {
 	if l.paths == (conf.Paths{}) {
 		return l.err
 	}
-	found, err := a.daemon(ctx, l.socket(), func(d *control.Client) error {
+	found, err := a.daemon(ctx, &l, func(d *control.Client) error {
 		for _, err := range d.Status(ctx) {
 			return err // the first is made from the store
 		}

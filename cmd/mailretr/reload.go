@@ -22,7 +22,7 @@ func newReload(a *app) *cobra.Command {
 				return l.err
 			}
 			a.problems(l.problems)
-			found, err := a.daemon(c.Context(), l.socket(), func(d *control.Client) error {
+			found, err := a.daemon(c.Context(), &l, func(d *control.Client) error {
 				err := d.Reload(c.Context())
 				if err == nil && !a.json {
 					a.talk.Printf("the daemon has read its configuration\n")

@@ -79,7 +79,7 @@ func (a *app) serve(ctx context.Context) error {
 
 func alreadyServed(ctx context.Context, c *control.Client) bool {
 	defer c.Close()
-	found, err := c.Answers(ctx)
+	_, found, err := c.Answers(ctx)
 	return found && err == nil
 }
 

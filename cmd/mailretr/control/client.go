@@ -34,17 +34,17 @@ func Dial(socket string) *Client {
 	}}}
 }
 
-// Answers says whether a daemon answers. It is an error when one is there that must not be asked, or does
+// Answers says whether a daemon answers, and who. It is an error when one is there that must not be asked, or does
 // not answer well.
-func (c *Client) Answers(ctx context.Context) (bool, error) {
+func (c *Client) Answers(ctx context.Context) (v Version, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	_, err := c.Version(ctx)
+	v, err = c.Version(ctx)
 	var e *Error
 	if errors.As(err, &e) && e.Code == Unavailable && e.nobody {
-		return false, nil
+		return Version{}, false, nil
 	}
-	return err == nil, err
+	return v, err == nil, err
 }
 
 // Close gives connections back.

@@ -215,7 +215,7 @@ func manyGroups(n, last uint32) (list []uint32) {
 func TestNoDaemon(t *testing.T) {
 	dir := t.TempDir()
 	c := Dial(filepath.Join(dir, "s"))
-	if ok, err := c.Answers(t.Context()); ok || err != nil {
+	if _, ok, err := c.Answers(t.Context()); ok || err != nil {
 		t.Errorf("%v %v", ok, err)
 	}
 	l, err := Listen(filepath.Join(dir, "run", "s"))
@@ -224,7 +224,7 @@ func TestNoDaemon(t *testing.T) {
 	}
 	l.(*listener).UnixListener.Close()
 	c = Dial(filepath.Join(dir, "run", "s"))
-	if ok, err := c.Answers(t.Context()); ok || err != nil {
+	if _, ok, err := c.Answers(t.Context()); ok || err != nil {
 		t.Errorf("stale: %v %v", ok, err)
 	}
 }
