@@ -186,12 +186,16 @@ func (p *pair) turn(ctx context.Context) error {
 	}
 	p.filling, p.spare = p.spare, p.filling
 	p.under, p.in, p.octets = p.in, nil, 0
-	p.done = make(chan []mail.Report, 1)
-	go func(b mail.Batch, done chan<- []mail.Report) {
-		// The octets are here and paid for: a stop does not throw them away.
-		done <- b.Commit(context.WithoutCancel(ctx))
-	}(p.spare, p.done)
+	p.done = commit(ctx, p.spare)
 	return nil
+}
+
+// commit begins to make a batch durable, and returns where its reports will be. The octets are here and paid for: a stop
+// does not throw them away.
+func commit(ctx context.Context, b mail.Batch) chan []mail.Report {
+	done := make(chan []mail.Report, 1)
+	go func() { done <- b.Commit(context.WithoutCancel(ctx)) }()
+	return done
 }
 
 // look settles the batch under way if its commit has returned meanwhile.
@@ -227,21 +231,19 @@ func (p *pair) settled(ctx context.Context, reports []mail.Report) error {
 	return nil
 }
 
-// end commits what is whole, also when the session broke: a cut line keeps what was complete.
+// end commits what is whole, also when the session broke: a cut line keeps what was complete. Nothing is read any more, so
+// that the last batch need not wait for the one before it: one sync serves both.
 func (p *pair) end(ctx context.Context, cause error) error {
+	last, in := chan []mail.Report(nil), p.in
+	if len(in) > 0 {
+		last = commit(ctx, p.filling)
+	}
 	err := p.wait(ctx)
-	if len(p.in) > 0 {
-		if e := p.turn(ctx); err == nil {
-			err = e
-		}
-		if e := p.wait(ctx); err == nil {
-			err = e
-		}
+	if last != nil {
+		p.under, p.done, p.in = in, last, nil
+		err = cmp.Or(err, p.wait(ctx))
 	}
-	if cause != nil {
-		return cause
-	}
-	return err
+	return cmp.Or(cause, err)
 }
 
 func (r *run) now() time.Time {

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"mailretr/store/mail"
@@ -141,6 +142,7 @@ type tray struct {
 	got     map[mail.UID]string
 	refused map[mail.UID]mail.Report
 	commits []int
+	begun   atomic.Int32 // commits
 	mute    bool
 	block   chan struct{} // Commit waits for it
 }
@@ -194,6 +196,7 @@ func (b *trayBatch) Add(ctx context.Context, m *mail.Message) error {
 }
 
 func (b *trayBatch) Commit(context.Context) []mail.Report {
+	b.t.begun.Add(1)
 	if b.t.block != nil {
 		<-b.t.block
 	}
