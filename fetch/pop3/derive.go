@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -71,7 +72,7 @@ func (s *session) derive(odd []*item) error {
 			continue
 		}
 		if key == "" {
-			if err := s.nameless(); err != nil {
+			if err := s.unknowable(); err != nil {
 				return err
 			}
 			key = rand.Text()
@@ -146,10 +147,32 @@ func (s *session) keep(x *item, head []byte) {
 	s.kept += len(head)
 }
 
-// nameless refuses what can only go wrong: a message without any identity that stays upstream would be
+// convinced is how long a server that has given unique-ids has to refuse them before it is believed that it gives none.
+const convinced = 24 * time.Hour
+
+// nameless says what a refusal of UIDL means: nil where the server gives no unique-ids. One that gave them to what is there now,
+// or says that it is not well, will give them again: without them each message would be another one, known by its header at best,
+// in this session and, because it may be given its unique-id only late, in all that follow.
+func (s *session) nameless(st status) error {
+	t, now := refused(mail.OpList, s.server, st, nil), s.opts.now()
+	since := time.Unix(s.past.Nameless, 0)
+	switch {
+	case s.count == 0, s.past.End == nil && t.Kind != mail.Busy:
+		return nil
+	case s.past.Nameless == 0 || since.After(now):
+		s.past.Nameless = now.Unix()
+	case now.Sub(since) > convinced:
+		return nil
+	}
+	s.retain()
+	t.Kind = mail.Busy
+	return t
+}
+
+// unknowable refuses what can only go wrong: a message without any identity that stays upstream would be
 // collected at each poll. Where it is deleted afterwards, a name for this session is enough; it may come
 // twice after a cut.
-func (s *session) nameless() error {
+func (s *session) unknowable() error {
 	if s.opts.After == Delete {
 		return nil
 	}

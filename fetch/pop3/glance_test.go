@@ -140,9 +140,8 @@ func TestGlanceDoubts(t *testing.T) {
 			s.Put(fetchtest.Text(300, 99))
 			s.On = on("STAT", says("+OK 101 12345\r\n"))
 		},
-		"no sum":  func(s *fetchtest.POP3) { s.On = on("STAT", says("+OK 100 octets\r\n")) },
-		"no UIDL": func(s *fetchtest.POP3) { s.NoUIDL = true },
-		"blank":   func(s *fetchtest.POP3) { s.Add(&fetchtest.Mail{Octets: fetchtest.Text(300, 99), NoUID: true}) },
+		"no sum": func(s *fetchtest.POP3) { s.On = on("STAT", says("+OK 100 octets\r\n")) },
+		"blank":  func(s *fetchtest.POP3) { s.Add(&fetchtest.Mail{Octets: fetchtest.Text(300, 99), NoUID: true}) },
 		"same as before": func(s *fetchtest.POP3) {
 			s.Add(&fetchtest.Mail{Octets: fetchtest.Text(300, 99), UID: fmt.Sprintf("000000%010x", 99)})
 		},

@@ -268,13 +268,17 @@ func malformed(verb string, l []byte) error {
 }
 
 // uidl reads the unique-ids. What is no identity (empty, too long, odd octets, twice) is left out; it is
-// derived from the content when somebody asks. A server that does not know UIDL leaves out all.
+// derived from the content when somebody asks. A server that does not know UIDL leaves out all, see nameless.
 func (s *session) uidl() error {
 	s.op = mail.OpList
 	st, err := s.link.status()
-	if err != nil || !st.ok {
+	switch {
+	case err != nil:
 		return err
+	case !st.ok:
+		return s.nameless(st)
 	}
+	s.past.Nameless = 0
 	s.byUID = make(map[mail.UID]*item, len(s.items))
 	next := 0 // servers keep the order of LIST
 	err = s.whole(func(l []byte) error {

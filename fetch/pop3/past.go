@@ -29,6 +29,9 @@ type past struct {
 	Asked    []mail.UID `json:"asked,omitempty"`
 	Vanished int        `json:"vanished,omitempty"` // how many of these were not listed again
 
+	// Nameless is the Unix time at which a server that has unique-ids refused them first, since it has given them; 0: it gives them.
+	Nameless int64 `json:"nameless,omitempty"`
+
 	Multi int64             `json:"multi,omitempty"` // Unix time at which a question about one message made no sense
 	Told  map[string]string `json:"told,omitempty"`  // what the owner was told of the server, by topic
 }
