@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -27,12 +28,13 @@ var errAllowance = errors.New("the server sent more than was asked for")
 // gathers without limits.
 type line struct {
 	*wire.Conn
-	idle  time.Duration
-	scan  scanner      // of the reading goroutine
-	allow atomic.Int64 // octets that may still come
-	wide  atomic.Int64 // longest logical line that is expected now; 0: maxLogical
-	utf8  atomic.Bool  // names of folders are UTF-8 here, not coded
-	names bool         // a command with the name of a folder is being written, in pieces
+	idle   time.Duration
+	scan   scanner      // of the reading goroutine
+	allow  atomic.Int64 // octets that may still come
+	wide   atomic.Int64 // longest logical line that is expected now; 0: maxLogical
+	utf8   atomic.Bool  // names of folders are UTF-8 here, not coded
+	joined atomic.Bool  // commands leave together
+	names  bool         // a command with the name of a folder is being written, in pieces
 
 	mu      sync.Mutex
 	busy    int // commands without an answer
@@ -95,16 +97,29 @@ func (l *line) read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Write sends at once: a command that is only gathered on a dead connection would never be answered.
+// Write sends at once: a command that is only gathered on a dead connection would never be answered. Where commands leave
+// together a literal that the server has to ask for does so too.
 func (l *line) Write(p []byte) (int, error) {
 	n, err := l.Conn.Write(l.coded(p))
-	if err == nil {
+	if err == nil && (!l.joined.Load() || bytes.HasSuffix(p, literalNext)) {
 		err = l.Conn.Flush()
 	}
 	if err != nil {
 		return min(n, len(p)), err
 	}
 	return len(p), nil
+}
+
+var literalNext = []byte("}\r\n")
+
+// together gathers what ask writes, and sends it.
+func (l *line) together(ask func()) error {
+	l.joined.Store(true)
+	l.Conn.Hold(true)
+	ask()
+	l.joined.Store(false)
+	l.Conn.Hold(false)
+	return l.Conn.Flush()
 }
 
 // Close is what the library does when it gives up, and we after it.

@@ -105,12 +105,15 @@ func (s *session) capabilities(op mail.Op) (goimap.CapSet, error) {
 // login sends the LOGIN command, once: a second try with the same password only helps to lock the account.
 func (s *session) login(password string) error {
 	defer s.line.begin(chatter)()
-	s.line.Mask(true)
-	cmd := s.c.Login(s.o.User, password)
-	s.line.Mask(false)
-	if m := s.o.Memory; m != nil && len(m.Caps) > 0 && len(s.folders) > 0 && !m.Introduce {
-		s.early = s.outset(m)
-	}
+	var cmd *imapclient.Command
+	s.together(func() {
+		s.line.Mask(true)
+		cmd = s.c.Login(s.o.User, password)
+		s.line.Mask(false)
+		if m := s.o.Memory; m != nil && len(m.Caps) > 0 && len(s.folders) > 0 && !m.Introduce {
+			s.early = s.outset(m)
+		}
+	})
 	if err := cmd.Wait(); err != nil {
 		if s.early != nil {
 			s.early.wait() // refused as well

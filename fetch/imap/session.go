@@ -27,12 +27,14 @@ type session struct {
 	stuck   []string  // and about what cannot be let go of
 	// settling: what was to be let go of was known, all of it
 	settling   bool
-	early      flight // what was asked together with the login
-	busy       bool   // something was there to be fetched
-	squeezed   bool   // COMPRESS was tried
-	accepting  bool   // UTF8=ACCEPT was asked for
-	utf8       bool   // and is given: names are not coded any more
-	introduced bool   // ID was sent
+	final      bool         // the last folder is being settled
+	leaving    func() error // LOGOUT was sent: waits for its answer
+	early      flight       // what was asked together with the login
+	busy       bool         // something was there to be fetched
+	squeezed   bool         // COMPRESS was tried
+	accepting  bool         // UTF8=ACCEPT was asked for
+	utf8       bool         // and is given: names are not coded any more
+	introduced bool         // ID was sent
 
 	wg sync.WaitGroup // the goroutines that take data
 
@@ -101,6 +103,15 @@ func (s *session) failed(t *mail.Trouble) *mail.Trouble {
 	}
 	s.cond.Broadcast()
 	return s.err
+}
+
+// together has the commands that ask sends leave in one write: each write is a record of TLS, which costs 22 octets (RFC
+// 8446, 5.2), and often a segment, which costs 40. ask waits for no answer.
+func (s *session) together(ask func()) {
+	if err := s.line.together(ask); err != nil {
+		s.line.Abort(err)
+		s.c.Noop() // it cannot be sent: this is how the library learns that nothing will be answered
+	}
 }
 
 // watch ends the session when ctx ends.

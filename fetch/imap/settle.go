@@ -90,10 +90,9 @@ func (s *session) finish(ctx context.Context) ([]mail.UID, error) {
 	}
 	var gone []mail.UID
 	var trouble error
-	for _, f := range s.folders {
-		if len(f.settled) == 0 {
-			continue
-		}
+	rest := slices.DeleteFunc(slices.Clone(s.folders), func(f *folder) bool { return len(f.settled) == 0 })
+	for i, f := range rest {
+		s.final = i == len(rest)-1
 		went, err := s.letGo(ctx, f)
 		gone = append(gone, went...)
 		if err != nil && trouble == nil {
@@ -118,10 +117,22 @@ func (s *session) broken() bool {
 	return s.err != nil
 }
 
+// depart sends the LOGOUT, behind which nothing can be asked.
+func (s *session) depart() {
+	done := s.line.begin(chatter)
+	cmd := s.c.Logout()
+	s.leaving = func() error {
+		defer done()
+		return cmd.Wait()
+	}
+}
+
 // logout waits for the answer. A server that says BYE and closes without one is forgiven.
 func (s *session) logout() error {
-	defer s.line.begin(chatter)()
-	err := s.c.Logout().Wait()
+	if s.leaving == nil {
+		s.depart()
+	}
+	err := s.leaving()
 	if err == nil || status(err) {
 		return nil
 	}
@@ -146,26 +157,31 @@ type removal struct {
 	expunged int
 }
 
-// expungeByUID sends everything at once. A STORE that fails makes its EXPUNGE harmless: it removes only
-// what is flagged.
+// expungeByUID sends everything at once, and the LOGOUT with it where nothing else is to be done: a round trip less. A
+// STORE that fails makes its EXPUNGE harmless: it removes only what is flagged.
 func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error) {
 	var wg sync.WaitGroup
 	var all []*removal
-	for set := range sets(uids) {
-		r := &removal{}
-		all = append(all, r)
-		done := s.line.begin(int64(len(uids))*64 + chatter)
-		store := s.c.Store(set, deleted, nil)
-		expunge := s.c.UIDExpunge(set)
-		wg.Go(func() {
-			defer done()
-			wg.Go(func() { r.store = store.Close() })
-			for expunge.Next() != 0 {
-				r.expunged++
-			}
-			r.expunge = expunge.Close()
-		})
-	}
+	s.together(func() {
+		for set := range sets(uids) {
+			r := &removal{}
+			all = append(all, r)
+			done := s.line.begin(int64(len(uids))*64 + chatter)
+			store := s.c.Store(set, deleted, nil)
+			expunge := s.c.UIDExpunge(set)
+			wg.Go(func() {
+				defer done()
+				wg.Go(func() { r.store = store.Close() })
+				for expunge.Next() != 0 {
+					r.expunged++
+				}
+				r.expunge = expunge.Close()
+			})
+		}
+		if s.final {
+			s.depart()
+		}
+	})
 	wg.Wait()
 	expunged := 0
 	for _, r := range all {
@@ -178,10 +194,14 @@ func (s *session) expungeByUID(f *folder, uids []goimap.UID) ([]mail.UID, error)
 }
 
 // confirm names the messages if at least as many were expunged. Otherwise somebody else was faster with
-// some, or the server was late with telling: it is asked which of them are still there.
+// some, or the server was late with telling: it is asked which of them are still there. Behind a LOGOUT that
+// is for the next session, in which what is gone is not in the snapshot.
 func (s *session) confirm(f *folder, uids []goimap.UID, expunged int) ([]mail.UID, error) {
 	there := map[goimap.UID]bool{}
 	if expunged < len(uids) {
+		if s.leaving != nil {
+			return nil, nil
+		}
 		for set := range sets(uids) {
 			left, err := s.uidSearch(&goimap.SearchCriteria{UID: []goimap.UIDSet{set}})
 			if err != nil {

@@ -54,6 +54,7 @@ type Conn struct {
 
 	data  atomic.Bool // see Data
 	apart atomic.Bool // see Apart
+	held  atomic.Bool // see Hold
 	asked atomic.Bool // something was sent since the gate looked
 	steps atomic.Bool // see Stepwise
 	trace *trace
@@ -158,7 +159,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return c.send(p)
 	}
 	c.out = append(c.out, p...)
-	now := c.waiting || len(c.out) >= gathered
+	now := c.waiting && !c.held.Load() || len(c.out) >= gathered
 	c.wmu.Unlock()
 	if now {
 		if err := c.flush(false); err != nil {
@@ -179,6 +180,10 @@ func (c *Conn) send(p []byte) (int, error) {
 // Apart says that another goroutine writes from now on, and flushes what it has written: reads then send
 // nothing. A reader that sends for a writer could be held up by a peer that takes no more before it is read.
 func (c *Conn) Apart(on bool) { c.apart.Store(on) }
+
+// Hold gathers what is written from now on although a reader waits, until it is called with false, which sends nothing by
+// itself: the caller flushes, and before that waits for no answer.
+func (c *Conn) Hold(on bool) { c.held.Store(on) }
 
 // Flush sends what was gathered.
 func (c *Conn) Flush() error { return c.flush(false) }

@@ -129,6 +129,31 @@ func TestWritesLeaveAtOnceWhileAnotherGoroutineReads(t *testing.T) {
 	})
 }
 
+// What is written while it is held leaves in one piece, also where somebody reads.
+func TestHeldWritesLeaveTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, server := pipe(t, Options{})
+		go func() {
+			p := make([]byte, 10)
+			c.Read(p)
+		}()
+		synctest.Wait()
+		c.Hold(true)
+		say(t, c, "T1 STORE\r\n")
+		say(t, c, "T2 EXPUNGE\r\n")
+		if up, _ := c.Octets(); up != 0 {
+			t.Fatalf("%d octets left while they were held", up)
+		}
+		c.Hold(false)
+		go c.Flush()
+		p := make([]byte, 100)
+		if n, err := server.Read(p); err != nil || string(p[:n]) != "T1 STORE\r\nT2 EXPUNGE\r\n" {
+			t.Fatalf("server read %q, %v", p[:n], err)
+		}
+		say(t, server, "T1 OK\r\n")
+	})
+}
+
 func TestBigWriteToAPeerThatWritesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, server := pipe(t, Options{})
