@@ -16,6 +16,10 @@ import (
 // kept costs 40 octets more than an empty one, and a new message in it 80. Where any of it does not fit,
 // everything is listed.
 //
+// Where the last one has no unique-id, or cannot be asked about alone, a change is told by count and sum, and everything is listed
+// then: else each look at a maildrop that keeps its mail would cost the listing, or on servers without unique-ids the headers of
+// all that is in it.
+//
 // A server that puts new mail in front never fits. If in such a maildrop a message is deleted by somebody and
 // one of the very same size comes before the next look, it is found by the next listing only.
 
@@ -25,20 +29,20 @@ const mostSingle = 200
 // emptyGlance is what is said of an empty maildrop.
 const emptyGlance = "0"
 
-// Glance says how many messages there are, how long all are together, and which one is the last. "" where the
-// server has no unique-ids.
+// Glance says how many messages there are, how long all are together, and which one is the last: that is left out where the
+// server has no unique-ids, or is not to be asked for one alone. "" where it does not say how long they are.
 func (s *session) Glance(ctx context.Context) (string, error) {
 	switch {
 	case s.broken != nil:
 		return "", s.broken
 	case s.count == 0:
 		s.glance = emptyGlance
-	case s.sum < 0 || !s.alone() || !s.hasUIDL(s.known):
+	case s.sum < 0:
 		return "", nil
-	case s.opts.After == Delete && s.past.End == nil: // nothing was left: all is new, and it will not stay
+	case s.opts.After == Delete && s.past.End == nil && len(s.past.Odd) == 0: // nothing was left: all is new, and it will not stay
 		return "", nil
 	}
-	if s.glance == "" {
+	if s.glance == "" && s.alone() && s.hasUIDL(s.known) {
 		defer s.link.watch(ctx)()
 		if err := s.look(s.base(s.past.End)); err != nil {
 			return "", err
@@ -46,6 +50,9 @@ func (s *session) Glance(ctx context.Context) (string, error) {
 		if last := s.single[s.count].uid; last != "" && !s.past.voided(last) {
 			s.glance = fmt.Sprintf("%d %d %s", s.count, s.sum, brief(last))
 		}
+	}
+	if s.glance == "" {
+		s.glance = fmt.Sprintf("%d %d", s.count, s.sum)
 	}
 	return s.glance, nil
 }
@@ -59,7 +66,7 @@ func (s *session) Since(ctx context.Context, glance string) (uids []mail.UID, ok
 		return nil, false, nil
 	case s.count == 0:
 		return nil, true, nil
-	case s.base(old) == 0 || s.glance == "":
+	case s.base(old) == 0 || strings.Count(s.glance, " ") < 2:
 		return nil, false, nil
 	default:
 		defer s.link.watch(ctx)()

@@ -183,14 +183,49 @@ func TestGlanceOfManyLines(t *testing.T) {
 		if (err != nil) != fails {
 			t.Fatalf("%q: %v", reply, err)
 		}
-		if g, uids, listed := glances(t, o, "100 1 0123456789abcdef", false); g != "" || !listed || len(uids) != 100 {
+		g, uids, listed := glances(t, o, "100 1 0123456789abcdef", false)
+		if strings.Count(g, " ") != 1 || !listed || len(uids) != 100 {
 			t.Errorf("%q: %q, %d, %v", reply, g, len(uids), listed)
 		}
 		s.On = nil // it may have been a bad day
 		o.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }
-		if g, _, _ := glances(t, o, "", true); g == "" {
+		if g, _, _ := glances(t, o, "", true); strings.Count(g, " ") != 2 {
 			t.Errorf("%q: a week later it is not asked either", reply)
 		}
+	}
+}
+
+// Where there is no unique-id to ask for, nothing is listed as long as count and sum are what they were, and no header is read; all
+// is where they are not.
+func TestGlanceWithoutUniqueIDs(t *testing.T) {
+	for name, change := range map[string]func(*fetchtest.POP3, *Options){
+		"keep":          func(s *fetchtest.POP3, o *Options) { s.NoUIDL, o.After = true, Keep },
+		"keep, no CAPA": func(s *fetchtest.POP3, o *Options) { s.NoUIDL, s.Caps, o.After = true, nil, Keep },
+		"left":          func(s *fetchtest.POP3, o *Options) { s.NoUIDL, o.After = true, Delete },
+		"the last is not alone": func(s *fetchtest.POP3, o *Options) {
+			s.Add(&fetchtest.Mail{Octets: fetchtest.Text(300, 8), UID: "x"})
+			s.Add(&fetchtest.Mail{Octets: fetchtest.Text(300, 9), UID: "x"})
+			o.After = Keep
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := fetchtest.NewPOP3(t)
+			s.Put(fetchtest.Corpus()[:4]...)
+			o := options(s, nil)
+			o.Memory = &memory{}
+			change(s, &o)
+			glances(t, o, "", true)
+			now, _, _ := glances(t, o, "", true)
+			s.Forget()
+			again, _, listed := glances(t, o, now, false)
+			if now == "" || again != now || listed || s.Count("TOP")+s.Count("LIST") > 0 {
+				t.Errorf("%q became %q, listed %v: %q", now, again, listed, s.Log())
+			}
+			s.Put(fetchtest.Text(300, 1))
+			if g, uids, listed := glances(t, o, now, false); g == now || !listed || len(uids) != len(s.Left()) {
+				t.Errorf("one new: %q became %q, %d listed", now, g, len(uids))
+			}
+		})
 	}
 }
 

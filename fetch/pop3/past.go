@@ -171,7 +171,7 @@ func (s *session) announce(plan []*item, top bool) {
 // proved before anything follows from it.
 func (s *session) remains() {
 	e := &end{Glance: s.glance, Count: s.count, Sum: s.sum}
-	defer func() { s.past.Busy = s.count > 0 && s.past.End == nil }()
+	defer func() { s.past.Busy = s.count > 0 && s.past.End == nil && len(s.past.Odd) == 0 }()
 	for _, x := range s.each() {
 		if x.gone {
 			e.Count, e.Sum = e.Count-1, e.Sum-x.size
@@ -199,7 +199,7 @@ func (s *session) last() mail.UID {
 	case s.proven > 0: // all that Since has named is gone
 		return s.proof
 	}
-	if x := s.single[s.count]; x != nil {
+	if x := s.single[s.count]; x != nil && !s.past.voided(x.uid) {
 		return x.uid
 	}
 	return ""
