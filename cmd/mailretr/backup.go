@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -128,7 +127,7 @@ func (a *app) restore(ctx context.Context, file string, release bool) error {
 	}
 	from := a.in
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := opened(file)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf/yaml"
@@ -16,6 +17,7 @@ const (
 	exOK          = 0
 	exUsage       = 64 // the command was wrong
 	exDataErr     = 65 // input was not understood
+	exNoInput     = 66 // a file that was named is not there
 	exNoUser      = 67 // sendmail: a recipient is refused
 	exUnavailable = 69 // the daemon does not answer
 	exSoftware    = 70 // our mistake
@@ -70,4 +72,18 @@ func code(err error) int {
 		return exIOErr
 	}
 	return exSoftware
+}
+
+// opened opens a file of the command line: one that is not there is a mistake of whoever named it, not of the machine.
+func opened(file string) (*os.File, error) {
+	f, err := os.Open(file)
+	return f, unnamed(err)
+}
+
+// unnamed is the error for a file of the command line.
+func unnamed(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return &exit{exNoInput, err}
+	}
+	return err
 }

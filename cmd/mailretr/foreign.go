@@ -113,7 +113,7 @@ func (a *app) take(ctx context.Context, x *taking, read reader, file string) err
 func (a *app) foreignText(file string) ([]byte, error) {
 	in := a.in
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := opened(file)
 		if err != nil {
 			return nil, err
 		}

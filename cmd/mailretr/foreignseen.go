@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,7 +45,7 @@ type seenImport struct {
 
 // adoptSeen marks what is in a file.
 func (a *app) adoptSeen(ctx context.Context, x *seenImport, file string) error {
-	f, err := os.Open(file)
+	f, err := opened(file)
 	if err != nil {
 		return err
 	}

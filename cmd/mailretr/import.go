@@ -46,7 +46,7 @@ func sidecars(args []string) (files []string, err error) {
 		fi, err := os.Stat(arg)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, unnamed(err)
 		case !fi.IsDir():
 			files = append(files, arg)
 			continue

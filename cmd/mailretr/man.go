@@ -168,7 +168,7 @@ func manMore(root *cobra.Command) string {
 	for _, c := range documented(root) {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", hyphens.Replace(c.Name()), hyphens.Replace(c.Short))
 	}
-	fmt.Fprintf(&b, manSections, exUsage, exDataErr, exNoUser, exUnavailable, exSoftware, exCantCreat, exIOErr,
+	fmt.Fprintf(&b, manSections, exUsage, exDataErr, exNoInput, exNoUser, exUnavailable, exSoftware, exCantCreat, exIOErr,
 		exTempFail, exNoPerm, exConfig)
 	return b.String()
 }
@@ -181,6 +181,9 @@ the command was wrong
 .TP
 %d
 input was not understood, or there is no such maildrop or message
+.TP
+%d
+a file that was named is not there
 .TP
 %d
 sendmail: a recipient is refused

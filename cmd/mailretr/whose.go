@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -165,7 +164,7 @@ func (a *app) message(file string) ([]byte, error) {
 	const most = 256 << 20
 	in := a.in
 	if file != "-" {
-		f, err := os.Open(file)
+		f, err := opened(file)
 		if err != nil {
 			return nil, err
 		}
