@@ -110,18 +110,31 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 }
 
 // meant refuses a daemon that has another state than the configuration that was named: two of them whose sockets have the
-// same place, and what is done to one would be done to the other.
+// same place, and what is done to one would be done to the other. A file that has been broken since says nothing for sure,
+// not even where its socket is: a daemon is that of the file only if it was started with it.
 func (l *loaded) meant(v control.Version) error {
-	if !l.named || l.err != nil { // a file that has been broken since says nothing for sure
-		return nil
+	if errors.Is(l.err, yaml.ErrConfig) && v.Config != "" && v.Config != l.paths.Config && !sameFile(v.Config, l.paths.Config) {
+		return l.unknown(v)
 	}
-	if v.State == "" || v.State == l.config.State || sameFile(v.State, l.config.State) {
+	if !l.named || l.err != nil || v.State == "" || v.State == l.config.State || sameFile(v.State, l.config.State) {
 		return nil
 	}
 	return &control.Error{Code: control.Config,
 		Text: fmt.Sprintf("the daemon that answers on %s has its state in %s, and %s says %s",
 			l.socket(), mail.Printable(v.State, 200), l.paths.Config, l.config.State),
 		Hint: "give each configuration a socket of its own (socket: PATH), or restart the daemon if it is the one that is meant"}
+}
+
+// unknown is the error of a configuration that cannot be read, where the daemon of another one answers.
+func (l *loaded) unknown(v control.Version) error {
+	why := l.err.Error()
+	if p := foremost(l.problems); p != nil {
+		why = p.String()
+	}
+	return &control.Error{Code: control.Config,
+		Text: fmt.Sprintf("the configuration %s cannot be read, so that its daemon is not known: %s", l.paths.Config, why),
+		Hint: fmt.Sprintf("mend it; mailretr check names every mistake. The daemon on %s is that of %s, and was asked nothing",
+			l.socket(), mail.Printable(v.Config, 200))}
 }
 
 func sameFile(a, b string) bool {

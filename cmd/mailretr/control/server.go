@@ -189,13 +189,14 @@ type Version struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started,omitzero"` // zero: no daemon
 	PID     int       `json:"pid"`
-	State   string    `json:"state,omitempty"` // the directory; "": not known
+	State   string    `json:"state,omitempty"`  // the directory; "": not known
+	Config  string    `json:"config,omitempty"` // the file; "": not known
 }
 
 func version(h *House, out *stream, _ *http.Request) error {
 	v := Version{Version: h.Version, Started: h.Started, PID: os.Getpid()}
 	if h.Config != nil {
-		v.State = h.Config().State
+		v.State, v.Config = h.Config().State, h.Config().At.Self.File
 	}
 	return out.item(v, false)
 }
