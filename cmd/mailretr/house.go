@@ -26,6 +26,7 @@ type loaded struct {
 	problems []conf.Problem
 	err      error
 	named    bool // by whoever calls: --config, or MAILRETR_CONFIG
+	missing  bool // there is no file
 }
 
 // load reads the configuration.
@@ -49,6 +50,7 @@ func (a *app) load(ctx context.Context) loaded {
 	case errors.Is(l.err, yaml.ErrConfig), ctx.Err() != nil:
 	case errors.Is(l.err, fs.ErrNotExist):
 		l.err = &control.Error{Code: control.Config, Text: l.err.Error(), Hint: "make one with: mailretr init"}
+		l.missing = true
 		if l.named {
 			l.paths = conf.Paths{} // the one that was meant is not here, and the machine's daemon is another one
 		}

@@ -18,6 +18,7 @@ import (
 
 	"mailretr/cmd/mailretr/control"
 	"mailretr/conf"
+	"mailretr/conf/yaml"
 	"mailretr/store/mail"
 )
 
@@ -225,11 +226,20 @@ func (s *submission) dial(ctx context.Context, l *loaded) (net.Conn, error) {
 }
 
 // away is the error of a daemon that cannot be reached.
-func away(err error) error {
+func (s *submission) away(l *loaded, err error) error {
+	const front = "listen: [{smtp: " + usualFront + "}]"
 	e := &control.Error{Code: control.Tempfail, Text: fmt.Sprintf("the daemon takes no mail: %v", err),
 		Hint: "start mailretr serve"}
-	if errors.Is(err, errNoFront) {
-		e.Hint = "add to the configuration: listen: [{smtp: " + usualFront + "}]"
+	switch {
+	case errors.Is(err, errNoFront):
+		e.Hint = "add to the configuration: " + front
+	case s.via != "" || l.err == nil: // it was named, or the configuration did
+	case l.missing:
+		e.Hint = fmt.Sprintf("%v: make one with mailretr init, add to it %s, and start mailretr serve", l.err, front)
+	case errors.Is(l.err, yaml.ErrConfig):
+		e.Hint = "the configuration has mistakes, which mailretr check names; mend them, and start mailretr serve"
+	default: // it may not be read by whoever sends mail: the daemon has to be at the usual place
+		e.Hint = "whoever runs mailretr has to start mailretr serve, with " + front + " in its configuration"
 	}
 	return e
 }
@@ -238,11 +248,11 @@ func away(err error) error {
 // through the daemon; where it cannot be opened, why the daemon could not be reached is the better reason.
 func (s *submission) direct(ctx context.Context, l *loaded, m *mail.Message, why error) error {
 	if l.err != nil || s.open == nil || s.via != "" {
-		return away(why)
+		return s.away(l, why)
 	}
 	h, closer, err := s.open(ctx, &l.config)
 	if err != nil {
-		return away(why)
+		return s.away(l, why)
 	}
 	report := h.Queue.Deliver(ctx, m)
 	failed := closer()
@@ -259,7 +269,7 @@ func (s *submission) direct(ctx context.Context, l *loaded, m *mail.Message, why
 func (s *submission) talk(ctx context.Context, l *loaded) error {
 	conn, err := s.dial(ctx, l)
 	if err != nil {
-		return away(err)
+		return s.away(l, err)
 	}
 	defer conn.Close()
 	end := context.AfterFunc(ctx, func() { conn.Close() })
