@@ -276,8 +276,8 @@ func (v *statusView) note(s *status.Status) string {
 		return term.Count(len(s.Asides), "message") + " left in the maildrop; why: -v"
 	case note == "":
 		return ""
-	case s.Failures > 1:
-		return fmt.Sprintf("%s (since %s, %d times)", note, term.Clock(s.Since, v.now()), s.Failures)
+	case s.Times > 1:
+		return fmt.Sprintf("%s (%d times since %s)", note, s.Times, term.Clock(s.First, v.now()))
 	}
 	return fmt.Sprintf("%s (since %s)", note, term.Clock(s.Since, v.now()))
 }

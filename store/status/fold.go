@@ -96,6 +96,10 @@ func (s Status) troubled(e mail.Event) Status {
 	case t.Kind == mail.Busy && s.Failures < lasting:
 		m = meaning{} // for the owner nothing is wrong yet
 	}
+	if m.wrong != s.fold.Wrong {
+		s.fold.Times, s.fold.First = 0, e.At
+	}
+	s.fold.Times++
 	s.fold.Trouble, s.fold.Wrong, s.fold.Advice = m.state, m.wrong, printable(m.advice)
 	return s
 }
@@ -184,7 +188,7 @@ func (s Status) leftOut(e mail.Event) Status {
 	}
 	t := mail.TroubleOf(mail.OpConfig, "", e.Err)
 	s.Class, s.Said, s.Cause, s.Failures, s.Next = mail.Local.String(), "", printable(t.Error()), 0, time.Time{}
-	s.fold.Trouble, s.fold.Wrong, s.fold.Advice = Local, wrongEntry, printable(t.Hint)
+	s.fold.Trouble, s.fold.Wrong, s.fold.Advice, s.fold.Times = Local, wrongEntry, printable(t.Hint), 0
 	return s
 }
 
@@ -202,24 +206,25 @@ func (s Status) attempted(e mail.Event) Status {
 
 // judged says in one word how it all is.
 func (s Status) judged(now time.Time) Status {
-	state, wrong, advice := OK, "", ""
+	state, wrong, advice, times, first := OK, "", "", 0, time.Time{}
 	switch {
 	case s.fold.Paused:
 		state = Pause
 	case s.fold.Trouble != "":
 		state, wrong, advice = s.fold.Trouble, s.fold.Wrong, s.fold.Advice
+		times, first = s.fold.Times, s.fold.First
 	case s.LastAttempt.IsZero():
 		state = Never
 	}
 	for _, a := range s.Asides {
 		if a.State != "" && !s.fold.Paused && a.State.Compare(state) < 0 {
-			state, wrong, advice = a.State, leftWrong(a), leftAdvice(a)
+			state, wrong, advice, times, first = a.State, leftWrong(a), leftAdvice(a), 0, time.Time{}
 		}
 	}
 	if state != s.State {
 		s.State, s.Since = state, now
 	}
-	s.Wrong, s.Advice = wrong, advice
+	s.Wrong, s.Advice, s.Times, s.First = wrong, advice, times, first
 	return s
 }
 

@@ -108,6 +108,33 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// What is said to have happened so many times since then has: other troubles before it do not count.
+func TestTimesAreThoseOfTheSentence(t *testing.T) {
+	away := func(n int) mail.Event { return poll(mail.Unreachable, n) }
+	refused := func(n int) mail.Event { return poll(mail.Auth, n) }
+	for _, c := range []struct {
+		name         string
+		events       []mail.Event
+		times, first int
+	}{
+		{"one kind", []mail.Event{well, refused(1), refused(2), refused(3)}, 3, 1},
+		{"another kind before", []mail.Event{away(1), away(2), away(3), refused(1), refused(2)}, 2, 3},
+		{"away for long", []mail.Event{away(1), away(2), away(3), away(4)}, 4, 0},
+		{"a cut before", []mail.Event{well, poll(mail.Unreachable, 0), away(1), away(2)}, 2, 2},
+		{"well between", []mail.Event{refused(1), refused(2), well, refused(1)}, 1, 3},
+		{"a message that is left is worse", []mail.Event{away(1), away(2), aside("7", mail.NoEnvelope)}, 0, -1},
+	} {
+		s := folded(c.events...)
+		first := time.Time{}
+		if c.first >= 0 {
+			first = start.Add(time.Duration(c.first) * 5 * time.Minute)
+		}
+		if s.Times != c.times || !s.First.Equal(first) {
+			t.Errorf("%s: %d times since %s, want %d since %s", c.name, s.Times, s.First, c.times, first)
+		}
+	}
+}
+
 // Every kind has a sentence and says what to do; a hint that knows better comes first.
 func TestMeanings(t *testing.T) {
 	for k := mail.Unreachable; k <= mail.Spent; k++ {

@@ -169,6 +169,8 @@ func TestJSON(t *testing.T) {
  "said": "-ERR no\\x0d\\x0a\\x1b[2J",
  "cause": "logging in at isp:995: server said: -ERR no\\x0d\\x0a\\x1b[2J",
  "failures": 1,
+ "times": 1,
+ "first": "2026-01-02T10:10:00Z",
  "last_attempt": "2026-01-02T10:10:00Z",
  "last_success": "2026-01-02T10:00:00Z",
  "last_mail": "2026-01-02T10:00:00Z",

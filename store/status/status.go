@@ -44,14 +44,16 @@ func (s State) Well() bool { return s == OK || s == Never || s == Pause }
 type Status struct {
 	Maildrop string    `json:"maildrop"`
 	State    State     `json:"state"`
-	Words    string    `json:"words,omitempty"`  // State as a sentence, also where nothing is wrong; At says it
-	Since    time.Time `json:"since,omitzero"`   // when State began
-	Class    string    `json:"class,omitempty"`  // of the trouble of the last session, as mail.Kind is written
-	Wrong    string    `json:"wrong,omitempty"`  // what is wrong, a sentence
-	Advice   string    `json:"advice,omitempty"` // what to do about it, a sentence or two
-	Said     string    `json:"said,omitempty"`   // the server's own words
-	Cause    string    `json:"cause,omitempty"`  // for an admin: the step, the place, the error
-	Failures int       `json:"failures,omitempty"`
+	Words    string    `json:"words,omitempty"`           // State as a sentence, also where nothing is wrong; At says it
+	Since    time.Time `json:"since,omitzero"`            // when State began
+	Class    string    `json:"class,omitempty"`           // of the trouble of the last session, as mail.Kind is written
+	Wrong    string    `json:"wrong,omitempty"`           // what is wrong, a sentence
+	Advice   string    `json:"advice,omitempty"`          // what to do about it, a sentence or two
+	Said     string    `json:"said,omitempty"`            // the server's own words
+	Cause    string    `json:"cause,omitempty"`           // for an admin: the step, the place, the error
+	Failures int       `json:"failures,omitempty"`        // in a row, of any kind
+	Times    int       `json:"times,omitempty"`           // the last ones of them, of which Wrong speaks
+	First    time.Time `json:"first,omitzero"`            // when the first of Times was
 	ByOwner  bool      `json:"paused_by_owner,omitempty"` // where it is paused: its owner has done so, and may end it
 
 	LastAttempt time.Time `json:"last_attempt,omitzero"`
@@ -108,6 +110,8 @@ type folding struct {
 	Trouble State     `json:"trouble,omitempty"` // of the last session; "": it went well
 	Wrong   string    `json:"wrong,omitempty"`
 	Advice  string    `json:"advice,omitempty"`
+	Times   int       `json:"times,omitempty"` // sessions in a row of which Wrong speaks
+	First   time.Time `json:"first,omitzero"`  // when the first of them ended
 	Paused  bool      `json:"paused,omitempty"`
 	Active  time.Time `json:"active,omitzero"` // the last sign of life
 	ID      mail.ID   `json:"id,omitzero"`     // of the attempt that was counted last
