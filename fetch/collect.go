@@ -51,6 +51,7 @@ type session struct {
 	doubted   []mail.UID             // their headers say whether they are new
 	left      []part                 // for sessions of their own
 	held      int                    // messages that were left for their size or cost
+	crowd     bool                   // something is left without a note, since there are too many
 	tells     bool                   // headers come first, so that somebody can be told of what is too large
 	oversize  map[mail.UID]bool      // too large, and somebody is told
 	wanted    map[mail.UID]bool      // whatever their size

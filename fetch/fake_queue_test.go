@@ -154,6 +154,7 @@ type ledger struct {
 	gone   []mail.UID
 	err    error
 
+	most            int // notes; 0: any number
 	noticed, wanted []mail.UID
 	refusing        error // of Notice
 }
@@ -187,7 +188,10 @@ func (l *ledger) Choose(_ context.Context, d *Drop, x Listing) (c mail.Choice, e
 				c.Wanted = append(c.Wanted, uid)
 			}
 			if a != nil && len(a.Header) > 0 {
-				c.Headers = map[mail.UID]mail.Head{uid: {Octets: a.Header, Size: a.Size}}
+				if c.Headers == nil {
+					c.Headers = map[mail.UID]mail.Head{}
+				}
+				c.Headers[uid] = mail.Head{Octets: a.Header, Size: a.Size}
 			}
 		}
 	}
@@ -213,6 +217,9 @@ func (l *ledger) Aside(_ context.Context, _ *Drop, a Aside) (int, time.Time, err
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.asides[a.Origin.UID]
+	if old == nil && l.most > 0 && len(l.asides) >= l.most {
+		return 0, time.Time{}, crowd{}
+	}
 	if old == nil {
 		old = &aside{since: time.Now()}
 		l.asides[a.Origin.UID] = old
@@ -221,6 +228,12 @@ func (l *ledger) Aside(_ context.Context, _ *Drop, a Aside) (int, time.Time, err
 	old.Aside = a
 	return old.tries, old.since, l.err
 }
+
+// crowd is what a ledger says that notes no more.
+type crowd struct{}
+
+func (crowd) Error() string { return "too many" }
+func (crowd) Crowded() bool { return true }
 
 func (l *ledger) Notice(_ context.Context, _ *Drop, m *mail.Message, a Aside) error {
 	l.mu.Lock()

@@ -63,6 +63,10 @@ func (s *session) large(m *mail.Message) bool { return m.Content.Size() >= s.dro
 // fit leaves out what is too large, and what waits for its hours.
 func (s *session) fit(ctx context.Context, all []found) (some []found, err error) {
 	for _, x := range all {
+		if x.err == nil && s.waitsOfCrowd(x.m) {
+			s.held++
+			continue
+		}
 		if x.err == nil {
 			if a := s.obstacle(x.m); a != nil {
 				if err := s.hold(ctx, x.m, *a); err != nil {

@@ -57,6 +57,7 @@ func (s *session) judge(ctx context.Context, err error) {
 	}
 	if t == nil && !s.again {
 		s.carried(ctx)
+		s.uncrowded(now)
 		s.glanced(now)
 	}
 	if t == nil && !s.again && s.only == "" && len(s.left) == 0 && s.tally.Refused > 0 {
@@ -166,10 +167,15 @@ func (s *session) fault(ctx context.Context, m *mail.Message, err error) {
 }
 
 // aside leaves a message upstream for a reason. Where that cannot be noted the session ends: it would be
-// fetched, or asked about, at each visit.
+// fetched, or asked about, at each visit. Where there are too many notes it is left without one, and tries
+// is 0: see crowd.go.
 func (s *session) aside(ctx context.Context, a Aside) (tries int, since time.Time, err error) {
 	tries, since, err = s.p.Ledger.Aside(context.WithoutCancel(ctx), &s.drop, a)
-	if err != nil {
+	switch {
+	case isCrowded(err):
+		s.crowded()
+		tries, since, err = 0, s.p.now(), nil
+	case err != nil:
 		s.refuse(err)
 	}
 	s.asides++
@@ -207,7 +213,8 @@ func (s *session) leave(ctx context.Context, m *mail.Message, why relay.Reason, 
 	}
 	switch why {
 	case relay.ReasonDeferred:
-		return tries <= patienceTries && now.Sub(since) < patience, nil
+		noted := tries > 0 // else nobody would know how long it has waited
+		return noted && tries <= patienceTries && now.Sub(since) < patience, nil
 	case relay.ReasonSender:
 		return now.Sub(since) < s.p.expire(), nil
 	}

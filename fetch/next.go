@@ -31,7 +31,9 @@ type State struct {
 	OneLogin bool `json:"one_login,omitempty"`
 	// Bare is since when it gives no headers before bodies, so that nobody is asked before a body is fetched. After a
 	// month it is tried again.
-	Bare     time.Time            `json:"bare_since,omitzero"`
+	Bare time.Time `json:"bare_since,omitzero"`
+	// Crowded is when more was left in the maildrop than is noted, see crowd.go.
+	Crowded  time.Time            `json:"crowded,omitzero"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
 	Losses   []Loss               `json:"losses,omitempty"` // by cuts in any body, since the line has carried as much
 	Cut      int64                `json:"cut,omitempty"`    // octets of the largest of these bodies

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"mailretr/store/mail"
@@ -40,7 +41,8 @@ func (a *Aside) waits(now time.Time) bool {
 }
 
 // Aside notes that a message stays upstream. Where it stays already for the same Kind, Since is kept and
-// Tries counted on. The note as it stands is returned.
+// Tries counted on. The note as it stands is returned. What is kept of an account has bounds (pile.go): headers are
+// dropped where they are too many, and *Crowded says that there is no room for one more note.
 func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 	old, ok, err := q.AsideOf(ctx, a.Account, a.UID)
 	if err != nil {
@@ -57,11 +59,23 @@ func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 		a.Header = nil
 	}
 	a.Why = mail.Printable(a.Why, 600)
-	note := Note{Space: spaceAside, Owner: string(a.Account), Key: string(a.UID), Value: pack(a)}
-	if err := q.commit(ctx, &Batch{Notes: []Note{note}}); err != nil {
+	before := &old
+	if !ok {
+		before = nil
+	}
+	sum, others, err := q.pileWith(ctx, &a, before)
+	if err != nil {
 		return a, err
 	}
+	note := Note{Space: spaceAside, Owner: string(a.Account), Key: string(a.UID), Value: pack(a)}
+	if err := q.commit(ctx, &Batch{Notes: append(slices.Clip(others), note)}); err != nil {
+		return a, err
+	}
+	q.memory.piled(a.Account, sum)
 	q.memory.aside(a.Account, a.UID)
+	if err := q.unmark(ctx, a.Account, others); err != nil {
+		return a, err
+	}
 	q.observe(mail.Event{
 		Op: mail.OpAside, Origin: mail.Origin{Maildrop: a.Maildrop, Account: a.Account, UID: a.UID}, Messages: 1,
 		Octets: a.Size, Next: a.Next, Attempt: a.Tries, Text: a.Why, Err: a.Err,
@@ -70,13 +84,16 @@ func (q *Queue) Aside(ctx context.Context, a Aside) (Aside, error) {
 }
 
 // AsideOf returns the note of one message, if there is one.
-func (q *Queue) AsideOf(ctx context.Context, account mail.Account, uid mail.UID) (Aside, bool, error) {
-	for a, err := range q.Asides(ctx, account) {
-		if err != nil || a.UID == uid {
-			return a, err == nil, err
-		}
+func (q *Queue) AsideOf(ctx context.Context, account mail.Account, uid mail.UID) (a Aside, ok bool, err error) {
+	b, err := q.Engine.Note(ctx, spaceAside, string(account), string(uid))
+	if err == nil && b != nil {
+		err = unpack(b, &a)
 	}
-	return Aside{}, false, nil
+	if err != nil || b == nil {
+		return Aside{}, false, err
+	}
+	a.Account, a.UID = account, uid
+	return a, true, nil
 }
 
 // Asides yields the notes of an account, or of all for "".
@@ -110,5 +127,6 @@ func (q *Queue) Unaside(ctx context.Context, account mail.Account, uids ...mail.
 			return err
 		}
 	}
+	q.memory.piled(account, pile{}) // it is counted anew
 	return nil
 }

@@ -236,13 +236,15 @@ func (q *Queue) first(ctx context.Context, l *Listing, c *contact, marks []Seen)
 
 // sort applies the marks.
 func (q *Queue) sort(ctx context.Context, l *Listing, c *contact, marks []Seen) (all Chosen, err error) {
-	asides := map[mail.UID]Aside{}
+	asides, sum := map[mail.UID]Aside{}, pile{}
 	for a, err := range q.Asides(ctx, l.Account) {
 		if err != nil {
 			return all, err
 		}
 		asides[a.UID] = a
+		sum.add(&a)
 	}
+	q.memory.piled(l.Account, sum)
 	now := q.now()
 	have := make(map[mail.UID]bool, len(l.UIDs))
 	for i, u := range l.UIDs {

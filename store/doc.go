@@ -60,7 +60,8 @@
 // notes of the queue:
 //
 //	space      owner     key         value
-//	aside      account   UID         [Aside]: a message left upstream for a reason
+//	aside      account   UID         [Aside]: a message left upstream for a reason; 20,000 of an account at the most,
+//	                                 with 4 MiB of headers (pile.go)
 //	account    account   "contact"   first contact, last complete listing, what an admin decided
 //	maildrop   name      "account"   the account that a maildrop of this name had last
 //	partial    account   UID         [Partial]: the beginning of a body whose rest is upstream, kept once a

@@ -75,6 +75,9 @@ type Engine interface {
 	// says of each whether it is being attempted.
 	List(context.Context, Filter) iter.Seq2[Listed, error]
 
+	// Note returns the value of one note, nil where there is none.
+	Note(ctx context.Context, space, owner, key string) ([]byte, error)
+
 	// Notes yields the notes of a space and owner; owner "" means all of the space.
 	Notes(ctx context.Context, space, owner string) iter.Seq2[Note, error]
 

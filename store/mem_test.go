@@ -408,6 +408,12 @@ func (e *mem) List(_ context.Context, f Filter) iter.Seq2[Listed, error] {
 	return each(all)
 }
 
+func (e *mem) Note(_ context.Context, space, owner, key string) ([]byte, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.disk.notes[[3]string{space, owner, key}], nil
+}
+
 func (e *mem) Notes(_ context.Context, space, owner string) iter.Seq2[Note, error] {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -19,6 +19,7 @@ type memory struct {
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
 	once   map[mail.Account]map[string]bool       // folders that had one UIDVALIDITY only, and are no labels
 	left   map[mail.Account]time.Time             // until when mail came that was left, and is known by its UID alone
+	piles  map[mail.Account]pile                  // of aside notes, where there are any
 }
 
 // A place is a message in its account.
@@ -92,6 +93,27 @@ func (m *memory) twice(o mail.Origin, key [16]byte) bool {
 		m.keys[o.Account][key] = o.UID
 	}
 	return known && first != o.UID
+}
+
+// piled notes how much is kept of what an account leaves.
+func (m *memory) piled(a mail.Account, c pile) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.notes == 0 {
+		delete(m.piles, a) // which is what most have
+		return
+	}
+	if m.piles == nil {
+		m.piles = map[mail.Account]pile{}
+	}
+	m.piles[a] = c
+}
+
+func (m *memory) pileOf(a mail.Account) (c pile, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok = m.piles[a]
+	return c, ok
 }
 
 func (m *memory) make() {

@@ -71,16 +71,20 @@ func noticed(o mail.Origin) mail.Origin {
 func (q *Queue) notice(ctx context.Context, e *entry, a Aside, all []*entry) error {
 	a.Account, a.UID, a.Since, a.Tries = e.m.Origin.Account, e.m.Origin.UID, q.now(), 1
 	a.Why, a.Next = mail.Printable(a.Why, 600), time.Time{}
-	b := &Batch{
-		Seen:  []Seen{e.mark},
-		Notes: []Note{{Space: spaceAside, Owner: string(a.Account), Key: string(a.UID), Value: pack(a)}},
+	b := &Batch{Seen: []Seen{e.mark}}
+	sum, err := q.pileOf(ctx, a.Account)
+	if err != nil {
+		return local(err, "")
+	}
+	if sum.add(&a); sum.notes <= mostAsides { // the mark says enough for us
+		b.Notes = []Note{{Space: spaceAside, Owner: string(a.Account), Key: string(a.UID), Value: pack(a)}}
 	}
 	for _, x := range all {
 		for _, p := range x.parts {
 			b.Put = append(b.Put, p.rec)
 		}
 	}
-	err := q.commit(ctx, b)
+	err = q.commit(ctx, b)
 	var seen *ErrSeen
 	switch {
 	case err == nil:
@@ -97,6 +101,7 @@ func (q *Queue) notice(ctx context.Context, e *entry, a Aside, all []*entry) err
 		}
 		return local(fmt.Errorf("telling of a message that stays upstream: %w", err), "")
 	}
+	q.memory.piled(a.Account, sum)
 	q.memory.took(e.m.Origin)
 	for _, x := range all {
 		x.m.ID, x.m.Queued = x.parts[0].rec.ID, x.parts[0].rec.Queued

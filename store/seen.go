@@ -197,16 +197,27 @@ func (q *Queue) listed(ctx context.Context, l *Listing, c *contact, marks []Seen
 		return nil
 	}
 	b.Notes = append(b.Notes, contactNote(l.Account, c), maildropNote(l.Maildrop, l.Account))
-	return q.commit(ctx, b)
+	if err := q.commit(ctx, b); err != nil {
+		return err
+	}
+	q.memory.piled(l.Account, pile{}) // it is counted anew
+	return nil
 }
 
 // unlisted removes the aside notes of messages that a complete listing does not name.
 func (q *Queue) unlisted(ctx context.Context, l *Listing) (all []Note, err error) {
+	var here map[mail.UID]bool // of many notes each would be looked for in a long listing
 	for a, err := range q.Asides(ctx, l.Account) {
 		if err != nil {
 			return nil, err
 		}
-		if covered(a.UID, l.Folders) && !slices.Contains(l.UIDs, a.UID) {
+		if here == nil {
+			here = make(map[mail.UID]bool, len(l.UIDs))
+			for _, u := range l.UIDs {
+				here[u] = true
+			}
+		}
+		if covered(a.UID, l.Folders) && !here[a.UID] {
 			all = append(all, Note{Space: spaceAside, Owner: string(l.Account), Key: string(a.UID)})
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/dgraph-io/badger/v4"
+
 	"mailretr/store"
 )
 
@@ -39,20 +41,22 @@ func noteOp(n *store.Note) (op, error) {
 	if len(n.Value)+len(n.Key) > maxNote {
 		return op{}, fmt.Errorf("store: a note of %d octets in %q, more than %d", len(n.Value), n.Space, maxNote)
 	}
-	k := notePrefix(n.Space, n.Owner, true)
-	long := ""
-	if len(n.Key) <= longNoteKey {
-		k = append(append(k, noteKeyPlain), n.Key...)
-	} else {
-		sum := sha256.Sum256([]byte(n.Key))
-		k = append(append(k, noteKeyHash), sum[:]...)
-		long = n.Key
-	}
+	k, long := noteKey(n.Space, n.Owner, n.Key)
 	if n.Value == nil {
 		return op{key: k}, nil
 	}
 	v := binary.AppendUvarint(make([]byte, 0, 4+len(long)+len(n.Value)), uint64(len(long)))
 	return op{k, append(append(v, long...), n.Value...)}, nil
+}
+
+// noteKey returns the key of a note, and what of it has to stand in the value because it is long.
+func noteKey(space, owner, key string) (k []byte, long string) {
+	k = notePrefix(space, owner, true)
+	if len(key) <= longNoteKey {
+		return append(append(k, noteKeyPlain), key...), ""
+	}
+	sum := sha256.Sum256([]byte(key))
+	return append(append(k, noteKeyHash), sum[:]...), key
 }
 
 func parseNote(key, value []byte) (n store.Note, err error) {
@@ -78,6 +82,32 @@ func (r *reader) uint16() uint16 {
 		return binary.BigEndian.Uint16(p)
 	}
 	return 0
+}
+
+// Note returns the value of one note, nil where there is none.
+func (e *Engine) Note(_ context.Context, space, owner, key string) (value []byte, err error) {
+	if err := e.usable(); err != nil {
+		return nil, err
+	}
+	if len(space) > maxKeyPart || len(owner) > maxKeyPart {
+		return nil, errKeyPart
+	}
+	txn := e.db.NewTransaction(false)
+	defer txn.Discard()
+	k, _ := noteKey(space, owner, key)
+	item, err := txn.Get(k)
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	err = item.Value(func(v []byte) error {
+		n, err := parseNote(k, v)
+		value = n.Value
+		return err
+	})
+	return value, err
 }
 
 // Notes yields the notes of a space, or of one owner in it.

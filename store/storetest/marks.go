@@ -167,6 +167,9 @@ func notes(t *testing.T, s *state) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if v, err := s.e.Note(ctx, n.Space, n.Owner, n.Key); err != nil || string(v) != string(n.Value) {
+				t.Fatalf("asked for alone: %q, %v", v, err)
+			}
 			if n.Space != space || owner != "" && n.Owner != owner || n.Value == nil {
 				t.Fatalf("got %+v", n)
 			}
@@ -181,6 +184,11 @@ func notes(t *testing.T, s *state) {
 			t.Fatal("notes:", all)
 		}
 		s.reopen()
+	}
+	for _, n := range []store.Note{{Owner: "so", Key: "none"}, {Space: "s", Owner: "o", Key: long + "x"}, {Space: "s", Key: "k"}} {
+		if v, err := s.e.Note(ctx, n.Space, n.Owner, n.Key); v != nil || err != nil {
+			t.Fatalf("a note that is not there: %q, %v", v, err)
+		}
 	}
 	for n := range s.e.Notes(ctx, "s", "o") {
 		if len(n.Key) > 10 && n.Key != long && n.Key != long+"k" {
