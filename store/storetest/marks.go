@@ -147,6 +147,15 @@ func strangeUIDs(t *testing.T, s *state) {
 	}
 }
 
+// noNotes asks for notes that are not there.
+func noNotes(t *testing.T, s *state, all []store.Note) {
+	for _, n := range all {
+		if v, err := s.e.Note(ctx, n.Space, n.Owner, n.Key); v != nil || err != nil {
+			t.Fatalf("a note that is not there: %q, %v", v, err)
+		}
+	}
+}
+
 func notes(t *testing.T, s *state) {
 	long := strings.Repeat("k", 100_000)
 	all := []store.Note{
@@ -185,11 +194,7 @@ func notes(t *testing.T, s *state) {
 		}
 		s.reopen()
 	}
-	for _, n := range []store.Note{{Owner: "so", Key: "none"}, {Space: "s", Owner: "o", Key: long + "x"}, {Space: "s", Key: "k"}} {
-		if v, err := s.e.Note(ctx, n.Space, n.Owner, n.Key); v != nil || err != nil {
-			t.Fatalf("a note that is not there: %q, %v", v, err)
-		}
-	}
+	noNotes(t, s, []store.Note{{Owner: "so", Key: "none"}, {Space: "s", Owner: "o", Key: long + "x"}, {Space: "s", Key: "k"}})
 	for n := range s.e.Notes(ctx, "s", "o") {
 		if len(n.Key) > 10 && n.Key != long && n.Key != long+"k" {
 			t.Fatal("a long key came back changed")
