@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,6 @@ import (
 	"mailretr/fetch/oauth"
 	"mailretr/relay"
 	"mailretr/relay/local"
-	"mailretr/relay/wire"
 	"mailretr/store"
 	"mailretr/store/badger"
 	"mailretr/store/mail"
@@ -61,6 +59,7 @@ type house struct {
 	around  surroundings
 	now     func() time.Time
 	started time.Time
+	sealing [32]byte // see settingsKey
 }
 
 // needs are what a house takes from the outside.
@@ -109,6 +108,9 @@ func assemble(ctx context.Context, c *conf.Config, n needs) (*house, error) {
 	h.around.client, h.around.blind = h.client, h.blind
 	key, err := contentKey(c.State)
 	if err != nil {
+		return nil, errors.Join(err, engine.Close())
+	}
+	if h.sealing, err = settingsKey(c.State); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
 	h.wire(key)
@@ -401,7 +403,7 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 		Spared: meter.Spared.Load,
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
-		Settings: func(ctx context.Context) string { return login + secretOf(ctx, m) + h.mark(ctx, m) },
+		Settings: func(ctx context.Context) string { return login + h.secretOf(ctx, m) + h.mark(ctx, m) },
 		Fickle:   fickle(m),
 	}
 	if m.First.Mode == conf.FirstSince {
@@ -414,33 +416,6 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 		d.Check = nil
 	}
 	return d
-}
-
-// fickle says whether the secret changes by itself: an access token that a file or a command gives. Those that we get
-// ourselves are no part of the settings; what is, is the consent, which a person gives.
-func fickle(m *conf.Maildrop) bool { return m.OAuth == "" && tokenOf(m) }
-
-// fingerprint is a hash of everything that decides whether a session can work, but for the password.
-func fingerprint(m *conf.Maildrop) string {
-	sum := m.Fingerprint()
-	return hex.EncodeToString(sum[:8])
-}
-
-// secretOf is a hash of the password as it is now, "" where it cannot be read: that it can be read again is a change.
-func secretOf(ctx context.Context, m *conf.Maildrop) string {
-	sum, err := m.Password.Hash(ctx, []byte("settings"))
-	if err != nil {
-		return ""
-	}
-	return hex.EncodeToString(sum[:8])
-}
-
-// mark is another one after each consent.
-func (h *house) mark(ctx context.Context, m *conf.Maildrop) string {
-	if a := h.consentOf(m, wire.Options{}); a != nil {
-		return a.Mark(ctx)
-	}
-	return ""
 }
 
 // contentKey reads the key of the content keys, or makes it. It lives beside the database, because marks in a snapshot

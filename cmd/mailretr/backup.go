@@ -18,7 +18,8 @@ import (
 const contentKeyFile = "content.key"
 
 // backedUp are the files of the state directory, besides the store's own, that a backup has. oauth.key is not one: with it
-// the backup would let whoever reads it sign in with the owners' providers.
+// the backup would let whoever reads it sign in with the owners' providers. Nor is settings.key: with it passwords could be
+// guessed by what is remembered of logins that were refused.
 var backedUp = []string{contentKeyFile}
 
 func newBackup(a *app) *cobra.Command {
