@@ -78,9 +78,11 @@ func (a *Account) Device(ctx context.Context, show func(Prompt) error) error {
 			return a.consented(ctx, t)
 		}
 		x := a.trouble(err, d.DeviceCode, d.UserCode, c.ClientSecret)
-		passing := x.Kind == mail.Unreachable || x.Kind == mail.Busy
-		if !passing || ctx.Err() != nil || !time.Now().Before(d.Expiry) {
+		switch passing := x.Kind == mail.Unreachable || x.Kind == mail.Busy; {
+		case !passing, ctx.Err() != nil:
 			return x
+		case !time.Now().Before(d.Expiry):
+			return a.late()
 		} // else the owner may be typing, and the line comes back
 	}
 }

@@ -116,8 +116,9 @@ func (a *Account) said(e *oauth2.RetrieveError, secrets []string) *mail.Trouble 
 	case code == "":
 		t.Kind, t.Hint = mail.Protocol, "Look at token_url in oauth: of the configuration."
 	case code == "expired_token":
-		t.Kind, t.Err = mail.Auth, errors.New("nobody entered the code in time")
-	case code == "access_denied":
+		x := a.late()
+		t.Kind, t.Err = x.Kind, x.Err
+	case code == "access_denied" || code == "authorization_declined": // Microsoft says it so
 		x := a.consent(errors.New("the owner did not consent"))
 		t.Kind, t.Err, t.Hint = x.Kind, x.Err, x.Hint
 	default:
@@ -125,6 +126,11 @@ func (a *Account) said(e *oauth2.RetrieveError, secrets []string) *mail.Trouble 
 		t.Kind, t.Err, t.Hint = x.Kind, x.Err, x.Hint
 	}
 	return t
+}
+
+// late is the trouble of a code that is of no use any more.
+func (a *Account) late() *mail.Trouble {
+	return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Server: a.server(), Err: errors.New("nobody entered the code in time")}
 }
 
 // word returns an error code, if it is one.
