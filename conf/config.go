@@ -117,6 +117,7 @@ type Limits struct {
 	PerServer    int   // sessions with one server at once
 	Sessions     int   // sessions at once
 	Large        int   // large bodies at once
+	Idle         int   // connections of one maildrop that wait for mail; 0: as many as its server allows
 	HeadersFirst int64 // octets; above, the header comes first
 	Batch        int   // messages made durable at once
 	BatchSize    int64 // octets made durable at once

@@ -188,6 +188,7 @@ func (v *validator) limits() {
 	v.number(l.At, "per_server", int64(l.PerServer), 1, 1000)
 	v.number(l.At, "sessions", int64(l.Sessions), 1, 10000)
 	v.number(l.At, "large", int64(l.Large), 1, 1000)
+	v.number(l.At, "idle", int64(l.Idle), 0, 10000)
 	v.number(l.At, "headers_first", l.HeadersFirst, 0, 1<<40)
 	v.number(l.At, "batch", int64(l.Batch), 1, 1000)
 	v.number(l.At, "batch_size", l.BatchSize, 64<<10, 1<<30)

@@ -283,16 +283,19 @@ func (p *Poller) start(e *entry, one part) {
 // finish takes a session's end in: what is remembered, what is told, when it goes on.
 func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	p.mu.Lock()
-	s.state.Paused, s.state.ByOwner = e.state.Paused, e.state.ByOwner
+	s.state.Paused, s.state.ByOwner, s.state.Narrow = e.state.Paused, e.state.ByOwner, e.state.Narrow
 	if e.relook {
 		s.state.Glance, e.relook = "", false
 	}
 	e.state, e.told, e.kin = s.state, s.waiting, s.keep(p.now())
 	e.taken = e.taken || s.open != nil
+	over := e.unremarked()
 	p.mu.Unlock()
+	if over {
+		p.observe(mail.Event{Op: mail.OpRemark, Topic: topicWatch, Origin: s.origin()})
+	}
 	if err := p.save(ctx, e); err != nil {
-		p.observe(mail.Event{Op: mail.OpStore, Origin: s.origin(), Err: err, Alarm: true,
-			Text: "what is known of the maildrop cannot be saved"})
+		p.unsaved(s.origin(), err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -303,6 +306,12 @@ func (p *Poller) finish(ctx context.Context, e *entry, s *session) {
 	p.requeue(e, s)
 	p.dispatch()
 	p.wake()
+}
+
+// unsaved tells that a state could not be saved.
+func (p *Poller) unsaved(o mail.Origin, err error) {
+	p.observe(mail.Event{Op: mail.OpStore, Origin: o, Err: err, Alarm: true,
+		Text: "what is known of the maildrop cannot be saved"})
 }
 
 // hangUp gives the slots of a session to the next one as soon as its connection is closed: what it has still to note

@@ -53,6 +53,7 @@ type Drop struct {
 	BounceFrom mail.Path
 
 	Watch     bool          // From is a mail.Watcher, and is to be one: the server says when mail has come
+	Watches   int           // connections that wait so at once; 0: as many as the server allows
 	Every     time.Duration // between two visits; 0: 5 minutes
 	LargeFrom int64         // octets; such bodies need a large slot, and leave the reserve alone. 0: 1 MiB
 	Waits     int64         // octets; such messages wait for the off-peak hours of the budget. 0: none does

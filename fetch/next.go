@@ -51,6 +51,8 @@ type State struct {
 	Unlisted time.Time `json:"unlisted,omitzero"`
 	Listing  int64     `json:"listing,omitempty"`
 	Unmet    string    `json:"unmet,omitempty"`
+
+	Narrow *Narrow `json:"narrow,omitempty"` // of a watch; nil: it has a connection for each folder
 }
 
 // A Suspect is a message at which a session broke. From then on it is asked for alone.

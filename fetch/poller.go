@@ -168,7 +168,7 @@ func (p *Poller) set(d Drop, states map[string]State, now time.Time) {
 		p.schedule(e)
 		return
 	}
-	if d.Watch != e.drop.Watch || d.Lists != e.drop.Lists {
+	if d.Watch != e.drop.Watch || d.Lists != e.drop.Lists || d.Watches != e.drop.Watches {
 		e.watch.end()
 	}
 	e.drop, e.gone, e.changed = d, false, e.session != nil

@@ -32,6 +32,10 @@ type watching struct {
 	cried    time.Time          // the last of these
 	failures int                // watches in a row that ended soon
 	next     time.Time          // none begins before
+	began    time.Time
+
+	connections int  // that wait
+	narrow      bool // they are fewer than there are folders: the others are to be visited as usual
 }
 
 // end ends a watch; another begins after the next visit.
@@ -46,12 +50,15 @@ func (w *watching) end() {
 // visited next.
 func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	w, now := &e.watch, p.now()
-	if s.err != nil {
-		w.yields(mail.TroubleOf(mail.OpPoll, "", s.err).Kind, now)
+	if s.err != nil && e.yields(mail.TroubleOf(mail.OpPoll, "", s.err), now) {
+		if soon := now.Add(hasty); soon.Before(due) {
+			due, e.state.Next = soon, soon
+		}
 	}
 	if s.err != nil || s.only != "" || !e.drop.Watch {
 		return due
 	}
+	e.widens(now)
 	if w.cancel == nil && p.live() && !now.Before(w.next) && (p.Budget == nil || p.Budget.Spent(e.drop.Name) == nil) {
 		if to, ok := e.drop.From.(mail.Watcher); ok {
 			p.begins(e, to)
@@ -69,7 +76,7 @@ func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 	case w.news:
 		w.news, w.called = false, true
 		return now.Add(w.patience(now, e.drop.every()))
-	case w.holds && due.Before(now.Add(watchedEvery)):
+	case w.holds && !w.narrow && due.Before(now.Add(watchedEvery)):
 		return now.Add(watchedEvery + p.jitter(watchedEvery))
 	case w.cancel == nil && w.next.After(now) && w.next.Before(due):
 		return w.next // the visit after which it is tried again
@@ -78,17 +85,22 @@ func (p *Poller) watched(e *entry, s *session, due time.Time) time.Time {
 }
 
 // yields ends a watch that is in the way of visits. Where a server is busy the watch may be why, with a connection for each
-// folder: most allow a user so many. Then visits go on without it, and it is tried again later and later.
-func (w *watching) yields(kind mail.Kind, now time.Time) {
+// folder: most allow a user so many. Then visits go on without it, the next one soon, and it is tried again later and
+// later, with fewer connections. It says whether the next visit has room that this one had not.
+func (e *entry) yields(t *mail.Trouble, now time.Time) bool {
+	w := &e.watch
 	switch {
-	case kind == mail.Spent: // waiting costs too
+	case t.Kind == mail.Spent: // waiting costs too
 		w.end()
-	case kind == mail.Busy && w.cancel != nil:
+	case t.Kind == mail.Busy && w.cancel != nil:
 		failures := w.failures + 1
+		e.narrows(w.connections, now)
 		w.end()
 		w.failures = failures
 		w.next = now.Add(w.rest())
+		return t.After == 0
 	}
+	return false
 }
 
 // rest is how long none is tried after so many that have ended soon.
@@ -116,11 +128,12 @@ func (w *watching) forget(now time.Time, most time.Duration) {
 // begins starts a watch, which ends with the Run.
 func (p *Poller) begins(e *entry, to mail.Watcher) {
 	ctx, cancel := context.WithCancel(p.run)
-	e.watch.cancel = cancel
 	began, server := p.now(), e.drop.Server
+	e.watch.cancel, e.watch.began = cancel, began
+	most := e.connections(began)
 	p.watches.Go(func() {
 		defer cancel()
-		err := to.Watch(ctx, func() { p.news(ctx, e) })
+		err := p.waits(ctx, e, to, most)
 		p.unwatched(ctx, e, mail.TroubleOf(mail.OpWatch, server, err), began)
 	})
 }
@@ -167,6 +180,7 @@ func (p *Poller) unwatched(ctx context.Context, e *entry, t *mail.Trouble, began
 		wait = daily
 	}
 	w.cancel, w.holds, w.news, w.next = nil, false, false, now.Add(wait)
+	w.connections, w.narrow = 0, false
 	if e.session == nil && !e.ready && !e.gone && !e.state.Paused && w.next.Before(e.due) {
 		e.due = w.next
 		p.due.put(e)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,152 @@ func TestR23_WatchTriesNoLogin(t *testing.T) {
 		after(24 * time.Hour)
 		if x.watches() > 0 || x.logins() > 4 {
 			t.Errorf("%d logins and %d watches in a day", x.logins(), x.watches())
+		}
+	})
+}
+
+// folders is a box of several folders, of which the server lets so many be watched at once.
+type folders struct {
+	*watchable
+	names  []string
+	allows int   // connections, beside which a visit has room
+	asked  []int // how many were wanted, by watch
+}
+
+func foldersBox(w *world, allows int, names ...string) *folders {
+	f := &folders{watchable: watchableBox(w), names: names, allows: allows}
+	f.change = func(d *Drop) { d.From, d.Watch = f, true }
+	return f
+}
+
+func (f *folders) WatchFolders(ctx context.Context, most int, news func(), holds func(in, out []string)) error {
+	f.mu.Lock()
+	n := len(f.names)
+	if most > 0 {
+		n = min(n, most)
+	}
+	n = min(n, f.allows)
+	f.asked = append(f.asked, most)
+	f.mu.Unlock()
+	holds(f.names[:n], f.names[n:])
+	return f.Watch(ctx, news)
+}
+
+func (f *folders) wanted() []int { f.mu.Lock(); defer f.mu.Unlock(); return slices.Clone(f.asked) }
+
+func (f *folders) allow(n int) { f.mu.Lock(); defer f.mu.Unlock(); f.allows = n }
+
+// remarks is what was said of the watch.
+func remarks(w *world) (all []string) {
+	for _, e := range w.events.of(mail.OpRemark) {
+		if e.Topic == topicWatch {
+			all = append(all, e.Text)
+		}
+	}
+	return all
+}
+
+// Where not every folder can be waited in, visits go on at their interval, and it is said once; after a day it is tried
+// again with all of them.
+func TestWatchOfSomeFolders(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := foldersBox(w, 2, "INBOX", "Work", "Lists", "Old")
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(time.Minute)
+		x.looked()
+		after(time.Hour)
+		if n := strings.Count(x.looked(), "glance"); n < 11 || n > 13 {
+			t.Errorf("%d visits in an hour: those in which nobody waits are to be looked at each five minutes", n)
+		}
+		want := "the server says when mail comes in 2 of 4 folders, since more connections it does not allow; " +
+			"these are looked at every 5m: Lists, Old"
+		if got := remarks(w); len(got) != 1 || got[0] != want {
+			t.Errorf("said %q", got)
+		}
+		stop()
+		w.p = w.poller() // after a restart
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(20 * time.Hour)
+		if got := fmt.Sprint(x.wanted()); got != "[0 2]" {
+			t.Errorf("wanted %s", got)
+		}
+		x.allow(4)
+		after(20 * time.Hour)
+		if got := fmt.Sprint(x.wanted()); got != "[0 2 0]" {
+			t.Errorf("wanted %s", got)
+		}
+		if got := remarks(w); len(got) != 2 || got[1] != "" {
+			t.Errorf("said %q", got)
+		}
+		x.looked()
+		after(2 * time.Hour)
+		if n := strings.Count(x.looked(), "glance"); n < 3 || n > 5 {
+			t.Errorf("%d visits in two hours", n)
+		}
+		if w.state("jaco").Narrow != nil {
+			t.Errorf("still remembered: %+v", w.state("jaco").Narrow)
+		}
+	})
+}
+
+// A visit for which connections that wait leave no room has it within seconds, and the next watch has fewer of them.
+func TestWatchLeavesRoomForVisits(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := foldersBox(w, 4, "INBOX", "Work", "Lists", "Old")
+		x.refuses(func(int) error {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if most := len(x.asked); x.say == nil || x.asked[most-1] == 3 {
+				return nil
+			}
+			return &mail.Trouble{Op: mail.OpLogin, Kind: mail.Busy, Reply: "NO [LIMIT] too many connections"}
+		})
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		x.put("1", 500)
+		after(15 * time.Second)
+		if !w.queue.has("1") {
+			t.Error("the visit waits although it has room now")
+		}
+		after(time.Hour)
+		if got := fmt.Sprint(x.wanted()); got != "[0 3]" {
+			t.Errorf("wanted %s", got)
+		}
+		if w.state("jaco").Failures != 0 {
+			t.Error("it still counts as a failure")
+		}
+	})
+}
+
+// How many connections may wait is a setting too; no server is asked to find out.
+func TestWatchIsLimited(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		x := foldersBox(w, 9, "INBOX", "a", "b", "c", "d", "e", "f\x1b[2J")
+		x.change = func(d *Drop) { d.From, d.Watch, d.Watches = x, true, 1 }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		defer w.run()()
+		after(time.Hour)
+		want := "the server says when mail comes in 1 of 7 folders, since limits: idle: allows no more connections; " +
+			"these are looked at every 5m: a, b, c, d, e and 1 more"
+		if got := remarks(w); len(got) != 1 || got[0] != want {
+			t.Errorf("said %q", got)
+		}
+		x.change = func(d *Drop) { d.From, d.Watch, d.Watches = x, true, 0 }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		after(time.Hour)
+		if got := fmt.Sprint(x.wanted()); got != "[1 0]" {
+			t.Errorf("wanted %s", got)
+		}
+		x.change = func(d *Drop) { d.From, d.Watch, d.Watches = x, true, 2 }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		after(time.Hour)
+		x.change = func(d *Drop) { d.From = x }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		after(time.Hour)
+		if got := remarks(w); len(got) != 4 || got[1] != "" || got[3] != "" {
+			t.Errorf("said %q", got)
 		}
 	})
 }

@@ -4,6 +4,8 @@ package test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,5 +31,47 @@ maildrops:
 		began := time.Now()
 		eventually(t, time.Minute, "the message at the MTA", func() bool { return len(mta.Mails()) == i+1 })
 		t.Logf("message %d was at the MTA %v after it came", i+1, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// TestIdleWithFewerConnectionsThanFolders: Dovecot allows a user four connections, and there are seven folders. Three wait,
+// with INBOX among them, no visit is kept out, and what comes into the others is collected at the interval.
+func TestIdleWithFewerConnectionsThanFolders(t *testing.T) {
+	d := real.StartDovecotAs(t, real.Setup{Extra: "mail_max_userip_connections = 4\n"})
+	mta := relaytest.New(t, relaytest.Script{})
+	d.Empty("jaco")
+	var names []string
+	for i := range 6 {
+		names = append(names, fmt.Sprintf("F%d", i))
+		d.PutIn("jaco", names[i], "", []byte(text(uint64(i), "old", 1000)))
+	}
+	p := newProgram(t, fmt.Sprintf(`
+deliver: {smtp: "%s"}
+bounce: {from: mailer-daemon@kroon.co.za, postmaster: postmaster@kroon.co.za}
+poll: 3s
+maildrops:
+  - {name: jaco, url: "imap://jaco@localhost:%d", tls: none, password: {file: @DIR@/pass}, to: jaco@kroon.co.za, after: delete, check: off, idle: true,
+     folders: [%s, INBOX]}
+`, mta.Address(), d.IMAP, strings.Join(names, ", ")))
+	p.serve()
+	eventually(t, time.Minute, "what was there", func() bool { return len(mta.Mails()) == len(names) })
+	said := func() (texts []string) {
+		for _, line := range p.lines("status", "jaco") {
+			all, _ := line["remarks"].([]any)
+			for _, r := range all {
+				texts = append(texts, fmt.Sprint(r.(map[string]any)["text"]))
+			}
+		}
+		return texts
+	}
+	const want = "the server says when mail comes in 3 of 7 folders, since more connections it does not allow; " +
+		"these are looked at every 3s: F2, F3, F4, F5"
+	eventually(t, time.Minute, want, func() bool { return slices.Equal(said(), []string{want}) })
+	for i, folder := range []string{"", "F5", "F0"} {
+		d.PutIn("jaco", folder, "", []byte(text(uint64(i), fmt.Sprintf("n%d", i), 4000)))
+		eventually(t, time.Minute, "the message at the MTA", func() bool { return len(mta.Mails()) == len(names)+i+1 })
+	}
+	if n := strings.Count(p.logged(), "not collected"); n > 0 {
+		t.Errorf("%d visits were kept out:\n%s", n, p.logged())
 	}
 }

@@ -397,7 +397,7 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 	d := fetch.Drop{
 		Name: m.Name, Account: account, Server: m.Server(), From: retrievers[m.Protocol](h.around, m, dial, account),
 		Queue: h.queue, Ask: h.ask, AskCheck: h.ask.First(), Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
-		Watch:  m.Idle > 0,
+		Watch: m.Idle > 0, Watches: c.Limits.Idle,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Bound:  meter.Bound,
 		Spared: meter.Spared.Load,

@@ -134,6 +134,15 @@ func (c *consentingWatcher) Watch(ctx context.Context, news func()) error {
 	return c.judge(ctx, c.to.Watch(ctx, news))
 }
 
+// WatchFolders waits for mail with fewer connections than there are folders, where the kind can.
+func (c *consentingWatcher) WatchFolders(ctx context.Context, most int, news func(), holds func(in, out []string)) error {
+	to, ok := c.to.(mail.FolderWatcher)
+	if !ok {
+		return c.Watch(ctx, news)
+	}
+	return c.judge(ctx, to.WatchFolders(ctx, most, news, holds))
+}
+
 // judge says what a refused login means. A token that is refused though it should be good is doubted: the next visit gets
 // another one, and only where that is refused too it is a refused login.
 func (c *consenting) judge(ctx context.Context, err error) error {

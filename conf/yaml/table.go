@@ -74,6 +74,9 @@ var limits = []option[conf.Limits]{
 		func(l *conf.Limits) *int { return &l.Sessions }).rare(),
 	number("large", "Large messages on the line at once; small ones go beside them, and so does one that would "+
 		"take longer than a day.", "2", func(l *conf.Limits) *int { return &l.Large }).rare(),
+	number("idle", "Connections of one maildrop that wait for mail at once, where it has idle: and many folders; the "+
+		"other folders are looked at as without it. 0: as many as its server allows.", "0",
+		func(l *conf.Limits) *int { return &l.Idle }).rare(),
 	size("headers_first", "Above this size the header is fetched first and the MTA asked, before the line is "+
 		"paid for the rest. A POP3 server gives the header twice then, so there it is 16 times this size, "+
 		"but for multi-drop.", "32K", func(l *conf.Limits) *int64 { return &l.HeadersFirst }).rare(),

@@ -83,7 +83,7 @@ func TestMemServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			r := &Retriever{Options{
+			r := &Retriever{Options: Options{
 				Dial: wire.Options{Address: "mail.example:143", DialContext: p.dial,
 					TLS: wire.TLS{Mode: wire.StartTLS, Roots: ca.Pool}},
 				User: "jaco", Password: func(context.Context) (string, error) { return "secret-canary", nil },

@@ -13,8 +13,12 @@ import (
 	"mailretr/store/mail"
 )
 
-// A Retriever opens sessions of one account. Not for concurrent use where Options.Memory is set.
-type Retriever struct{ Options }
+// A Retriever opens sessions of one account, one at a time where Options.Memory is set, and watches it beside them. It is
+// not copied once it was used.
+type Retriever struct {
+	Options
+	came recency
+}
 
 // Open dials, secures the connection, logs in, and learns the state of each folder: that is the snapshot, by
 // which [session.Glance] tells whether anything is new. With Memory all questions leave together with the
@@ -29,7 +33,9 @@ func (r *Retriever) Open(ctx context.Context) (mail.Maildrop, error) {
 	if len(o.Folders) == 0 {
 		o.Folders = []string{"INBOX"}
 	}
+	r.came.learn(o.Memory)
 	s := newSession(&o)
+	s.came = &r.came
 	if err := s.ready(ctx, mail.OpDial); err != nil {
 		return nil, err
 	}

@@ -111,7 +111,11 @@ type Memory struct {
 type Name struct{ Name, Spec string }
 
 // State is a folder as it was last seen.
-type State struct{ UIDValidity, UIDNext, Exists uint32 }
+type State struct {
+	UIDValidity, UIDNext, Exists uint32
+
+	Came int64 `json:",omitempty"` // when mail has come into it last, in seconds of Unix; 0: not known
+}
 
 func (o *Options) limits() Limits {
 	l := o.Limits

@@ -33,6 +33,8 @@ type server struct {
 
 	// on is asked before each command; true means that it has dealt with it.
 	on func(c *client, tag, verb, args string) bool
+	// gone is told of each connection that has ended; may be nil.
+	gone func(c *client)
 	// greeting replaces the greeting.
 	greeting string
 
@@ -111,7 +113,7 @@ func (s *server) dial(l *fetchtest.Line) fetchtest.DialFunc {
 
 // retriever collects from it in plain text; change what has to be different.
 func (s *server) retriever(l *fetchtest.Line) *Retriever {
-	return &Retriever{Options{
+	return &Retriever{Options: Options{
 		Dial: wire.Options{Address: "mail.example:143", TLS: wire.TLS{Mode: wire.Plain},
 			DialContext: s.dial(l)},
 		User: "jaco", Password: func(context.Context) (string, error) { return "secret-canary", nil },
@@ -135,6 +137,9 @@ type client struct {
 func (s *server) serve(conn net.Conn) {
 	defer conn.Close()
 	c := &client{server: s, conn: conn, r: bufio.NewReader(conn), w: bufio.NewWriter(conn)}
+	if s.gone != nil {
+		defer s.gone(c)
+	}
 	if s.implicit && !c.handshake() {
 		return
 	}

@@ -35,6 +35,7 @@ type session struct {
 	accepting  bool         // UTF8=ACCEPT was asked for
 	utf8       bool         // and is given: names are not coded any more
 	introduced bool         // ID was sent
+	came       *recency
 
 	wg sync.WaitGroup // the goroutines that take data
 
@@ -75,7 +76,8 @@ var (
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Headed    = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
-	_ mail.Watcher   = (*Retriever)(nil)
+
+	_ mail.FolderWatcher = (*Retriever)(nil)
 )
 
 func newSession(o *Options) *session {

@@ -303,10 +303,17 @@ func (s *session) remember() {
 		m.Unfit, m.Uncompressed = false, false // another version of it, perhaps
 	}
 	m.Introduce = s.introduced
+	before := m.Folders
 	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
-		if !f.left {
-			m.Folders[f.name] = State{UIDValidity: f.validity, UIDNext: f.next, Exists: f.exists}
+		if f.left {
+			continue
 		}
+		was, now := before[f.name], State{UIDValidity: f.validity, UIDNext: f.next, Exists: f.exists}
+		if now.Came = was.Came; was.UIDValidity == now.UIDValidity && was.UIDNext < now.UIDNext {
+			now.Came = s.o.now().Unix()
+		}
+		m.Folders[f.name] = now
 	}
+	s.came.learn(m)
 }

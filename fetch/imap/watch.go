@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,79 +25,29 @@ var errOver = errors.New("the wait is over")
 
 var errNoIdle = errors.New("the server cannot say when mail comes (no IDLE)")
 
-// Watch waits for news by IDLE (RFC 2177), with one connection for each folder: IDLE tells of the selected one
-// alone. No mail crosses them, so they are not compressed. It returns with the first that ends; a folder that
-// cannot be opened, which visits leave out as well, ends only its own.
-func (r *Retriever) Watch(ctx context.Context, news func()) error {
-	folders, err := r.watched(ctx)
-	if err != nil {
-		return err
-	}
-	if len(folders) == 1 { // as with most, which need no goroutine of its own
-		return r.watchFolder(ctx, folders[0], news)
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	closed := make([]error, len(folders))
-	var all sync.WaitGroup
-	for i, name := range folders {
-		all.Go(func() {
-			err := r.watchFolder(ctx, name, news)
-			if errors.As(err, new(unopened)) {
-				closed[i] = err
-			} else if err != nil {
-				cancel(err)
-			}
-		})
-	}
-	all.Wait()
-	if t := new(mail.Trouble); errors.As(context.Cause(ctx), &t) {
-		return t
-	}
-	if !slices.Contains(closed, nil) {
-		return closed[0]
-	}
-	return nil
-}
-
 // unopened is the trouble of one folder that cannot be opened.
 type unopened struct{ *mail.Trouble }
 
 // Unwrap returns the trouble.
 func (u unopened) Unwrap() error { return u.Trouble }
 
-// watched finds out which folders there are to wait in. A visit may have Memory in hand meanwhile, so a session of its
-// own asks where names alone do not say it.
-func (r *Retriever) watched(ctx context.Context) ([]string, error) {
-	o := r.Options
-	switch {
-	case len(o.Folders) == 0:
-		return []string{"INBOX"}, nil
-	case !o.listed():
-		return o.Folders, nil
-	}
-	o.Memory, o.Observe = nil, nil
-	d, err := (&Retriever{o}).Open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	folders, _ := d.(mail.Coverer).Covers()
-	return folders, d.Close()
-}
-
-// watchFolder waits in one folder until ctx ends (nil) or the connection does.
-func (r *Retriever) watchFolder(ctx context.Context, name string, news func()) error {
+// watch begins to wait in one folder. The connection is open until stay returns, or ctx has ended.
+func (r *Retriever) watch(ctx context.Context, name string, news func()) (*watch, error) {
 	o := r.Options
 	o.Folders, o.Memory, o.After = []string{name}, nil, Keep
 	o.Dial.TLS.Classic, o.Dial.ReadBuffer = o.ClassicWatch, lineBuffer
 	if err := o.check(); err != nil {
-		return &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
+		return nil, &mail.Trouble{Op: mail.OpConfig, Kind: mail.Local, Server: o.Dial.Address, Err: err}
 	}
-	err := (&watch{o: &o, name: name, news: news}).run(ctx)
-	if ctx.Err() != nil {
-		return nil
+	w := &watch{o: &o, name: name, news: news}
+	// In a goroutine of its own: a handshake leaves a stack behind that is more than waiting needs.
+	begun := make(chan error, 1)
+	go func() { begun <- w.begin(ctx) }()
+	if err := <-begun; err != nil {
+		w.end()
+		return nil, err
 	}
-	return err
+	return w, nil
 }
 
 // A watch is one connection that waits. It does without the library, whose goroutines and buffers are dear where a
@@ -118,32 +66,33 @@ type watch struct {
 // lineBuffer is what is read at once while waiting, in octets.
 const lineBuffer = 512
 
-// run logs in, opens the folder, and waits.
-func (w *watch) run(ctx context.Context) error {
-	// In a goroutine of its own: a handshake leaves a stack behind that is more than waiting needs.
-	begun := make(chan error, 1)
-	go func() { begun <- w.begin(ctx) }()
-	err := <-begun
-	if w.c != nil {
-		defer func() {
-			w.unhook()
-			w.c.Abort(errOver)
-		}()
-	}
-	if err != nil {
-		return err
-	}
+// stay waits until ctx ends, or the connection does, and closes it.
+func (w *watch) stay(ctx context.Context) error {
+	defer w.end()
 	every := cmp.Or(w.o.Reissue, reissue)
 	w.c.SetIdle(every + time.Minute)
-	for ctx.Err() == nil {
+	for {
 		if err := w.wait(every); err != nil {
 			return err
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.idle(); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
-// begin connects and enters the folder. Where it fails there may be a connection all the same.
+// end takes down what there is.
+func (w *watch) end() {
+	if w.c != nil {
+		w.unhook()
+		w.c.Abort(errOver)
+	}
+}
+
+// begin connects, enters the folder and begins to wait. Where it fails there may be a connection all the same.
 func (w *watch) begin(ctx context.Context) error {
 	e := w.o.entry()
 	if err := e.Prepare(ctx); err != nil {
@@ -154,7 +103,9 @@ func (w *watch) begin(ctx context.Context) error {
 		return mail.TroubleOf(mail.OpDial, w.server(), err)
 	}
 	w.c, w.unhook = imapconn.New(conn, e), conn.Watch(ctx)
-	err = w.enter(ctx)
+	if err = w.enter(ctx); err == nil {
+		err = w.idle()
+	}
 	w.c.Caps, w.c.Password = nil, "" // nothing more is asked for that not every server can
 	return err
 }
@@ -198,8 +149,9 @@ func (w *watch) examine() error {
 	return err
 }
 
-// wait waits once, for as long as a wait may be.
-func (w *watch) wait(most time.Duration) error {
+// idle begins a wait. What comes before is said by who made the watch, what comes between two waits is said in answer to the
+// next one.
+func (w *watch) idle() error {
 	if err := w.c.Send(mail.OpWatch, "IDLE"); err != nil {
 		return err
 	}
@@ -210,10 +162,12 @@ func (w *watch) wait(most time.Duration) error {
 	case r.Tag != "+":
 		return imapconn.Judge(mail.OpWatch, w.server(), r)
 	}
-	if !w.waits { // something may have come before; what comes between two waits is said in answer to the next one
-		w.waits = true
-		w.news()
-	}
+	w.waits = true
+	return nil
+}
+
+// wait waits for as long as a wait may be.
+func (w *watch) wait(most time.Duration) error {
 	var done atomic.Bool
 	enough := time.AfterFunc(most, func() {
 		done.Store(true)
@@ -222,7 +176,7 @@ func (w *watch) wait(most time.Duration) error {
 		}
 	})
 	defer enough.Stop()
-	r, err = w.until(false)
+	r, err := w.until(false)
 	switch {
 	case err != nil:
 		return err

@@ -171,6 +171,16 @@ type Watcher interface {
 	Watch(ctx context.Context, news func()) error
 }
 
+// A FolderWatcher (optional on a Watcher) takes a connection for each folder, and can do with fewer.
+type FolderWatcher interface {
+	Watcher
+	// WatchFolders is Watch with at most so many connections; 0: as many as can be had. Where the server allows no more
+	// of them, one is given up, so that there is room for a session beside them. holds does not block; it is called
+	// once, before the news that the waits have begun: in are the folders in which the server waits, out those for
+	// which there was no connection, so that they have to be looked at. One that cannot be opened is in neither.
+	WatchFolders(ctx context.Context, most int, news func(), holds func(in, out []string)) error
+}
+
 // An Observer is told of each step. Observe must not block, and is safe for concurrent use.
 type Observer interface {
 	Observe(Event)
