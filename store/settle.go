@@ -80,6 +80,9 @@ func (s *settling) outcomes() {
 		e.To, e.Relay, e.Attempt = x.Forward, x.RemoteMTA, max(s.j.Attempts, 1)
 		e.Delay, e.Outcome, e.Enhanced, e.Reply, e.Err = s.j.now.Sub(s.j.Queued), x.Outcome, x.Enhanced, x.Reply,
 			x.Err
+		if x.Outcome == mail.Deferred && s.j.counts { // it is here for the next attempt
+			e.Saved = s.j.Size
+		}
 		if x.Outcome == mail.Delivered {
 			s.success = s.success || s.j.Parent.Zero()
 		}

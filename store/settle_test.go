@@ -285,6 +285,10 @@ func TestSickLane(t *testing.T) {
 		t.Errorf("%d tried, told %v", n, w.report.told)
 	}
 	r := w.records()[0]
+	tried := w.events.of(mail.OpDeliver)
+	if last := tried[len(tried)-1]; tried[0].Saved != 0 || last.Saved != r.Size {
+		t.Errorf("a refused connection saved %d, an attempt %d of %d", tried[0].Saved, last.Saved, r.Size)
+	}
 	if r.Attempts != 1 || r.Sick < 5*24*time.Hour || r.Tries != 4*24*6+1 {
 		t.Errorf("record %+v", r)
 	}

@@ -293,7 +293,7 @@ func (b *Book) Observe(e mail.Event) {
 			Messages: int64(e.Messages), Octets: e.Octets, Saved: e.Saved, Wasted: e.Wasted,
 		})
 	case mail.OpDeliver:
-		if e.Outcome != mail.Deferred {
+		if e.Saved == 0 {
 			return
 		}
 		// An attempt that did not deliver: the message is here for the next one. There is an event for each
@@ -301,7 +301,7 @@ func (b *Book) Observe(e mail.Event) {
 		p := b.page(ownerDrop + e.Origin.Maildrop)
 		if p.id != e.ID || p.attempt != e.Attempt {
 			p.id, p.attempt = e.ID, e.Attempt
-			b.count(e.Origin.Maildrop, Counts{Saved: e.Octets})
+			b.count(e.Origin.Maildrop, Counts{Saved: e.Saved})
 		}
 	}
 }

@@ -436,13 +436,17 @@ func TestStoreFails(t *testing.T) {
 	w.open("jaco").Close()
 }
 
-// An attempt that did not deliver saves a download, once for all its recipients.
+// An attempt that did not deliver saves a download, once for all its recipients; a connection that was refused saves none.
 func TestSavedAttempts(t *testing.T) {
 	w := newWorld(t, Rules{})
 	id := mail.NewID(w.now, nil)
-	for _, attempt := range []int{1, 1, 2} {
-		w.Observe(mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000,
-			Origin: mail.Origin{Maildrop: "jaco"}, Outcome: mail.Deferred})
+	for i, attempt := range []int{1, 1, 1, 2} {
+		e := mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000,
+			Origin: mail.Origin{Maildrop: "jaco"}, Outcome: mail.Deferred, Saved: 4000}
+		if i == 0 {
+			e.Saved = 0 // the connection was refused
+		}
+		w.Observe(e)
 	}
 	if s := w.sheet("jaco"); s.Today.Saved != 8000 {
 		t.Errorf("%+v", s.Today)

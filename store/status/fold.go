@@ -195,12 +195,12 @@ func (s Status) leftOut(e mail.Event) Status {
 // attempted counts what an attempt has saved that did not deliver: the message is here for the next one. There is
 // an event for each recipient of an attempt.
 func (s Status) attempted(e mail.Event) Status {
-	if e.Outcome != mail.Deferred || s.fold.ID == e.ID && s.fold.Attempt == e.Attempt {
+	if e.Saved == 0 || s.fold.ID == e.ID && s.fold.Attempt == e.Attempt {
 		return s
 	}
 	s.fold.ID, s.fold.Attempt = e.ID, e.Attempt
-	s.Today.Saved += e.Octets
-	s.Total.Saved += e.Octets
+	s.Today.Saved += e.Saved
+	s.Total.Saved += e.Saved
 	return s
 }
 

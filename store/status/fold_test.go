@@ -153,13 +153,18 @@ func TestMeanings(t *testing.T) {
 func TestCounts(t *testing.T) {
 	id := mail.NewID(start, nil)
 	deliver := func(attempt int, outcome mail.Outcome) mail.Event {
-		return mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000, Outcome: outcome}
+		e := mail.Event{Op: mail.OpDeliver, ID: id, Attempt: attempt, Octets: 4000, Outcome: outcome}
+		if outcome == mail.Deferred {
+			e.Saved = 4000
+		}
+		return e
 	}
+	refused := mail.Event{Op: mail.OpDeliver, ID: id, Attempt: 1, Octets: 4000} // a connection: it saved nothing
 	cut := poll(mail.Unreachable, 1)
 	cut.Wasted, cut.Down = 700, 900
 	s := folded(
 		mail.Event{Op: mail.OpList, Messages: 3, Octets: 5000}, well, cut,
-		deliver(1, mail.Delivered), deliver(1, mail.Deferred), // three recipients, three attempts
+		refused, deliver(1, mail.Delivered), deliver(1, mail.Deferred), // three recipients, three attempts
 		deliver(1, mail.Deferred), deliver(2, mail.Deferred), deliver(2, mail.Deferred),
 		deliver(3, mail.Delivered), deliver(3, mail.Failed),
 	)

@@ -134,8 +134,8 @@ func messageOf(l *store.Listed, expire time.Duration) Message {
 	if expire > 0 {
 		m.Expires = r.Queued.Add(expire + min(r.Sick, expire))
 	}
-	if r.Origin.UID != "" && r.Tries > 0 {
-		m.Saved = int64(r.Tries) * r.Size
+	if r.Origin.UID != "" { // a connection that was refused would have cost nothing: it is no attempt
+		m.Saved = int64(r.Attempts) * r.Size
 	}
 	if r.Home != "" {
 		m.Home, m.Moved = string(r.Home), r.Moved
