@@ -121,7 +121,7 @@ web:
 		}
 	}
 	said := "[AUTHENTICATIONFAILED] Authentication failed."
-	says("mailretr status says so", status("✗\tjaco\tlogin\tnever\t", " ago\tin ", "the server said: NO "+said))
+	says("mailretr status says so", status("✗\tjaco\tlogin\tnever\t", " ago\tin ", "NO "+said, "while logging in at "))
 	says("/metrics says so", metric(`mailretr_maildrop_state{maildrop="jaco",state="login"} 1`))
 	says("the row says so", func() bool {
 		lines := read(t, "mysql", db, row)

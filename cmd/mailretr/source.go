@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -243,8 +242,7 @@ func (h *house) refresh(ctx context.Context) {
 // untold are those whose status does not say yet why they were left out.
 func (h *house) untold(bad []conf.BadMaildrop) (some []conf.BadMaildrop) {
 	for _, b := range bad {
-		t := mail.Trouble{Op: mail.OpConfig, Err: errors.New(reason(b))}
-		if s, _ := h.status.Of(b.Name); s.State != status.Local || !strings.Contains(s.Cause, t.Error()) {
+		if s, _ := h.status.Of(b.Name); s.State != status.Local || s.Cause != mail.Printable(reason(b), 512) { // as it cuts it
 			some = append(some, b)
 		}
 	}

@@ -258,20 +258,27 @@ func (v *statusView) nextOf(s *status.Status) string {
 	return term.In(s.Next, v.now())
 }
 
-// note is the last column: the server's own words where there are any.
-func (v *statusView) note(s *status.Status) string {
-	note := s.Wrong
+// plain is what is wrong in the last column: the server's own words where there are any.
+func (v *statusView) plain(s *status.Status) string {
 	switch {
 	case s.Said != "":
-		note = s.Said
+		return s.Said
 	case (s.State == status.Local || s.State == status.Budget) && s.Cause != "":
-		note = s.Cause // of all that can be wrong here, this is it
+		return s.Cause // of all that can be wrong here, this is it
 	}
+	return s.Wrong
+}
+
+// note is the last column.
+func (v *statusView) note(s *status.Status) string {
+	note := v.plain(s)
 	switch {
 	case note == "" && len(s.Remarks) > 0:
 		return s.Remarks[0].Text
 	case note == "" && s.Waiting > 0:
 		return fmt.Sprintf("%s to be collected, %s", term.Count(s.Waiting, "message"), term.Size(s.WaitingOctets))
+	case note == "" && len(s.Asides) > 0 && v.verbose:
+		return term.Count(len(s.Asides), "message") + " left in the maildrop"
 	case note == "" && len(s.Asides) > 0:
 		return term.Count(len(s.Asides), "message") + " left in the maildrop; why: -v"
 	case note == "":
@@ -288,10 +295,7 @@ func (v *statusView) details(s *status.Status) {
 			v.table.Below("%s%s", name, text)
 		}
 	}
-	below("", s.Wrong)
-	below("", s.Advice)
-	below("the server said: ", s.Said)
-	below("cause: ", s.Cause)
+	v.wrong(s, below)
 	below("", v.counted(s))
 	for _, r := range s.Recent {
 		below("", recentLine(&r, v.now()))
@@ -308,6 +312,29 @@ func (v *statusView) details(s *status.Status) {
 	}
 	if s.MoreAsides {
 		below("", "and others; see: mailretr seen list "+s.Maildrop)
+	}
+}
+
+// wrong says what is wrong and what to do; of that, what the line above has said already is not said again.
+func (v *statusView) wrong(s *status.Status, below func(name, text string)) {
+	told := v.plain(s)
+	if s.Wrong != told {
+		below("", s.Wrong)
+	}
+	below("", s.Advice)
+	step, words := strings.CutSuffix(s.Cause, ": server said: "+s.Said)
+	switch {
+	case s.Said != "" && words:
+		if s.Said != told {
+			below("the server said: ", s.Said)
+		}
+		below("while ", step)
+		return
+	case s.Said != told:
+		below("the server said: ", s.Said)
+	}
+	if s.Cause != told {
+		below("cause: ", s.Cause)
 	}
 }
 

@@ -187,7 +187,11 @@ func (s Status) leftOut(e mail.Event) Status {
 		return s
 	}
 	t := mail.TroubleOf(mail.OpConfig, "", e.Err)
-	s.Class, s.Said, s.Cause, s.Failures, s.Next = mail.Local.String(), "", printable(t.Error()), 0, time.Time{}
+	cause := t.Error()
+	if t.Err != nil { // the mistake and its place: that it was found by reading the configuration needs no words
+		cause = t.Err.Error()
+	}
+	s.Class, s.Said, s.Cause, s.Failures, s.Next = mail.Local.String(), "", printable(cause), 0, time.Time{}
 	s.fold.Trouble, s.fold.Wrong, s.fold.Advice, s.fold.Times = Local, wrongEntry, printable(t.Hint), 0
 	return s
 }
