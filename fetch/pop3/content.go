@@ -25,6 +25,16 @@ func (c *content) Have(header []byte) { c.s.keep(c.item, header) }
 
 var _ mail.Headed = (*content)(nil)
 
+// forget drops what was read, unless it is being read still.
+func (c *content) forget() {
+	s := c.s
+	s.kept -= len(s.heads[c.item])
+	delete(s.heads, c.item)
+	if c.st == nil || c.st != s.cur {
+		c.head, c.st = nil, nil
+	}
+}
+
 // Header returns the header section. It is the beginning of the transfer where the message was announced
 // whole, or where the server has no TOP; else it is asked for by TOP, and the body stays where it is.
 func (c *content) Header(ctx context.Context) ([]byte, error) {

@@ -137,7 +137,7 @@ const (
 
 // keep keeps a header for Content.Header.
 func (s *session) keep(x *item, head []byte) {
-	if len(head) > maxKept || len(head) == 0 || s.kept+len(head) > allKept {
+	if len(head) > maxKept || len(head) == 0 || s.kept+len(head) > allKept || s.heads[x] != nil {
 		return
 	}
 	if s.heads == nil {

@@ -143,8 +143,12 @@ func (s *session) tooBig(x *item) error {
 		Hint: "Raise the limit, or remove the message at the provider."}
 }
 
-// Settle gathers what is Done for Close, where the configuration says delete.
+// Settle gathers what is Done for Close, where the configuration says delete. Nobody asks for the content any more, so what is
+// known of it is forgotten: of a hundred thousand messages the headers alone would fill the memory.
 func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) error {
+	if c, ok := m.Content.(*content); ok && c.s == s {
+		c.forget()
+	}
 	if !r.Done(len(m.Envelope.Recipients)) {
 		return nil
 	}
