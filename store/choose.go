@@ -73,11 +73,12 @@ type contact struct {
 	First    time.Time            `cbor:"2,keyasint"`
 	Listed   time.Time            `cbor:"3,keyasint"` // last complete listing that was noted
 	Former   []mail.Account       `cbor:"4,keyasint,omitempty"`
-	Doubt    time.Time            `cbor:"5,keyasint,omitempty"` // until then a UID alone proves nothing
-	Spaces   map[string]time.Time `cbor:"6,keyasint,omitempty"` // folder/uidvalidity; until when it is doubted
-	Follow   bool                 `cbor:"7,keyasint,omitempty"` // what was kept may be let go of
-	Short    int                  `cbor:"8,keyasint,omitempty"` // first listings that were incomplete
-	Accepted time.Time            `cbor:"9,keyasint,omitempty"` // seen accept
+	Doubt    time.Time            `cbor:"5,keyasint,omitempty"`  // until then a UID alone proves nothing
+	Spaces   map[string]time.Time `cbor:"6,keyasint,omitempty"`  // folder/uidvalidity; until when it is doubted
+	Follow   bool                 `cbor:"7,keyasint,omitempty"`  // what was kept may be let go of
+	Short    int                  `cbor:"8,keyasint,omitempty"`  // first listings that were incomplete
+	Accepted time.Time            `cbor:"9,keyasint,omitempty"`  // seen accept
+	Left     bool                 `cbor:"10,keyasint,omitempty"` // mail was left at first contact
 }
 
 const (
@@ -139,7 +140,7 @@ func (q *Queue) Choose(ctx context.Context, l Listing) (Chosen, error) {
 		return Chosen{}, local(err, "")
 	}
 	all.Fresh = !known
-	if err := q.recallLeft(ctx, &l, &c, len(all.Check) > 0 && !l.Copies); err != nil { // labels are given to old mail as well
+	if err := q.recallLeft(ctx, &l, &c, len(all.Check) > 0); err != nil {
 		return Chosen{}, local(err, "")
 	}
 	if err := q.listed(ctx, &l, &c, marks, fresh); err != nil {
@@ -224,6 +225,7 @@ func (q *Queue) first(ctx context.Context, l *Listing, c *contact, marks []Seen)
 		}
 		marks[i] = Seen{Account: l.Account, UID: l.UIDs[i], Mark: Known, Day: today, Spot: marks[i].Spot}
 		b.Seen = append(b.Seen, marks[i])
+		c.Left = true
 	}
 	for _, u := range l.UIDs {
 		if s := spaceOf(u, l.Folders); s != "" {
@@ -346,6 +348,17 @@ func (c *Chosen) ripe(day int32) {
 // doubts says whether an unseen UID of this space might be a new name of old mail.
 func (c *contact) doubts(space string, now time.Time) bool {
 	return now.Before(c.Doubt) || now.Before(c.Spaces[space])
+}
+
+// doubtful are the spaces of which that holds.
+func (c *contact) doubtful(now time.Time) map[string]bool {
+	all := map[string]bool{}
+	for s := range c.Spaces {
+		if c.doubts(s, now) {
+			all[s] = true
+		}
+	}
+	return all
 }
 
 // space notes a folder/uidvalidity; false: it was known.

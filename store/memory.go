@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"sync"
-	"time"
 
 	"mailretr/store/mail"
 )
@@ -18,7 +17,7 @@ type memory struct {
 	former map[mail.Account][]mail.Account
 	keys   map[mail.Account]map[[16]byte]mail.UID // content keys of what is new, since the last listing
 	once   map[mail.Account]map[string]bool       // folders that had one UIDVALIDITY only, and are no labels
-	left   map[mail.Account]time.Time             // until when mail came that was left, and is known by its UID alone
+	left   map[mail.Account]leaving               // what was left, and is known by its UID alone
 	piles  map[mail.Account]pile                  // of aside notes, where there are any
 }
 
@@ -51,17 +50,17 @@ func (m *memory) met(a mail.Account, once map[string]bool) {
 	m.once[a] = once
 }
 
-// leaves notes until when mail came that was left; zero: none was.
-func (m *memory) leaves(a mail.Account, until time.Time) {
+// leaves notes what was left.
+func (m *memory) leaves(a mail.Account, x leaving) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.left == nil {
-		m.left = map[mail.Account]time.Time{}
+		m.left = map[mail.Account]leaving{}
 	}
-	m.left[a] = until
+	m.left[a] = x
 }
 
-func (m *memory) leftUntil(a mail.Account) time.Time {
+func (m *memory) leaving(a mail.Account) leaving {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.left[a]

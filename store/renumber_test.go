@@ -140,6 +140,7 @@ func TestR13_LeftUnderNewNames(t *testing.T) {
 		return all
 	}
 	folder := func(l *Listing) { l.Folders = []string{"INBOX"} }
+	labels := func(l *Listing) { l.Folders, l.Copies = []string{"INBOX", "Lists"}, true }
 	for _, c := range []struct {
 		name   string
 		before string // what UIDs begin with
@@ -148,6 +149,9 @@ func TestR13_LeftUnderNewNames(t *testing.T) {
 	}{
 		{"IMAP, deleted", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, folder},
 		{"IMAP, kept", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, func(l *Listing) { folder(l); keeps(l) }},
+		{"labels, deleted", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, labels},
+		{"labels, kept", "INBOX/7/", [2]string{"INBOX/8/", "INBOX/9/"}, func(l *Listing) { labels(l); keeps(l) }},
+		{"a label that is new", "INBOX/7/", [2]string{"Lists/1/", "Lists/2/"}, labels},
 		{"POP3, deleted", "a", [2]string{"b", "c"}, func(*Listing) {}},
 		{"POP3, kept", "a", [2]string{"b", "c"}, keeps},
 	} {
@@ -178,5 +182,71 @@ func TestR13_LeftUnderNewNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// R13: under labels, old mail that is left is collected when somebody gives it one that was there before, and new mail under
+// whatever label; old mail is left under a label that was made since, also when nothing is marked any more under the names
+// that it had at first contact. Who has all marks forgotten gets it.
+func TestR13_LabelsOfWhatWasLeft(t *testing.T) {
+	w := newWorld(t)
+	w.Came = cameAt
+	labels := func(l *Listing) { l.Folders, l.Copies = []string{"INBOX", "Lists", "New"}, true }
+	met := w.clock.now()
+	w.choose("INBOX/7/1 INBOX/7/2 Lists/3/1", labels, func(l *Listing) { l.First = FirstNew })
+	w.clock.add(time.Hour)
+	recognized := func(all string, came ...time.Time) (known []mail.UID) {
+		t.Helper()
+		var ms []*mail.Message
+		for i, u := range uids(all) {
+			m := message(string(u), "", "x@a.example")
+			m.Content = &text{b: fmt.Appendf(nil, "X-Came: %s\r\nSubject: %d\r\n\r\n", came[i].Format(time.RFC3339), came[i].Unix())}
+			ms = append(ms, m)
+		}
+		known, release, err := w.Recognize(t.Context(), ms)
+		if err != nil || len(release) > 0 {
+			t.Errorf("to be let go of %v, %v", release, err)
+		}
+		return known
+	}
+	old, later := met.Add(-time.Hour), met.Add(time.Minute)
+	c := w.choose("INBOX/7/1 INBOX/7/2 Lists/3/1 Lists/3/2 New/1/1 New/1/2", labels)
+	if words(c.Check) != "Lists/3/2 New/1/1 New/1/2" {
+		t.Fatalf("check %v", c.Check)
+	}
+	if known := recognized("Lists/3/2 New/1/1 New/1/2", old.Add(time.Second), old, later); words(known) != "New/1/1" {
+		t.Errorf("left is %v", known)
+	}
+	// INBOX is made anew, and what it was called is forgotten.
+	w.choose("INBOX/8/1 INBOX/8/2 New/1/1", labels)
+	if known := recognized("INBOX/8/1 INBOX/8/2", old.Add(2*time.Second), old.Add(3*time.Second)); len(known) != 2 {
+		t.Errorf("left is %v", known)
+	}
+	w.Forget(t.Context(), "acc", uids("INBOX/7/1 INBOX/7/2 Lists/3/1"))
+	w.choose("INBOX/8/1 INBOX/8/2 New/9/1", labels)
+	if known := recognized("New/9/1", old.Add(4*time.Second)); len(known) != 1 {
+		t.Errorf("left is %v", known)
+	}
+	w.Forget(t.Context(), "acc", uids("INBOX/8/1 INBOX/8/2 New/1/1 New/9/1"))
+	w.choose("INBOX/8/1 INBOX/8/2 New/9/1", labels)
+	if known := recognized("New/9/1", old.Add(4*time.Second)); len(known) != 0 {
+		t.Errorf("somebody wants it, and left is %v", known)
+	}
+}
+
+// INTERNALDATE tells what a header does not.
+func TestR13_LeftByInternalDate(t *testing.T) {
+	w := newWorld(t)
+	w.Came = cameAt
+	folder := func(l *Listing) { l.Folders = []string{"INBOX"} }
+	w.choose("INBOX/7/1", folder, func(l *Listing) { l.First = FirstNew })
+	met := w.clock.now()
+	w.clock.add(time.Hour)
+	w.choose("INBOX/8/1 INBOX/8/2", folder)
+	old, later := message("INBOX/8/1", "", "x@a.example"), message("INBOX/8/2", "", "x@a.example")
+	old.Origin.Date, later.Origin.Date = met.Add(-time.Hour), met.Add(time.Minute)
+	known, _, err := w.Recognize(t.Context(), []*mail.Message{old, later})
+	if words(known) != "INBOX/8/1" || err != nil {
+		t.Errorf("left is %v, %v", known, err)
 	}
 }
