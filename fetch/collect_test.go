@@ -200,11 +200,14 @@ func TestNoEnvelope(t *testing.T) {
 		b.change = func(d *Drop) {
 			d.Resolve = Multi{Fields: []Field{{Name: "X-Envelope-To"}}, Local: []string{"x"}}.Resolve
 		}
-		b.put("odd", 200)
+		odd := b.put("odd", 200)
 		l := b.put("good", 300)
 		l.data = append([]byte("X-Envelope-To: a@x\r\n"), l.data...)
 		if v := w.visit("catchall"); v.Err != nil || v.Tally.Messages != 1 || v.Tally.Left != 1 {
 			t.Errorf("%+v", v)
+		}
+		if odd.forgot != 1 || l.forgot != 0 {
+			t.Errorf("what is left is forgotten %d times, what is taken %d", odd.forgot, l.forgot)
 		}
 		a := w.aside("odd")
 		if a == nil || a.Kind != AsideEnvelope || a.Why != "it has no header field X-Envelope-To" ||
@@ -235,10 +238,13 @@ func TestLeave(t *testing.T) {
 				b := w.drop("jaco", "isp")
 				a := &asker{say: func(mail.Path, mail.Path) mail.Result { return c.say }}
 				b.change = func(d *Drop) { d.Ask, d.Above = a, 32<<10 }
-				b.put("1", 100<<10)
+				l := b.put("1", 100<<10)
 				w.p.Set(t.Context(), w.drops("jaco"))
 				stop := w.run()
 				after(time.Minute)
+				if l.forgot != 1 {
+					t.Errorf("what is left is forgotten %d times", l.forgot)
+				}
 				if x := w.aside("1"); x == nil || x.Kind != c.kind || x.Header == nil || len(b.bodies()) != 0 {
 					t.Errorf("aside %+v, asked for %v", x, b.bodies())
 				}

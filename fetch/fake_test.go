@@ -136,6 +136,7 @@ type letter struct {
 	drips  int           // octets a minute; 0: as fast as it is read
 	grows  bool          // with each time that it is asked for: it breaks somewhere else
 	header error
+	forgot int // how often what was read of it was dropped
 }
 
 const head = "Return-Path: <a@example.org>\r\nSubject: x\r\n\r\n"
@@ -372,6 +373,8 @@ func (b *body) Header(context.Context) ([]byte, error) {
 	}
 	return b.l.data[:i+4], nil
 }
+
+func (b *body) Forget() { b.l.forgot++ }
 
 func (b *body) Open(ctx context.Context) (io.ReadCloser, error) {
 	b.d.mu.Lock()

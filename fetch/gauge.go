@@ -44,15 +44,31 @@ type added struct {
 
 // Sift passes the question on. What is wanted may be here already, under another name.
 func (b *gauged) Sift(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
+	verdict, report := b.judge(ctx, m)
+	switch verdict {
+	case relay.Fetch:
+		return b.sift(ctx, m), nil
+	case relay.Leave:
+		forget(m)
+	}
+	return verdict, report
+}
+
+func (b *gauged) judge(ctx context.Context, m *mail.Message) (relay.Verdict, mail.Report) {
 	if b.s.oversize[m.Origin.UID] {
 		return b.s.tooLarge(ctx, m)
 	}
 	if x, ok := b.Batch.(relay.Sifter); ok {
-		if verdict, report := x.Sift(ctx, m); verdict != relay.Fetch {
-			return verdict, report
-		}
+		return x.Sift(ctx, m)
 	}
-	return b.sift(ctx, m), nil
+	return relay.Fetch, nil
+}
+
+// forget drops the header of a message that is left upstream: of many it would fill the memory.
+func forget(m *mail.Message) {
+	if c, ok := m.Content.(mail.Forgetter); ok {
+		c.Forget()
+	}
 }
 
 // Add reads one message. An error that the content has not caused is ours, and ends the session: the

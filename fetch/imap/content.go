@@ -44,6 +44,9 @@ func (c *content) Size() int64 { return c.size }
 // Have spares the header.
 func (c *content) Have(header []byte) { c.head = header }
 
+// Forget drops the header. What was announced of the message stays announced.
+func (c *content) Forget() { c.head = nil }
+
 // Header returns the header section.
 func (c *content) Header(ctx context.Context) ([]byte, error) {
 	c.again()

@@ -75,6 +75,7 @@ var (
 	_ mail.Filterer  = (*session)(nil)
 	_ mail.Resumer   = (*content)(nil)
 	_ mail.Headed    = (*content)(nil)
+	_ mail.Forgetter = (*content)(nil)
 	_ mail.Retriever = (*Retriever)(nil)
 
 	_ mail.FolderWatcher = (*Retriever)(nil)

@@ -23,6 +23,7 @@ func (s *session) Settle(ctx context.Context, m *mail.Message, r mail.Report) er
 		return &mail.Trouble{Op: mail.OpSettle, Kind: mail.Local, Server: s.server(),
 			Err: errors.New("a message of another session was settled")}
 	}
+	c.Forget()
 	if err := s.ready(context.WithoutCancel(ctx), mail.OpSettle); err != nil {
 		return err
 	}

@@ -23,16 +23,20 @@ func (c *content) Size() int64 { return c.item.size }
 // Have spares TOP, unless the header is longer than what a session keeps.
 func (c *content) Have(header []byte) { c.s.keep(c.item, header) }
 
-var _ mail.Headed = (*content)(nil)
+var (
+	_ mail.Headed    = (*content)(nil)
+	_ mail.Forgetter = (*content)(nil)
+)
 
-// forget drops what was read, unless it is being read still.
-func (c *content) forget() {
+// Forget drops the header. What is on the line still is read over.
+func (c *content) Forget() {
 	s := c.s
 	s.kept -= len(s.heads[c.item])
 	delete(s.heads, c.item)
-	if c.st == nil || c.st != s.cur {
-		c.head, c.st = nil, nil
+	if c.st != nil {
+		c.st.opened, c.st.kept = true, nil
 	}
+	c.head, c.st = nil, nil
 }
 
 // Header returns the header section. It is the beginning of the transfer where the message was announced

@@ -147,7 +147,7 @@ func (s *session) tooBig(x *item) error {
 // known of it is forgotten: of a hundred thousand messages the headers alone would fill the memory.
 func (s *session) Settle(_ context.Context, m *mail.Message, r mail.Report) error {
 	if c, ok := m.Content.(*content); ok && c.s == s {
-		c.forget()
+		c.Forget()
 	}
 	if !r.Done(len(m.Envelope.Recipients)) {
 		return nil

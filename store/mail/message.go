@@ -118,6 +118,13 @@ type Headed interface {
 	Have(header []byte)
 }
 
+// A Forgetter (optional on a Content) drops what it keeps in memory of what was read, because nobody is going to ask for it
+// in this session. Asked again it reads again.
+type Forgetter interface {
+	Content
+	Forget()
+}
+
 // MaxHeader bounds a header section, in octets. Exim refuses more than 1 MiB; real ones stay below 64 KiB.
 const MaxHeader = 1 << 20
 
