@@ -121,7 +121,7 @@ func (s Secret) Resolve(ctx context.Context) (string, error) {
 	defer cancel()
 	text, err := s.read(ctx)
 	if err != nil {
-		return "", fmt.Errorf("reading the secret (%s): %w", s.Source(), err)
+		return "", &unread{s, err}
 	}
 	switch {
 	case text == "":

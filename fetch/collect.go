@@ -167,9 +167,8 @@ func (s *session) waits(ctx context.Context) bool {
 		s.looked = true
 		s.err = &mail.Trouble{
 			Op: mail.OpLogin, Kind: s.state.Kind, Server: s.drop.Server, Reply: s.state.Reply,
-			Err: fmt.Errorf("not tried again before %s", s.state.Next.Format(time.RFC3339)),
-			Hint: fmt.Sprintf("That was at the last visit: it is not tried again before %s, but at once by mailretr "+
-				"poll %s.", budget.When(s.state.Next), mail.Printable(s.drop.Name, 100)),
+			Err:  fmt.Errorf("not tried again before %s", budget.When(s.state.Next)),
+			Hint: fmt.Sprintf("That was at the last visit; to try at once: mailretr poll %s.", mail.Printable(s.drop.Name, 100)),
 		}
 	}
 	if err := s.locked(now); err != nil && !s.looked {

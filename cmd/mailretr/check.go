@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -214,7 +215,7 @@ func (a *app) connection(x connection) error {
 		sign, colour, text = "✗", term.Red, message(x.Err)
 	}
 	a.out.Printf("%s %s %s: %s, %s\n", a.out.Paint(colour, sign), mail.Printable(x.Name, 100),
-		mail.Printable(x.Server, 300), mail.Printable(text, 1000), x.Took.Round(time.Millisecond))
+		mail.Printable(x.Server, 300), strings.TrimSuffix(mail.Printable(text, 1000), "."), x.Took.Round(time.Millisecond))
 	if h := connectHint(x.Err); h != "" {
 		a.out.Printf("  %s\n", mail.Printable(h, 500))
 	}
@@ -226,6 +227,8 @@ func connectHint(err error) string {
 	var t *mail.Trouble
 	h := hint(err)
 	switch found := errors.As(err, &t); {
+	case found && t.Kind == mail.Local:
+		return status.Advice(t)
 	case h != "" || !found:
 		return h
 	case t.Kind == mail.Unreachable:

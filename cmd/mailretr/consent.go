@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"sync"
 
 	"mailretr/cmd/mailretr/notes"
@@ -163,6 +164,7 @@ func (c *consenting) judge(ctx context.Context, err error) error {
 		t.Err = refusedToken{t.Err}
 	case t.Kind == mail.Auth:
 		t.Hint = cmp.Or(t.Hint, "Sign in again: mailretr login "+c.tokens.name)
+		t.Hint = strings.ReplaceAll(t.Hint, "with mailretr login,", "with mailretr login "+c.tokens.name+",") // whose it is
 	}
 	return t
 }

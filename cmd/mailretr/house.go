@@ -197,7 +197,7 @@ func (a *app) inProcess(ctx context.Context, c *conf.Config) (control.House, fun
 // assembled is a house in this process. Its alarms are told.
 func (a *app) assembled(ctx context.Context, c *conf.Config) (*house, error) {
 	alarm := func(e mail.Event) {
-		if e.Alarm {
+		if e.Alarm && e.Op != mail.OpPoll { // of a session the verb that polls says it, with the maildrop's name
 			a.talk.Printf("mailretr: %s\n", mail.Printable(alarmed(e), 1000))
 		}
 	}

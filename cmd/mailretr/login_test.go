@@ -304,7 +304,7 @@ func TestLogin_Device(t *testing.T) {
 		io.WriteString(w, `{"error":"access_denied"}`)
 		return true
 	})
-	if code, out := s.call("login", "jaco"); code != exNoPerm {
+	if code, out := s.call("login", "jaco"); code != exNoPerm || !strings.Contains(out, "try again, and consent: mailretr login jaco\n") {
 		t.Errorf("denied: %d, %s", code, out)
 	}
 	stop()

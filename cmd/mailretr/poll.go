@@ -109,7 +109,10 @@ func (v *pollView) line(p control.Polled) error {
 		}
 		return nil
 	}
-	text := fmt.Sprintf("%s: %s, %s", name, term.Count(int(p.Messages), "new message"), term.Size(p.Octets))
+	text := name + ": nothing new"
+	if p.Messages > 0 {
+		text = fmt.Sprintf("%s: %s, %s", name, term.Count(int(p.Messages), "new message"), term.Size(p.Octets))
+	}
 	if p.Left > 0 {
 		text += fmt.Sprintf(", %d left in the maildrop", p.Left)
 	}

@@ -361,6 +361,23 @@ type signIn struct{ error }
 
 func (signIn) Wrong() string { return "The provider wants somebody to sign in." }
 
+// mendable is a cause of this machine that says itself what to do.
+type mendable struct{ error }
+
+func (mendable) Advice() string { return "Put it there." }
+
+// What is wrong on this machine knows better what to do than who met with it; and one hint ends before the next begins.
+func TestAdviceOfTheCause(t *testing.T) {
+	x := &mail.Trouble{Kind: mail.Local, Err: fmt.Errorf("reading: %w", mendable{errors.New("none")}), Hint: "Look at it."}
+	if a := Advice(x); a != "Put it there." {
+		t.Errorf("%q", a)
+	}
+	x = &mail.Trouble{Kind: mail.Auth, Err: errors.New("no"), Hint: "Sign in: mailretr login jaco"}
+	if a := Advice(x); a != "Sign in: mailretr login jaco. "+adviseSeldom {
+		t.Errorf("%q", a)
+	}
+}
+
 // A consent that has ended is no wrong password, and nobody is told to enter one.
 func TestConsentEnded(t *testing.T) {
 	s := folded(mail.Event{Op: mail.OpPoll, Attempt: 1, Err: &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth,

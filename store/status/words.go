@@ -73,10 +73,12 @@ func Advice(t *mail.Trouble) string {
 	general := meaningOf(t.Kind).advice
 	var known interface{ Advice() string }
 	switch special := secured(t.Err); {
+	case t.Kind == mail.Local && errors.As(t.Err, &known): // what is wrong here knows better than who met with it
+		return known.Advice()
 	case t.Kind == mail.Auth && strings.Contains(t.Hint, "mailretr login"): // there is no password
-		return t.Hint + " " + adviseSeldom
+		return sentence(t.Hint) + " " + adviseSeldom
 	case t.Hint != "" && t.Kind == mail.Auth:
-		return t.Hint + " " + general
+		return sentence(t.Hint) + " " + general
 	case t.Hint != "":
 		return t.Hint
 	case special != "":
@@ -85,6 +87,14 @@ func Advice(t *mail.Trouble) string {
 		return known.Advice()
 	}
 	return general
+}
+
+// sentence is a hint to which another one is added.
+func sentence(hint string) string {
+	if strings.HasSuffix(hint, ".") {
+		return hint
+	}
+	return hint + "."
 }
 
 // wrongOf says what is wrong: what the cause says of itself, by a method Wrong() string, or what goes for the kind.

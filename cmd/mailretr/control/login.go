@@ -75,7 +75,7 @@ func login(h *House, out *stream, r *http.Request) error {
 func begin(out *stream, r *http.Request, a *oauth.Account, name string, q LoginRequest) error {
 	p, err := a.Begin(r.Context(), q.Redirect)
 	if err != nil {
-		return signing(err)
+		return signing(name, err)
 	}
 	return out.item(Login{Maildrop: name, URL: p.URL, State: p.State, Paste: a.Pasted(), Until: p.Until}, true)
 }
@@ -105,7 +105,7 @@ func loginForget(h *House, out *stream, r *http.Request) error {
 // signed is the end of a request that changes a consent.
 func (h *House) signed(out *stream, name string, in bool, err error) error {
 	if err != nil {
-		return signing(err)
+		return signing(name, err)
 	}
 	if h.Signed != nil {
 		h.Signed(name, in)
@@ -128,18 +128,18 @@ func (h *House) account(name string) (*oauth.Account, error) {
 		"to sign in instead, write oauth: in its entry of the configuration")
 }
 
-// signing makes an error of what went wrong.
-func signing(err error) error {
+// signing makes an error of what went wrong. Whoever signs in knows how: what is left is to do it again.
+func signing(name string, err error) error {
 	var t *mail.Trouble
 	if !errors.As(err, &t) {
 		return err
 	}
-	code := Tempfail
+	code, hint := Tempfail, t.Hint
 	switch t.Kind {
 	case mail.Auth:
-		code = Denied
+		code, hint = Denied, "try again, and consent: mailretr login "+mail.Printable(name, 100)
 	case mail.Local:
 		code = Config
 	}
-	return newError(code, t.Error(), t.Hint)
+	return newError(code, t.Error(), hint)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"mailretr/fetch"
@@ -79,7 +80,7 @@ func poll(h *House, out *stream, r *http.Request) error {
 		case <-t.C:
 			err = steps.tell(out)
 		case visits := <-ended:
-			return tellVisits(out, visits)
+			return tellVisits(h, out, visits)
 		}
 		if err != nil { // nobody listens any more
 			cancel()
@@ -130,9 +131,13 @@ func (p *polling) tell(out *stream) error {
 	return nil
 }
 
-func tellVisits(out *stream, visits []fetch.Visit) error {
+func tellVisits(h *House, out *stream, visits []fetch.Visit) error {
 	for _, v := range visits {
-		if err := out.item(polledOf(&v), false); err != nil {
+		p := polledOf(&v)
+		if p.Kind == mail.Auth.String() && h.Consent != nil && h.Consent(v.Name) != nil && !strings.Contains(p.Hint, "mailretr login") {
+			p.Hint = "There is no password to enter anew. Sign in: mailretr login " + v.Name + "."
+		}
+		if err := out.item(p, false); err != nil {
 			return err
 		}
 	}
@@ -155,7 +160,7 @@ func polledOf(v *fetch.Visit) Polled {
 	case errors.Is(v.Err, fetch.ErrUnknown):
 		p.Kind, p.Hint = "unknown", "see which there are with: mailretr status"
 	case errors.Is(v.Err, fetch.ErrPaused):
-		p.Kind, p.Hint = "paused", "mailretr maildrop resume "+v.Name
+		p.Kind, p.Hint = "paused", "to collect from it again: mailretr maildrop resume "+v.Name
 	}
 	return p
 }

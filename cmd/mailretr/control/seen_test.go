@@ -75,7 +75,7 @@ func TestPauseAndPoll(t *testing.T) {
 		if err := c.Pause(t.Context(), "jaco"); err != nil {
 			t.Fatal(err)
 		}
-		if list = all(t, c.Poll(t.Context(), PollRequest{Maildrops: []string{"jaco"}})); list[0].Kind != "paused" || list[0].Hint != "mailretr maildrop resume jaco" {
+		if list = all(t, c.Poll(t.Context(), PollRequest{Maildrops: []string{"jaco"}})); list[0].Kind != "paused" || list[0].Hint != "to collect from it again: mailretr maildrop resume jaco" {
 			t.Errorf("%+v", list)
 		}
 		if err := c.Resume(t.Context(), "jaco"); err != nil {
