@@ -135,24 +135,46 @@ func (s *session) answered(do func() error) error {
 	return do()
 }
 
-// copyAll copies what has no copy yet, and marks each original as deleted as soon as its copy is there. So
-// what an earlier session has begun is told by that mark; where it broke just before, by the copy itself.
+// copyAll copies what has no copy yet, and marks each original as deleted as soon as its copy is there, together with the
+// next copies. So what an earlier session has begun is told by that mark; where it broke just before, by the copy itself.
 func (s *session) copyAll(ctx context.Context, f *folder, uids []goimap.UID, to string) error {
 	have, err := s.copied(ctx, f, to)
 	if err != nil {
 		return err
 	}
 	uids = slices.DeleteFunc(slices.Clone(uids), func(u goimap.UID) bool { return have[u] })
+	mark := func() error { return nil }
 	for some := range slices.Chunk(uids, copiesAtOnce) {
-		for set := range sets(some) {
-			err := s.creating(to, func() error { _, err := s.c.Copy(set, to).Wait(); return err })
-			if err != nil {
+		marked := make(chan error, 1)
+		go func() { marked <- mark() }()
+		for set := range sets(some) { // one: there are not more ranges than messages
+			err = s.creating(to, func() error {
+				data, err := s.c.Copy(set, to).Wait()
+				if err == nil {
+					s.copiedTo(data)
+				}
 				return err
-			}
+			})
 		}
-		if err := s.storeFlag(some, goimap.FlagDeleted); err != nil {
+		if e := <-marked; e != nil {
+			return e
+		}
+		if err != nil {
 			return err
 		}
+		mark = func() error { return s.storeFlag(some, goimap.FlagDeleted) }
 	}
-	return nil
+	return mark()
+}
+
+// copiedTo notes how far the target is known.
+func (s *session) copiedTo(data *goimap.CopyData) {
+	t := s.moved
+	if data == nil || t == nil || len(data.DestUIDs) == 0 || t.UIDValidity != 0 && t.UIDValidity != data.UIDValidity {
+		return
+	}
+	t.UIDValidity = data.UIDValidity
+	for _, r := range data.DestUIDs {
+		t.UIDNext = max(t.UIDNext, uint32(r.Stop)+1)
+	}
 }

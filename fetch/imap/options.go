@@ -99,12 +99,21 @@ type Memory struct {
 	// Unfit: it gave another part of a message than was asked for, so nothing is gone on with in the middle.
 	Unfit bool
 
+	// Target is what mail was copied to last. Below its UIDNext no session that broke has left a copy.
+	Target Target `json:",omitzero"`
+
 	Names   []Name    // what patterns and roles stood for
 	NamedBy string    // by which settings
 	Named   time.Time // when
 	Left    []string  // what was to be said about it, for people
 	Stuck   []string  // what was to be said about mail that could not be let go of
 	Said    string    // what was last remarked about folders
+}
+
+// A Target is a folder to which mail is moved.
+type Target struct {
+	Name                 string
+	UIDValidity, UIDNext uint32
 }
 
 // A Name is a folder, and the entry of Options.Folders that means it.

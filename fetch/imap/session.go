@@ -36,6 +36,7 @@ type session struct {
 	utf8       bool         // and is given: names are not coded any more
 	introduced bool         // ID was sent
 	came       *recency
+	moved      *Target // what is known of it, where copies were looked for
 
 	wg sync.WaitGroup // the goroutines that take data
 

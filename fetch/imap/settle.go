@@ -289,6 +289,11 @@ func (s *session) uidSearch(criteria *goimap.SearchCriteria) ([]goimap.UID, erro
 	return uids, nil
 }
 
+// settledAll says whether all was known that earlier sessions have begun to let go of.
+func (s *session) settledAll() bool {
+	return s.settling && !slices.ContainsFunc(s.folders, func(f *folder) bool { return f.left || !f.listed || !f.complete })
+}
+
 // remember fills Memory.
 func (s *session) remember() {
 	m := s.o.Memory
@@ -304,6 +309,9 @@ func (s *session) remember() {
 		m.Unfit, m.Uncompressed = false, false // another version of it, perhaps
 	}
 	m.Introduce = s.introduced
+	if s.moved != nil && s.moved.UIDValidity != 0 && s.settledAll() {
+		m.Target = *s.moved
+	}
 	before := m.Folders
 	m.Caps, m.Busy, m.Folders = caps, s.busy, map[string]State{}
 	for _, f := range s.folders {
