@@ -29,10 +29,10 @@ func wasRefused(t *mail.Trouble) bool {
 	return t.Kind == mail.Auth || errors.As(t.Err, &r) && r.Refused()
 }
 
-// recent returns those of the last 24 hours.
+// recent returns those of the last 24 hours. What is later than now was before the clock was set back.
 func recent(refusals []time.Time, now time.Time) (some []time.Time) {
 	for _, at := range refusals {
-		if age := now.Sub(at); age >= 0 && age < dayOfRefusal {
+		if now.Sub(at).Abs() < dayOfRefusal {
 			some = append(some, at)
 		}
 	}

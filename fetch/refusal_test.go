@@ -120,3 +120,24 @@ func TestR23_DoubtedToken(t *testing.T) {
 		stop()
 	})
 }
+
+// TestR23_ClockSetBack: a clock that is set back while the program is not running gives an account no login more.
+func TestR23_ClockSetBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		b.refuse = refusedLogin
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop := w.run()
+		after(8 * time.Hour) // the third login was an hour ago
+		stop()
+		w.p = w.poller()
+		w.p.Now = func() time.Time { return time.Now().Add(-3 * time.Hour) }
+		w.p.Set(t.Context(), w.drops("jaco"))
+		stop = w.run()
+		after(15 * time.Hour)
+		stop()
+		if n := mostInADay(b); n != 4 {
+			t.Errorf("%d logins were refused in 24 hours", n)
+		}
+	})
+}
