@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -21,6 +22,9 @@ type Connection interface {
 //
 // Where a recipient has several lanes, or stands for several others, the best answer counts: it would be accepted if
 // one of them is, and is refused only if all are.
+//
+// Who asks by Probe and First holds a session at a provider meanwhile, so that a lane is not waited for as long as in
+// delivering: one that has not answered within [Patience] has not answered, and is asked nothing for the next [Silence].
 type Ask struct {
 	Rewrite mail.Rewrite // as the queue has it; nil: recipients stay as they are
 	Route   mail.Route
@@ -31,11 +35,20 @@ type Ask struct {
 	made  int // counts the calls of Renew
 }
 
+const (
+	// Patience bounds a question, a connection made for it included. It is above what MTAs take to look up or call out
+	// for a recipient, and far below the minutes of RFC 5321, 4.5.3.2.
+	Patience = 20 * time.Second
+	// Silence is how long a lane that was waited for in vain is not asked: each message of a session would wait anew.
+	Silence = time.Minute
+)
+
 // asked is the one connection of a lane that is used for asking; mu is held while a question is out.
 type asked struct {
-	mu   sync.Mutex
-	conn Connection
-	made int // the calls of Renew before it was made
+	mu     sync.Mutex
+	conn   Connection
+	made   int       // the calls of Renew before it was made
+	silent time.Time // until then it is taken for one that does not answer
 }
 
 // Probe asks the next hops.
@@ -61,7 +74,7 @@ func (a *Ask) all(ctx context.Context, m *mail.Message, first bool) mail.Report 
 	for _, q := range all {
 		part := *m
 		part.Envelope.Recipients = q.to
-		said := a.one(ctx, q.lane, &part)
+		said := a.soon(ctx, q.lane, &part)
 		for i, of := range q.of {
 			for _, k := range of {
 				report[k] = better(report[k], said.Of(i))
@@ -147,8 +160,31 @@ func better(a, b mail.Result) mail.Result {
 	return a
 }
 
-// one asks one lane.
+// soon asks one lane, which has to answer soon. No report is no answer.
+func (a *Ask) soon(ctx context.Context, lane mail.Lane, m *mail.Message) mail.Report {
+	l := a.take(lane)
+	defer l.mu.Unlock()
+	if time.Now().Before(l.silent) {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	report := l.ask(limited, a.Dial, lane, m)
+	if limited.Err() != nil && ctx.Err() == nil {
+		l.silent = time.Now().Add(Silence)
+	}
+	return report
+}
+
+// one asks one lane, and waits as long as in delivering.
 func (a *Ask) one(ctx context.Context, lane mail.Lane, m *mail.Message) mail.Report {
+	l := a.take(lane)
+	defer l.mu.Unlock()
+	return l.ask(ctx, a.Dial, lane, m)
+}
+
+// take returns what is kept for a lane, locked. What was known of it before a Renew is forgotten.
+func (a *Ask) take(lane mail.Lane) *asked {
 	a.mu.Lock()
 	if a.lanes == nil {
 		a.lanes = map[mail.Lane]*asked{}
@@ -161,13 +197,17 @@ func (a *Ask) one(ctx context.Context, lane mail.Lane, m *mail.Message) mail.Rep
 	made := a.made
 	a.mu.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.made < made {
 		l.close()
-		l.made = made
+		l.made, l.silent = made, time.Time{}
 	}
+	return l
+}
+
+// ask puts a question. mu is held.
+func (l *asked) ask(ctx context.Context, dial func(mail.Lane) (Connection, error), lane mail.Lane, m *mail.Message) mail.Report {
 	if l.conn == nil {
-		conn, err := a.Dial(lane)
+		conn, err := dial(lane)
 		if err != nil {
 			return mail.Same(len(m.Envelope.Recipients), mail.Result{Scope: mail.OfLane, Err: err})
 		}
