@@ -185,11 +185,12 @@ func (q *question) stated() (*mail.Trouble, error) {
 }
 
 // opened takes the answer to a SELECT. What UIDNEXT was when the session began stays: mail that came
-// meanwhile is the next session's.
+// meanwhile is the next session's. Of a folder that was made anew meanwhile nothing stays.
 func (q *question) opened(data *goimap.SelectData) (*mail.Trouble, error) {
 	f := q.f
 	if f.validity != 0 && f.validity != data.UIDValidity {
 		f.forget()
+		f.next, f.modseq = 0, 0
 	}
 	f.validity, f.exists = data.UIDValidity, data.NumMessages
 	if f.next == 0 {
