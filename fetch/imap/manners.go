@@ -54,11 +54,14 @@ func plainName(name string) bool {
 	return strings.IndexFunc(name, func(r rune) bool { return r > 0x7e || r == '&' }) < 0
 }
 
+// whoWeAre is the command that says it.
+const whoWeAre = `ID ("name" "mailretr")`
+
 // introduce says who we are (ID, RFC 2971), past the library, which does not bear most answers. NetEase opens no
 // folder for who does not. Nothing may be under way. A refusal changes nothing.
 func (s *session) introduce() error {
 	s.introduced = true
-	if _, _, err := s.line.ask([]string{`ID ("name" "mailretr")`}, "ID", chatter); err != nil {
+	if _, _, err := s.line.ask([]string{whoWeAre}, "ID", chatter); err != nil {
 		return s.fail(mail.OpList, err)
 	}
 	return nil
@@ -67,5 +70,9 @@ func (s *session) introduce() error {
 // asksWho says whether a folder was refused because we have not said who we are, as far as it can be told: the
 // words are those of NetEase.
 func (s *session) asksWho(t *mail.Trouble) bool {
-	return !s.introduced && s.can(goimap.CapID) && strings.Contains(strings.ToLower(t.Reply), "unsafe login")
+	return !s.introduced && s.can(goimap.CapID) && unsafeLogin(t)
+}
+
+func unsafeLogin(t *mail.Trouble) bool {
+	return strings.Contains(strings.ToLower(t.Reply), "unsafe login")
 }

@@ -129,12 +129,49 @@ func (w *watch) enter(ctx context.Context) error {
 		return &mail.Trouble{Op: mail.OpWatch, Kind: mail.Local, Server: w.server(), Err: errNoIdle,
 			Hint: "Leave out idle: for this maildrop; it is asked at its interval."}
 	}
-	return w.examine()
+	name, err := w.written()
+	if err != nil {
+		return err
+	}
+	err = w.examine(name)
+	if t := new(mail.Trouble); errors.As(err, &t) && unsafeLogin(t) && w.c.Can("ID") {
+		if _, err := w.ask(whoWeAre); err != nil {
+			return err
+		}
+		return w.examine(name)
+	}
+	return err
+}
+
+// written is the name as this server reads it: in UTF-8 where there is nothing but IMAP4rev2, and where it admits nobody
+// who does not ask for UTF-8 (RFC 6855, 6). Elsewhere that is not asked for, since no mail crosses this connection, and
+// until then names are coded (RFC 6855, 3; RFC 9051, 6.3.1).
+func (w *watch) written() (string, error) {
+	plain := w.c.Can("IMAP4rev2") && !w.c.Can("IMAP4rev1")
+	if w.c.Can(string(utf8Only)) {
+		r, err := w.ask("ENABLE UTF8=ACCEPT")
+		if err != nil {
+			return "", err
+		}
+		plain = plain || r.Word == "OK"
+	}
+	if plain {
+		return imapconn.Quote(w.name), nil
+	}
+	return quoted(w.name), nil
+}
+
+// ask makes a command of which nothing but the last word of the answer matters.
+func (w *watch) ask(command string) (imapconn.Reply, error) {
+	if err := w.c.Send(mail.OpWatch, command); err != nil {
+		return imapconn.Reply{}, err
+	}
+	return w.until(false)
 }
 
 // examine opens the folder, to be read only.
-func (w *watch) examine() error {
-	if err := w.c.Send(mail.OpWatch, "EXAMINE "+quoted(w.name)); err != nil {
+func (w *watch) examine(name string) error {
+	if err := w.c.Send(mail.OpWatch, "EXAMINE "+name); err != nil {
 		return err
 	}
 	r, err := w.until(false)
