@@ -98,7 +98,7 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 		Observe: s.observe, Blind: s.blindly(m),
 	}
 	if m.After.Act == conf.Delete {
-		o.After = pop3.Delete
+		o.After, o.Stays = pop3.Delete, m.After.Delay > 0 || m.After.Above > 0
 	}
 	if s.largest != nil {
 		o.MaxOctets = leastMost(s.largest())

@@ -221,3 +221,18 @@ func TestLargestByPOP3(t *testing.T) {
 		}
 	}
 }
+
+// TestR12_WhatStaysByPOP3: the kind is told where something of what it collects stays, so that on a server where no message can be
+// told from another it is not collected again by each listing.
+func TestR12_WhatStaysByPOP3(t *testing.T) {
+	for text, stays := range map[string]bool{"delete": false, "delete after 14d": true, "delete above 10M": true} {
+		after, err := conf.ParseAfter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := newPOP3(surroundings{}, &conf.Maildrop{Name: "jaco", After: after}, wire.Options{}, "acc").(*pop3.Retriever)
+		if r.After != pop3.Delete || r.Stays != stays {
+			t.Errorf("%s: stays %v", text, r.Stays)
+		}
+	}
+}

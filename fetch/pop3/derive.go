@@ -173,12 +173,12 @@ func (s *session) nameless(st status) error {
 // collected at each poll. Where it is deleted afterwards, a name for this session is enough; it may come
 // twice after a cut.
 func (s *session) unknowable() error {
-	if s.opts.After == Delete {
+	if s.opts.After == Delete && !s.opts.Stays {
 		return nil
 	}
 	return &mail.Trouble{Op: mail.OpList, Kind: mail.Protocol, Server: s.server,
 		Err:  errors.New("messages cannot be told apart: the server has neither UIDL nor TOP"),
-		Hint: "Such a maildrop can only be emptied: set after: delete, or use IMAP."}
+		Hint: "Such a maildrop can only be emptied: set after: delete, at once and whatever the size, or use IMAP."}
 }
 
 // name sets a derived identity; equal keys are counted.

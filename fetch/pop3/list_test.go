@@ -192,14 +192,17 @@ func TestR12_NoIdentity(t *testing.T) {
 	s.Caps, s.NoTOP, s.NoUIDL = nil, true, true
 	s.Put(fetchtest.Corpus()[:2]...)
 	o := options(s, nil)
-	o.After = Keep
-	d := open(t, o)
-	_, _, err := d.List(t.Context())
-	var tr *mail.Trouble
-	if !errors.As(err, &tr) || tr.Hint == "" {
-		t.Errorf("keep: %v", err)
+	for _, after := range []After{Keep, Delete} { // where something of it stays it would be fetched again by each listing
+		o.After, o.Stays = after, after == Delete
+		d := open(t, o)
+		_, _, err := d.List(t.Context())
+		var tr *mail.Trouble
+		if !errors.As(err, &tr) || tr.Hint == "" {
+			t.Errorf("%v: %v", after, err)
+		}
+		d.Close()
 	}
-	o.After = Delete
+	o.After, o.Stays = Delete, false
 	if whole, err := collect(t.Context(), o, true); err != nil || len(whole) != 2 || len(s.Left()) > 0 {
 		t.Errorf("delete: %d whole, %d left, %v", len(whole), len(s.Left()), err)
 	}

@@ -20,6 +20,7 @@ type Options struct {
 	Auth     Auth
 	Token    bool // Password is an access token of OAuth
 	After    After
+	Stays    bool         // with After Delete: something of what is collected is let go of by a later session, or by none
 	Name     string       // of the maildrop in the configuration, for Origin
 	Account  mail.Account // identity of its contents, for Origin
 	Memory   Memory       // what the server could last time; nil: each session asks again
