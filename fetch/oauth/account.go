@@ -32,7 +32,8 @@ type Provider struct {
 	Params    map[string]string // more of the authorization request, e.g. access_type
 	Header    bool              // the client's secret goes into a header (RFC 6749, 2.3.1), not into the form
 
-	// Dial replaces the dialler for requests to the provider. nil: the usual one.
+	// Dial replaces the dialler for requests to the provider, and bounds itself in time. The connection may say how long it has
+	// waited for turns, by a method Held() time.Duration. nil: the usual one.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 

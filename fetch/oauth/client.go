@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,11 +12,14 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
-	// patience bounds one request to a provider, from looking up to the last octet.
+	// patience bounds one request to a provider, from the connection to the last octet. The time in which that waits for a
+	// turn on the line does not count: it is our own doing, and an answer that is given up may have replaced the refresh
+	// token.
 	patience = 30 * time.Second
 	// maxAnswer bounds an answer in octets; tokens are a few thousand.
 	maxAnswer = 64 << 10
@@ -36,16 +40,16 @@ func thrifty() *tls.Config {
 // proxy of the environment if there is one. secure are settings of TLS; nil: the usual ones.
 func newClient(dial func(ctx context.Context, network, address string) (net.Conn, error), secure *tls.Config) *http.Client {
 	t := &http.Transport{
-		DialContext: dial, TLSClientConfig: secure,
-		TLSHandshakeTimeout: patience, ResponseHeaderTimeout: patience, MaxResponseHeaderBytes: maxAnswer,
+		TLSClientConfig: secure, MaxResponseHeaderBytes: maxAnswer,
 		DisableKeepAlives:  true, // one request an hour
 		DisableCompression: true, // a small answer could become a large one
 	}
 	if dial == nil {
 		t.Proxy = http.ProxyFromEnvironment
+	} else {
+		t.DialContext = counted(dial)
 	}
 	return &http.Client{
-		Timeout:   patience,
 		Transport: bounded{t},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
@@ -56,21 +60,115 @@ func newClient(dial func(ctx context.Context, network, address string) (net.Conn
 // bounded refuses what must not be asked, and bounds what is answered.
 type bounded struct{ to http.RoundTripper }
 
-// RoundTrip makes one request.
+// RoundTrip makes one request. The answer is here whole when it returns, so that one which is cut is an error of the line.
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := proper(r.URL.String()); err != nil {
 		return nil, err
 	}
-	answer, err := b.to.RoundTrip(r)
-	if err != nil {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	waits := &waits{}
+	defer waits.bound(patience, func() { cancel(errSlow) })()
+	answer, err := b.to.RoundTrip(r.WithContext(context.WithValue(ctx, waitsKey{}, waits)))
+	var body []byte
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+		answer.Body.Close()
+	}
+	switch {
+	case err == nil:
+	case context.Cause(ctx) == errSlow:
+		return nil, errSlow
+	default:
 		return nil, err
 	}
-	body := answer.Body
-	answer.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(body, maxAnswer), body}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
 	return answer, nil
+}
+
+// errSlow is a provider that does not answer in time.
+var errSlow = fmt.Errorf("no answer within %d seconds", patience/time.Second)
+
+// waits counts the time of one request that is not the provider's: until there is a connection, which whoever dials bounds
+// (a program may run before, and a proxy may be asked), and the turns that this waits for.
+type waits struct {
+	mu      sync.Mutex
+	dialled time.Time     // when dialling began; zero: nobody dials
+	dialing time.Duration // that took
+	conn    held          // nil: there is none yet, or it does not wait
+}
+
+// held is a connection that takes turns with others, and says how long it has waited for them.
+type held interface{ Held() time.Duration }
+
+type waitsKey struct{}
+
+// counted tells a request's waits of its connection.
+func counted(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(
+	context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		w, ok := ctx.Value(waitsKey{}).(*waits)
+		if !ok {
+			return dial(ctx, network, address)
+		}
+		w.begin()
+		c, err := dial(ctx, network, address)
+		w.end(c)
+		return c, err
+	}
+}
+
+func (w *waits) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dialled = time.Now()
+}
+
+func (w *waits) end(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dialing, w.dialled = w.dialing+time.Since(w.dialled), time.Time{}
+	if h, ok := c.(held); ok {
+		w.conn = h
+	}
+}
+
+// sum is what does not count so far.
+func (w *waits) sum() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.dialing
+	if !w.dialled.IsZero() {
+		d += time.Since(w.dialled)
+	}
+	if w.conn != nil {
+		d += w.conn.Held()
+	}
+	return d
+}
+
+// bound calls end when d has passed without the waits. stop ends that.
+func (w *waits) bound(d time.Duration, end func()) (stop func()) {
+	began := time.Now()
+	done := make(chan struct{})
+	go func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+			}
+			left := d + w.sum() - time.Since(began)
+			if left <= 0 {
+				end()
+				return
+			}
+			t.Reset(left)
+		}
+	}()
+	return sync.OnceFunc(func() { close(done) })
 }
 
 // errScheme is an address to which no token goes.

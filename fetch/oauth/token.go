@@ -123,9 +123,10 @@ func (a *Account) Forget(ctx context.Context) error {
 	return nil
 }
 
-// refresh gets a new access token. It is not broken off at once when ctx ends. The turn is held.
+// refresh gets a new access token. It is not broken off at once when ctx ends; the request has a limit of its own, from
+// when it has its turn. The turn is held.
 func (a *Account) refresh(ctx context.Context) error {
-	long, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience+grace)
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
 	return a.renew(long)
@@ -162,7 +163,7 @@ func (a *Account) adopt(ctx context.Context, t *oauth2.Token, consented time.Tim
 		Life: int64(life.Seconds()), At: consented, Denied: denied}
 	a.obtained = a.keeper.now()
 	a.loaded, a.unsaved = true, true
-	return a.save(ctx)
+	return a.save(context.WithoutCancel(ctx)) // the refresh token that is kept may be good for nothing by now
 }
 
 // judge refuses what is no token that could be shown to a mail server.
