@@ -136,11 +136,12 @@ func (s *session) run(ctx context.Context) {
 	}
 	if err == nil {
 		up, down := s.drop.meter()
-		spared := s.drop.spared()
+		spared, unread := s.drop.spared(), s.drop.unread()
 		done := s.bound()
 		err = s.transfer(ctx)
 		done()
 		s.tally.Saved += s.drop.spared() - spared
+		s.waste(s.drop.unread() - unread)
 		upNow, downNow := s.drop.meter()
 		s.up, s.down = upNow-up, downNow-down
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -366,3 +367,18 @@ type knownMail struct{}
 
 func (knownMail) Error() string { return "known" }
 func (knownMail) Known() bool   { return true }
+
+// What had come when a connection was cut, and nobody has read, is wasted like what was read of the body.
+func TestUnreadIsWasted(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		l := b.put("big", 10_000)
+		l.grows, l.breaks = true, &mail.Trouble{Op: mail.OpFetch, Server: "isp", Err: io.ErrUnexpectedEOF}
+		unread := int64(3)
+		b.change = func(d *Drop) { d.Unread = func() int64 { unread += 700; return unread } }
+		v := w.visit("jaco")
+		if e := w.events.of(mail.OpPoll)[0]; e.Wasted != 5_500+700 || v.Wasted != e.Wasted {
+			t.Errorf("told as %d and %d", e.Wasted, v.Wasted)
+		}
+	})
+}

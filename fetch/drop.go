@@ -77,6 +77,9 @@ type Drop struct {
 	// Meter returns the octets that crossed the line for this maildrop so far. nil: they are not
 	// counted.
 	Meter func() (up, down int64)
+	// Unread returns the octets, of those that came, that nobody has read, since the connection was cut: they are wasted.
+	// nil: nobody knows.
+	Unread func() int64
 	// Bound has ask called when so many octets have crossed the line as it said last, at first with the next ones; an
 	// error of it ends the connection. nil: it is not called any more. The field may be nil where Meter is.
 	Bound func(ask func() (octets int64, err error))
@@ -134,6 +137,13 @@ func (d *Drop) spared() int64 {
 		return 0
 	}
 	return d.Spared()
+}
+
+func (d *Drop) unread() int64 {
+	if d.Unread == nil {
+		return 0
+	}
+	return d.Unread()
 }
 
 func (d *Drop) meter() (up, down int64) {

@@ -400,7 +400,7 @@ func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
 		Watch: m.Idle > 0, Watches: c.Limits.Idle,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },
 		Bound:  meter.Bound,
-		Spared: meter.Spared.Load,
+		Spared: meter.Spared.Load, Unread: meter.Unread.Load,
 		Policy: p, Lists: p.settings, First: fetch.First{New: m.First.Mode == conf.FirstNew},
 		Now:      func(m *mail.Message) bool { return p.after.Now(m.Content.Size()) },
 		Settings: func(ctx context.Context) string { return login + h.secretOf(ctx, m) + h.mark(ctx, m) },

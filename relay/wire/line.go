@@ -49,6 +49,9 @@ type line struct {
 	polling   bool // Read returns os.ErrDeadlineExceeded rather than waiting; of the reading goroutine
 
 	cause atomic.Pointer[error] // why it was aborted, or how it failed first
+
+	counting sync.Mutex
+	settled  bool // what comes out of a read now is counted already; guarded by counting
 }
 
 // limit returns how long the next wait may take.
@@ -111,8 +114,7 @@ func (l *line) Read(p []byte) (int, error) {
 		}
 		n, err := l.Conn.Read(p)
 		l.get.spend(n)
-		l.down.Add(int64(n))
-		if err := l.meter.came(n); err != nil {
+		if err := l.came(n); err != nil {
 			return 0, l.failed("reading", err)
 		}
 		late := errors.Is(err, os.ErrDeadlineExceeded)
@@ -171,6 +173,46 @@ func (l *line) failed(doing string, err error) error {
 	return &Error{Doing: doing, Err: *l.cause.Load()}
 }
 
+// came counts octets that were read.
+func (l *line) came(n int) error {
+	l.counting.Lock()
+	counted := l.settled
+	if !counted {
+		l.down.Add(int64(n))
+	}
+	l.counting.Unlock()
+	if counted {
+		return nil
+	}
+	return l.meter.came(n)
+}
+
+// settle counts what has crossed the line and is not read any more, since the connection is closed next: the kernel may
+// hold megabytes of a body that was cut. Only Linux says how much. What is still on its way is told to nobody.
+func (l *line) settle() {
+	l.counting.Lock()
+	defer l.counting.Unlock()
+	if l.settled {
+		return
+	}
+	all, ok := received(l.Conn)
+	if !ok {
+		return
+	}
+	l.settled = true
+	unread := all - l.down.Load()
+	if unread <= 0 {
+		return
+	}
+	l.down.Add(unread)
+	if l.meter != nil {
+		l.meter.Down.Add(unread)
+		if !errors.Is(*l.cause.Load(), net.ErrClosed) {
+			l.meter.Unread.Add(unread)
+		}
+	}
+}
+
 // abort closes the connection; the first cause is the one that is told.
 func (l *line) abort(err error) error {
 	if err == nil {
@@ -178,5 +220,6 @@ func (l *line) abort(err error) error {
 	}
 	l.cause.CompareAndSwap(nil, &err)
 	l.closeGone.Do(func() { close(l.gone) })
+	l.settle()
 	return l.Conn.Close()
 }

@@ -82,6 +82,7 @@ type Options struct {
 type Meter struct {
 	Up, Down atomic.Int64
 	Spared   atomic.Int64 // that did not cross it, because the peer compressed them
+	Unread   atomic.Int64 // of Down, that nobody has read, because the connection was cut; on Linux
 
 	bound atomic.Pointer[bound]
 }
