@@ -60,7 +60,7 @@
 // notes of the queue:
 //
 //	space      owner     key         value
-//	aside      account   UID         [Aside]: a message left upstream for a reason; 20,000 of an account at the most,
+//	aside      account   UID         [Aside]: a message left upstream for a reason; 10,000 of an account at the most,
 //	                                 with 4 MiB of headers (pile.go)
 //	account    account   "contact"   first contact, last complete listing, what an admin decided
 //	maildrop   name      "account"   the account that a maildrop of this name had last

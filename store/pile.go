@@ -12,12 +12,14 @@ import (
 // writes to it. So notes have a bound, and so have the headers in them: those can be had again.
 
 // The bounds are for one account. Notes have some 300 octets each, and all of an account are read with each listing.
-// Headers are dropped, the largest first and of equal ones the oldest, until a quarter of the room is free: they are few
-// then whose next question costs the line a header once more.
+// Where there is no room for one more header, one that is longer than its share is not kept, so that nothing is written for
+// nothing; for others some are dropped, the largest first and of equal ones the oldest, until a quarter of the room is free.
+// Their next question costs the line a header once more.
 const (
-	mostAsides     = 20_000
+	mostAsides     = 10_000
 	mostHeads      = 1000
 	mostHeadOctets = 4 << 20
+	shareOfHeads   = mostHeadOctets / mostHeads
 )
 
 // Crowded says that so many messages of an account are left that one more is not noted. It stays upstream all the same.
@@ -79,13 +81,19 @@ func (q *Queue) pileWith(ctx context.Context, a *Aside, old *Aside) (c pile, oth
 	} else if c.notes >= mostAsides {
 		return c, nil, &Crowded{}
 	}
-	if c.add(a); !c.over(0) || len(a.Header) == 0 {
+	with := c
+	if with.add(a); !with.over(0) || len(a.Header) == 0 {
+		return with, nil, nil
+	}
+	if len(a.Header) > shareOfHeads {
+		a.Header = nil
+		c.add(a)
 		return c, nil, nil
 	}
 	return q.thin(ctx, a)
 }
 
-// thin drops headers, that of a too if it is one of the largest.
+// thin drops headers, that of a too if it is one of the largest, and counts what is left.
 func (q *Queue) thin(ctx context.Context, a *Aside) (c pile, others []Note, err error) {
 	type head struct {
 		uid    mail.UID

@@ -78,6 +78,24 @@ func TestR25_HeadersOfWhatIsLeft(t *testing.T) {
 	}
 }
 
+// R25: large headers are not written only to be dropped.
+func TestR25_LargeHeadersAreNotWritten(t *testing.T) {
+	w := newWorld(t)
+	kept := 0
+	for i := range 1000 {
+		a, err := w.Aside(t.Context(), Aside{Account: "acc", UID: mail.UID(fmt.Sprint(i)), Header: make([]byte, 60<<10)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(a.Header) > 0 {
+			kept++
+		}
+	}
+	if most := mostHeadOctets / (60 << 10); kept != most || w.kept().heads != most || w.kept().notes != 1000 {
+		t.Errorf("%d were written, %+v", kept, w.kept())
+	}
+}
+
 // R25: a server that offers 100,000 messages that have to be left costs notes and headers up to their bounds. What is noted
 // goes on as before, and what becomes free is used.
 func TestR25_CrowdOfWhatIsLeft(t *testing.T) {
