@@ -36,6 +36,19 @@ func (s *session) refused(ctx context.Context) *mail.Trouble {
 	return nil
 }
 
+// misdirected asks before the maildrop is dialled, where the last visit found that a configured recipient is refused: the
+// question goes to the MTA here, and a visit that fetches nothing costs the line a login and a listing. Once a day the
+// maildrop is visited all the same: there may be nothing in it any more, or something to be let go of.
+func (s *session) misdirected(ctx context.Context) error {
+	if s.state.Failures == 0 || s.state.Kind != mail.NoRecipient || s.p.now().Sub(s.state.Misdirected).Abs() >= daily {
+		return nil
+	}
+	if t := s.refused(ctx); t != nil {
+		return t
+	}
+	return nil
+}
+
 // probe asks about one recipient. A refusal that speaks of us, and not of the recipient, is no answer.
 func (s *session) probe(ctx context.Context, from, to mail.Path) mail.Result {
 	ask := s.drop.AskCheck

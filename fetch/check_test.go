@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/store/mail"
 )
@@ -83,6 +84,37 @@ func TestRecipientCheckOff(t *testing.T) {
 		b.put("1", 100)
 		if v := w.visit("jaco"); v.Err != nil || len(a.asked) != 0 || w.queue.count() != 1 {
 			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// A recipient who was refused is asked about here at each visit, and the maildrop is dialled once a day alone, until the MTA
+// takes mail for him.
+func TestRefusedRecipientCostsNoLine(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		b := w.drop("jaco", "isp")
+		say := mail.Result{Outcome: mail.Failed, Reply: "550 unknown", Enhanced: "5.1.1", RemoteMTA: "localhost:25"}
+		a, change := recipients(func(_, _ mail.Path) mail.Result { return say })
+		b.change = change
+		b.put("1", 100)
+		visit := func(logins int, kind mail.Kind) {
+			t.Helper()
+			asked := len(a.asked)
+			if v := w.visit("jaco"); kindOf(v.Err) != kind || b.logins() != logins || len(a.asked) == asked && kind == mail.NoRecipient {
+				t.Errorf("%v; %d logins, want %d; %d questions", v.Err, b.logins(), logins, len(a.asked)-asked)
+			}
+		}
+		visit(1, mail.NoRecipient)
+		for range 3 {
+			time.Sleep(5 * time.Minute)
+			visit(1, mail.NoRecipient)
+		}
+		time.Sleep(daily)
+		visit(2, mail.NoRecipient)
+		visit(2, mail.NoRecipient)
+		say.Outcome, say.Reply, say.Enhanced = mail.Delivered, "250 ok", ""
+		if v := w.visit("jaco"); v.Err != nil || w.queue.count() != 1 {
+			t.Errorf("after it was mended: %+v, %d collected", v, w.queue.count())
 		}
 	})
 }

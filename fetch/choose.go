@@ -243,6 +243,7 @@ func (s *session) choose(ctx context.Context, uids []mail.UID, complete bool) (m
 			return mail.Choice{}, err
 		}
 		if t := s.refused(ctx); t != nil {
+			s.state.Misdirected = s.p.now()
 			return mail.Choice{}, t
 		}
 	}

@@ -130,7 +130,10 @@ func (s *session) run(ctx context.Context) {
 	if s.waits(ctx) {
 		return
 	}
-	err := s.enter(ctx)
+	err := s.misdirected(ctx)
+	if err == nil {
+		err = s.enter(ctx)
+	}
 	if s.looked {
 		return
 	}

@@ -32,6 +32,8 @@ type State struct {
 	// Bare is since when it gives no headers before bodies, so that nobody is asked before a body is fetched. After a
 	// month it is tried again.
 	Bare time.Time `json:"bare_since,omitzero"`
+	// Misdirected is when there was mail to be fetched last for a recipient whom the MTA refuses.
+	Misdirected time.Time `json:"misdirected,omitzero"`
 	// Crowded is when more was left in the maildrop than is noted, see crowd.go.
 	Crowded  time.Time            `json:"crowded,omitzero"`
 	Suspects map[mail.UID]Suspect `json:"suspects,omitempty"`
@@ -96,7 +98,8 @@ var breaker = [...]time.Duration{time.Hour, 6 * time.Hour, 12 * time.Hour}
 //	auth                 1 h, 6 h, then every 12 h; and never a fifth in 24 h
 //	busy                 as the server asks, or the interval
 //	budget               when there is room again; it is asked itself before, at each interval
-//	anything else        the interval: it is mended here, and the cheap part of a visit finds out
+//	anything else        the interval: it is mended here, and the cheap part of a visit finds out; whether a recipient
+//	                     is refused still, without the maildrop being dialled
 func Next(s State, e Ending) State {
 	t := e.Trouble
 	cut := t != nil && t.Kind == mail.Unreachable && e.Progress
