@@ -219,19 +219,36 @@ func (a *app) takenWell(ctx context.Context, x *taking, c *conf.Config, p conf.P
 			a.problems([]conf.Problem{q})
 		}
 	}
+	var incomplete error
 	if failed {
-		return &exit{exConfig, &control.Error{Code: control.Config, Text: "the configuration is not complete",
+		incomplete = &exit{exConfig, &control.Error{Code: control.Config, Text: "the configuration is not complete",
 			Hint: "see the lines above; what could be read is written"}}
 	}
 	if !x.check {
-		return nil
+		return incomplete
+	}
+	c.LeaveOut(list)
+	return a.takenConnects(ctx, c, incomplete)
+}
+
+// takenConnects logs in with the entries that are whole, and names the others. incomplete is what is to be said in the end,
+// whatever the servers say.
+func (a *app) takenConnects(ctx context.Context, c *conf.Config, incomplete error) error {
+	for _, b := range c.Bad {
+		a.talk.Printf("%s: maildrop %s is not logged in to, because its entry is not complete\n",
+			mail.Printable(b.Pos.String(), 500), mail.Printable(b.Name, 100))
 	}
 	r, err := a.connections(ctx, c)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case r.failed > 0:
+	}
+	if r.failed > 0 {
 		a.talk.Printf("%d of %s failed\n", r.failed, term.Count(r.all, "connection"))
+	}
+	switch {
+	case incomplete != nil:
+		return incomplete
+	case r.failed > 0:
 		return told(r.code)
 	}
 	return nil
