@@ -27,8 +27,11 @@ func (s *session) crowded() {
 	}
 	s.crowd = true
 	if s.state.Crowded.IsZero() {
-		s.remark("so many messages are left in this maildrop for a reason that no more are noted; mail from " +
-			mail.Octets(s.drop.Above) + " on is looked at once a day until there are fewer")
+		text := "so many messages are left in this maildrop for a reason that no more are noted"
+		if s.drop.Above > 0 {
+			text += "; until there are fewer, mail from " + mail.Octets(s.drop.Above) + " on is looked at once a day"
+		}
+		s.remark(text)
 	}
 	s.state.Crowded = s.p.now()
 	s.look = earlier(s.look, s.state.Crowded.Add(daily))
