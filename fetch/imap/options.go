@@ -160,7 +160,8 @@ func (o *Options) host() string {
 
 // entry is what the way in needs to know.
 func (o *Options) entry() imapconn.Options {
-	return imapconn.Options{Dial: o.Dial, User: o.User, Password: o.Password, Auth: o.Auth, Token: o.Token}
+	return imapconn.Options{Dial: o.Dial, User: o.User, Password: o.Password, Auth: o.Auth, Token: o.Token,
+		Choosable: true}
 }
 
 // check finds what must not reach a server.

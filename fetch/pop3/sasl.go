@@ -21,7 +21,7 @@ func (s *session) request(k *known, password string) *sasl.Request {
 	host, port, _ := net.SplitHostPort(o.Dial.Address)
 	number, _ := strconv.Atoi(port) // 0 where there is none
 	r := &sasl.Request{
-		Offered: k.Before.mechanisms(), Native: !o.Token, Token: o.Token, Host: host, Port: number,
+		Offered: k.Before.mechanisms(), Native: !o.Token, Token: o.Token, Choosable: true, Host: host, Port: number,
 		User: o.User, Secret: password,
 		Channel: sasl.ChannelOf(s.conn, tls.Blind(), tls.Mode == wire.Plain),
 	}

@@ -116,7 +116,7 @@ func (c *Conn) request(ctx context.Context) (*sasl.Request, error) {
 	tls := o.Dial.TLS
 	r := &sasl.Request{
 		Offered: c.mechanisms(), Token: o.Token, Host: host, Port: number, User: o.User, Secret: password,
-		Channel: sasl.ChannelOf(c.Conn, tls.Blind(), tls.Mode == wire.Plain),
+		Channel: sasl.ChannelOf(c.Conn, tls.Blind(), tls.Mode == wire.Plain), Choosable: o.Choosable,
 	}
 	plain := slices.Contains(r.Offered, string(sasl.Plain))
 	r.Native = !o.Token && !c.Can("LOGINDISABLED") && (ascii(o.User+password) || !plain || o.Auth == Login)

@@ -26,7 +26,9 @@ type Options struct {
 	User     string
 	Password func(context.Context) (string, error) // asked once per session, when the connection is secure
 	Auth     Auth
-	Token    bool // Password is an access token of OAuth
+	// Choosable: the configuration has an auth: for it, so that a hint may name it.
+	Choosable bool
+	Token     bool // Password is an access token of OAuth
 }
 
 // Check finds what must not reach a server.

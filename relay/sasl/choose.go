@@ -92,7 +92,9 @@ type Request struct {
 	Host    string // of the server, for OAUTHBEARER
 	Port    int
 	Channel Channel
-	Nonce   func() string // of SCRAM, for tests; nil: random
+	// Choosable: the configuration has an auth: by which Want may be chosen, so that a hint may name it.
+	Choosable bool
+	Nonce     func() string // of SCRAM, for tests; nil: random
 }
 
 // Choose returns the mechanism that is wanted, or the strongest of those that are offered and possible; ""
@@ -152,6 +154,18 @@ func (r *Request) offers(m Mechanism) bool {
 // allowed says whether m may be used here.
 func (r *Request) allowed(m Mechanism) bool {
 	return !m.Bare() || r.Channel.State != nil || r.Channel.Clear
+}
+
+// other is what may be configured where m was chosen by itself and is refused: there are servers that offer proofs of a password
+// of which they have another hash. "" where nothing may, or the password would be shown to whoever reads along.
+func (r *Request) other(m Mechanism) string {
+	switch {
+	case !r.Choosable || r.Want != "" || m.Bare() || m == External || !r.Channel.private():
+		return ""
+	case r.offers(Plain):
+		return "plain"
+	}
+	return "password"
 }
 
 // none is the trouble of a server that has nothing for us. On a plain connection that may be why.

@@ -31,6 +31,7 @@ type Exchange struct {
 	rounds    int
 	problem   string   // what the server says of a token or a proof before it refuses it
 	hidden    []string // what may be in no text that is shown
+	other     string   // what can be configured instead, where nobody has chosen the mechanism; "": nothing
 }
 
 // Begin begins an exchange by a mechanism that Choose returned. An error is a *mail.Trouble without Server:
@@ -40,7 +41,7 @@ func (r *Request) Begin(m Mechanism) (*Exchange, error) {
 		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Err: err,
 			Hint: "Look at user and password of this maildrop in the configuration."}
 	}
-	e := &Exchange{mechanism: m}
+	e := &Exchange{mechanism: m, other: r.other(m)}
 	var err error
 	switch m {
 	case Plain:
@@ -153,6 +154,10 @@ func (e *Exchange) Refused(t *mail.Trouble) *mail.Trouble {
 	if strings.Contains(e.problem, "channel-binding") {
 		t.Hint = "The server binds logins to TLS in another way than we do: write auth: " +
 			strings.ToLower(strings.TrimSuffix(string(e.mechanism), "-PLUS")) + " in the maildrop."
+	}
+	if e.other != "" && t.Kind == mail.Auth && e.problem == "" {
+		t.Hint = strings.TrimSpace(fmt.Sprintf("%s If both are right, the server may offer %s without having what that takes: "+
+			"then write auth: %s.", t.Hint, e.mechanism, e.other))
 	}
 	if e.mechanism.Token() && t.Kind == mail.Auth {
 		t.Hint = "The provider does not accept the access token. Sign in again with mailretr login, and " +
