@@ -25,8 +25,9 @@ type loaded struct {
 	config   conf.Config
 	problems []conf.Problem
 	err      error
-	named    bool // by whoever calls: --config, or MAILRETR_CONFIG
-	missing  bool // there is no file
+	named    bool           // by whoever calls: --config, or MAILRETR_CONFIG
+	missing  bool           // there is no file
+	another  []conf.Problem // see ofAnother; they are among the problems
 }
 
 // load reads the configuration.
@@ -41,6 +42,8 @@ func (a *app) load(ctx context.Context) loaded {
 	l.config, l.problems, l.err = yaml.Load(ctx, p)
 	switch {
 	case l.err == nil:
+		l.another = l.ofAnother(env.Home)
+		l.problems = append(l.problems, l.another...)
 		l.problems = append(l.problems, undeliverable(&l.config)...)
 		l.problems = append(l.problems, mute(&l.config)...)
 		l.problems = append(l.problems, circular(ctx, &l.config)...)
@@ -90,6 +93,7 @@ func (a *app) house(ctx context.Context, f func(*control.Client) error) error {
 	if l.paths == (conf.Paths{}) {
 		return l.err
 	}
+	a.problems(l.another)
 	wait, cancel := context.WithTimeout(ctx, stateWait)
 	defer cancel()
 	for told := false; ; told = true {
@@ -122,8 +126,8 @@ func (l *loaded) meant(v control.Version) error {
 		return nil
 	}
 	return &control.Error{Code: control.Config,
-		Text: fmt.Sprintf("the daemon that answers on %s has its state in %s, and %s says %s",
-			l.socket(), mail.Printable(v.State, 200), l.paths.Config, l.config.State),
+		Text: fmt.Sprintf("the daemon that answers on %s has its state in %s, and %s",
+			l.socket(), mail.Printable(v.State, 200), l.states()),
 		Hint: "give each configuration a socket of its own (socket: PATH), or restart the daemon if it is the one that is meant"}
 }
 
