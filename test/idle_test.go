@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mailretr/relay/relaytest"
+	"mailretr/relay/utf7"
 	"mailretr/test/real"
 )
 
@@ -35,15 +36,15 @@ maildrops:
 }
 
 // TestIdleWithFewerConnectionsThanFolders: Dovecot allows a user four connections, and there are seven folders. Three wait,
-// with INBOX among them, no visit is kept out, and what comes into the others is collected at the interval.
+// with INBOX and one whose name is not ASCII among them, no visit is kept out, and what comes into the others is collected
+// at the interval.
 func TestIdleWithFewerConnectionsThanFolders(t *testing.T) {
 	d := real.StartDovecotAs(t, real.Setup{Extra: "mail_max_userip_connections = 4\n"})
 	mta := relaytest.New(t, relaytest.Script{})
 	d.Empty("jaco")
-	var names []string
-	for i := range 6 {
-		names = append(names, fmt.Sprintf("F%d", i))
-		d.PutIn("jaco", names[i], "", []byte(text(uint64(i), "old", 1000)))
+	names := []string{"Entwürfe", "F1", "F2", "F3", "F4", "F5"}
+	for i, name := range names {
+		d.PutIn("jaco", utf7.Encode(name), "", []byte(text(uint64(i), "old", 1000)))
 	}
 	p := newProgram(t, fmt.Sprintf(`
 deliver: {smtp: "%s"}
@@ -67,8 +68,8 @@ maildrops:
 	const want = "the server says when mail comes in 3 of 7 folders, since more connections it does not allow; " +
 		"these are looked at every 3s: F2, F3, F4, F5"
 	eventually(t, time.Minute, want, func() bool { return slices.Equal(said(), []string{want}) })
-	for i, folder := range []string{"", "F5", "F0"} {
-		d.PutIn("jaco", folder, "", []byte(text(uint64(i), fmt.Sprintf("n%d", i), 4000)))
+	for i, folder := range []string{"", "F5", "Entwürfe"} {
+		d.PutIn("jaco", utf7.Encode(folder), "", []byte(text(uint64(i), fmt.Sprintf("n%d", i), 4000)))
 		eventually(t, time.Minute, "the message at the MTA", func() bool { return len(mta.Mails()) == len(names)+i+1 })
 	}
 	if n := strings.Count(p.logged(), "not collected"); n > 0 {

@@ -111,3 +111,24 @@ func TestMoveOfAThousandThatAreDue(t *testing.T) {
 		})
 	}
 }
+
+// To delete a thousand that are due takes as much as to delete one, but for what the server says of each.
+func TestDeleteOfAThousandThatAreDue(t *testing.T) {
+	for name, caps := range map[string]string{"UIDPLUS and ESEARCH": goodCaps, "oldest": oldest} {
+		s := newServer(t)
+		s.caps = caps
+		l := &fetchtest.Line{}
+		r := s.retriever(l)
+		for i := 1; i <= 1000; i++ {
+			s.put("INBOX", longLetter(i))
+		}
+		octets, err := moves(t, r, l, 1, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d octets, %d commands", name, octets, len(s.said()))
+		if len(s.said()) > 8 || octets > 30_000 || len(s.left("INBOX")) > 0 {
+			t.Errorf("%s: %d octets: %q", name, octets, s.said())
+		}
+	}
+}
