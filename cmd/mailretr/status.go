@@ -303,16 +303,28 @@ func (v *statusView) details(s *status.Status) {
 	for _, r := range s.Remarks {
 		below("", r.Text)
 	}
+	for _, text := range leftLines(s, v.now()) {
+		below("", text)
+	}
+}
+
+// leftLines name what is left in the maildrop and why, and say how to have one of it all the same.
+func leftLines(s *status.Status, now time.Time) (lines []string) {
 	for _, x := range s.Asides {
 		text := fmt.Sprintf("left in the maildrop: UID %s: %s", x.UID, x.Why)
 		if !x.Next.IsZero() {
-			text += " (tried again " + term.In(x.Next, v.now()) + ")"
+			text += " (tried again " + term.In(x.Next, now) + ")"
 		}
-		below("", text)
+		lines = append(lines, text)
 	}
 	if s.MoreAsides {
-		below("", "and others; see: mailretr seen list "+s.Maildrop)
+		lines = append(lines, "and others; see: mailretr seen list "+s.Maildrop)
 	}
+	if len(s.Asides) > 0 {
+		lines = append(lines, fmt.Sprintf("to have one all the same: mailretr seen forget %s UID, then mailretr poll %s",
+			s.Maildrop, s.Maildrop))
+	}
+	return lines
 }
 
 // wrong says what is wrong and what to do; of that, what the line above has said already is not said again.

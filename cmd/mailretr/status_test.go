@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"mailretr/store/status"
 )
@@ -32,5 +33,24 @@ func TestStatusSaysItOnce(t *testing.T) {
 		if strings.Join(got, "|") != strings.Join(x.want, "|") {
 			t.Errorf("%s: %q, want %q", name, got, x.want)
 		}
+	}
+}
+
+// What is left in a maildrop is named, with the reason, when it is tried again, and what to do for whoever wants it before.
+func TestStatusNamesWhatIsLeft(t *testing.T) {
+	now := time.Date(2026, 3, 4, 15, 0, 0, 0, time.UTC)
+	s := status.Status{Maildrop: "jaco", MoreAsides: true, Asides: []status.Aside{
+		{UID: "INBOX/1714/4", Why: "it is too large", Next: now.Add(2 * time.Hour)}, {UID: "INBOX/1714/5", Why: "it was asked for"}}}
+	want := []string{
+		"left in the maildrop: UID INBOX/1714/4: it is too large (tried again in 2h)",
+		"left in the maildrop: UID INBOX/1714/5: it was asked for",
+		"and others; see: mailretr seen list jaco",
+		"to have one all the same: mailretr seen forget jaco UID, then mailretr poll jaco",
+	}
+	if got := leftLines(&s, now); strings.Join(got, "|") != strings.Join(want, "|") {
+		t.Errorf("%q", got)
+	}
+	if got := leftLines(&status.Status{Maildrop: "jaco"}, now); got != nil {
+		t.Errorf("%q", got)
 	}
 }
