@@ -17,6 +17,7 @@ import (
 
 // stock is a maildrop in memory: what it holds, what it was told, and where its line breaks.
 type stock struct {
+	forgot   []mail.UID // whose header was dropped
 	held     map[mail.UID]string
 	order    []mail.UID
 	cutAt    mail.UID // reading this one breaks the session
@@ -123,6 +124,8 @@ func (h *held) Header(context.Context) ([]byte, error) {
 	head, _, _ := strings.Cut(h.s.held[h.uid], "\r\n\r\n")
 	return []byte(head + "\r\n\r\n"), nil
 }
+
+func (h *held) Forget() { h.s.forgot = append(h.s.forgot, h.uid) }
 
 func (h *held) Open(context.Context) (io.ReadCloser, error) {
 	h.s.note("open %s", h.uid)

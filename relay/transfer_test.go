@@ -257,6 +257,7 @@ func TestTransferLooksAtHeadersWhereUIDsProveNothing(t *testing.T) {
 	}
 	equal(t, "asked about", asked, "[u3 u1]")
 	equal(t, "known", n.Known, 1)
+	equal(t, "forgotten", from.forgot, "[u1]")
 	equal(t, "queued", len(to.got), 2)
 	equal(t, "the last that was done", from.log[len(from.log)-2:], "[release u1 close]")
 	for _, line := range from.log {
