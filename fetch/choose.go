@@ -176,7 +176,9 @@ func (l *listing) old(ctx context.Context, uids []mail.UID, limit time.Time) (ma
 		if err != nil && breaks(ctx, err) {
 			return nil, err
 		}
-		dates[m] = Arrival(header)
+		if dates[m] = Arrival(header); !dates[m].IsZero() && dates[m].Before(limit) {
+			forget(m)
+		}
 	}
 	old := map[mail.UID]bool{}
 	l.found = map[mail.UID]found{}

@@ -39,6 +39,7 @@ func TestFirstWithin(t *testing.T) {
 		b := w.drop("jaco", "isp")
 		b.change = func(d *Drop) { d.First.Within = 30 * 24 * time.Hour }
 		now := time.Now()
+		letters := map[mail.UID]*letter{}
 		dated := func(uid mail.UID, days int, how string) {
 			l := b.put(uid, 500)
 			date := now.AddDate(0, 0, -days)
@@ -47,6 +48,7 @@ func TestFirstWithin(t *testing.T) {
 				return
 			}
 			l.data = append(fmt.Appendf(nil, how, date.Format("Mon, 2 Jan 2006 15:04:05 -0700")), l.data...)
+			letters[uid] = l
 		}
 		dated("i-old", 31, "internal")
 		dated("i-young", 29, "internal")
@@ -66,6 +68,9 @@ func TestFirstWithin(t *testing.T) {
 			if !w.queue.has(uid) {
 				t.Errorf("%s was not collected: %+v", uid, v)
 			}
+		}
+		if letters["r-old"].forgot != 1 || letters["d-old"].forgot != 1 || letters["r-young"].forgot != 0 {
+			t.Error("the headers of mail that stays are kept in memory, or those of others are not")
 		}
 		if b.sizes != 1 {
 			t.Errorf("sizes were asked for %d times", b.sizes)
