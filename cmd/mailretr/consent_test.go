@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"mailretr/conf"
 	"mailretr/fetch/oauth"
 	"mailretr/fetch/oauthtest"
+	"mailretr/relay/sasl"
 	"mailretr/store/mail"
 )
 
@@ -27,7 +29,11 @@ func (r refusing) Open(ctx context.Context) (mail.Maildrop, error) {
 	if _, err := r.tokens.Token(ctx); err != nil {
 		return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Local, Err: err, Hint: "Look at user and password."}
 	}
-	return nil, &mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "NO"}
+	e, err := (&sasl.Request{User: "jaco", Secret: "a-token"}).Begin(sasl.XOAuth2)
+	if err != nil {
+		return nil, err
+	}
+	return nil, e.Refused(&mail.Trouble{Op: mail.OpLogin, Kind: mail.Auth, Reply: "NO"})
 }
 
 // TestR23_TokenDoubted: a token that was good and is refused costs no hours of waiting: the next visit has another one.
@@ -71,7 +77,9 @@ func TestR23_TokenDoubted(t *testing.T) {
 	tk.account = restarted().Account(p0, oauthtest.User)
 	want(mail.Busy, 1) // it was good a moment ago
 	tk.account = restarted().Account(p0, oauthtest.User)
-	want(mail.Auth, 2) // another one is not taken either
+	if x := want(mail.Auth, 2); !strings.Contains(x.Hint, "Sign in again with mailretr login jaco, and look") { // another one neither
+		t.Errorf("hint %q", x.Hint)
+	}
 	want(mail.Auth, 3)
 	// Whatever the token's age: the breaker's steps have to grow, also with a process for each visit.
 	for i := range 4 {
