@@ -221,8 +221,11 @@ func (a *app) takenWell(ctx context.Context, x *taking, c *conf.Config, p conf.P
 	}
 	var incomplete error
 	if failed {
-		incomplete = &exit{exConfig, &control.Error{Code: control.Config, Text: "the configuration is not complete",
-			Hint: "see the lines above; what could be read is written"}}
+		hint := "see the lines above; what could be read is on standard output"
+		if x.write != "" {
+			hint = "see the lines above, and complete " + filepath.Join(x.write, "mailretr.yaml")
+		}
+		incomplete = &exit{exConfig, &control.Error{Code: control.Config, Text: "the configuration is not complete", Hint: hint}}
 	}
 	if !x.check {
 		return incomplete
