@@ -59,7 +59,7 @@ func TestAfterMistakes(t *testing.T) {
 		"a word of our own": {After{Act: Mark, Flag: "$Collected"}, false, ""},
 	} {
 		c := good(t)
-		m := &c.Maildrops[0]
+		m := c.Maildrops[0]
 		if m.After = x.after; x.pop3 {
 			m.Protocol, m.Folders = "pop3", nil
 		}

@@ -32,7 +32,7 @@ func good(t *testing.T) Config {
 		}
 		m.Password = SecretEnv("X")
 		m.To = []string{"a@example.org"}
-		c.Maildrops = append(c.Maildrops, m)
+		c.Maildrops = append(c.Maildrops, &m)
 	}
 	c.Complete(Paths{State: "/var/lib/mailretr", Socket: "/run/mailretr/control.sock"})
 	if problems := c.Validate(); len(problems) != 0 {
@@ -47,7 +47,7 @@ func TestR20_Controls(t *testing.T) {
 	for _, bad := range []string{"a\rb", "a\nQUIT", "a\x00b", "\x7f"} {
 		for _, section := range []func(*Config) reflect.Value{
 			func(c *Config) reflect.Value { return reflect.ValueOf(c).Elem() },
-			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0]).Elem() },
+			func(c *Config) reflect.Value { return reflect.ValueOf(c.Maildrops[0]).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].TLS).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].After).Elem() },
 			func(c *Config) reflect.Value { return reflect.ValueOf(&c.Maildrops[0].Folders[0]).Elem() },
@@ -161,26 +161,26 @@ func TestConflicts(t *testing.T) {
 	}{
 		"equal names": {func(c *Config) { c.Maildrops[1].Name = "drop0" }, `name: "drop0" is already at f:10:3`},
 		"same account": {func(c *Config) {
-			mustURL(&c.Maildrops[1], "IMAP://a@H.EXAMPLE")
+			mustURL(c.Maildrops[1], "IMAP://a@H.EXAMPLE")
 			c.Maildrops[1].TLS.Mode = ModeStartTLS
 		},
 			`the same account, folder INBOX, is already collected by "drop0" at f:10:3`},
 		"inbox in another case": {func(c *Config) {
-			mustURL(&c.Maildrops[1], "imaps://a@h.example")
+			mustURL(c.Maildrops[1], "imaps://a@h.example")
 			c.Maildrops[1].TLS.Mode = ModeImplicit
 			c.Maildrops[1].Folders = Named("Lists", "inbox")
 		}, `folder INBOX`},
 		"another folder": {func(c *Config) {
-			mustURL(&c.Maildrops[1], "imaps://a@h.example")
+			mustURL(c.Maildrops[1], "imaps://a@h.example")
 			c.Maildrops[1].TLS.Mode = ModeImplicit
 			c.Maildrops[1].Folders = Named("Lists")
 		}, ""},
 		"disabled": {func(c *Config) {
-			mustURL(&c.Maildrops[1], "imaps://a@h.example")
+			mustURL(c.Maildrops[1], "imaps://a@h.example")
 			c.Maildrops[1].TLS.Mode = ModeImplicit
 			c.Maildrops[1].Enabled = false
 		}, ""},
-		"other protocol": {func(c *Config) { mustURL(&c.Maildrops[1], "pop3://a@h.example") }, ""},
+		"other protocol": {func(c *Config) { mustURL(c.Maildrops[1], "pop3://a@h.example") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := good(t)
@@ -365,7 +365,7 @@ func TestFingerprint(t *testing.T) {
 		func(m *Maildrop) { m.Multidrop = &Multidrop{Envelope: []Envelope{{Field: "X", Nth: 2}}} },
 	} {
 		b := good(t).Maildrops[0]
-		if change(&b); a.Fingerprint() == b.Fingerprint() {
+		if change(b); a.Fingerprint() == b.Fingerprint() {
 			t.Errorf("not seen: %+v", b)
 		}
 	}
@@ -406,7 +406,7 @@ func TestAuth(t *testing.T) {
 		}
 	}
 	c := good(t)
-	m := &c.Maildrops[0]
+	m := c.Maildrops[0]
 	m.Auth, m.Password, m.TLS.Cert, m.TLS.Key = "external", Secret{}, "/c.pem", "/k.pem"
 	if problems := c.Validate(); len(problems) > 0 {
 		t.Errorf("external with a certificate needs no password: %v", problems)
@@ -416,7 +416,7 @@ func TestAuth(t *testing.T) {
 		t.Error(problems)
 	}
 	c = good(t)
-	mustURL(&c.Maildrops[1], "pop3://b@h.example")
+	mustURL(c.Maildrops[1], "pop3://b@h.example")
 	c.Maildrops[1].Auth, c.Maildrops[1].TLS.Mode = "scram-sha-256-plus", ModeNone
 	if problems := c.Validate(); !strings.Contains(fmt.Sprint(problems), "binds the login to TLS") {
 		t.Error(problems)

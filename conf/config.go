@@ -27,7 +27,7 @@ type Config struct {
 	Notify  Notify
 	Web     Web
 
-	Maildrops []Maildrop
+	Maildrops []*Maildrop
 	Sources   []Source
 
 	// Bad are the maildrops that LeaveOut took away, for the status.

@@ -87,7 +87,7 @@ func (c *Config) Complete(p Paths) {
 		c.Sources[i].complete(c.Sources[:i])
 	}
 	for i := range c.Maildrops {
-		c.completeMaildrop(&c.Maildrops[i])
+		c.completeMaildrop(c.Maildrops[i])
 	}
 }
 
@@ -161,13 +161,13 @@ func Loopback(host string) bool {
 func (c *Config) Maildrop(name string) *Maildrop {
 	if c.index != nil {
 		if i, ok := c.index[name]; ok {
-			return &c.Maildrops[i]
+			return c.Maildrops[i]
 		}
 		return nil
 	}
 	for i := range c.Maildrops {
 		if c.Maildrops[i].Name == name {
-			return &c.Maildrops[i]
+			return c.Maildrops[i]
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ func TestFolderMistakes(t *testing.T) {
 		"endless":          {[]Folder{at(Folder{Name: strings.Repeat("x", 1001)})}, []string{"a@example.org"}, "longer than 1000"},
 	} {
 		c := good(t)
-		m := &c.Maildrops[0]
+		m := c.Maildrops[0]
 		m.Folders, m.To = x.folders, x.to
 		got := ""
 		for _, p := range c.Validate() {

@@ -26,7 +26,7 @@ func TestH12_Metrics(t *testing.T) {
 		{"localhost:25", 1, false, "is taken by"},
 		{"unix:/" + strings.Repeat("x", 200), 1, false, "longer than"},
 	} {
-		c := &Config{Socket: "/run/control", Maildrops: make([]Maildrop, x.drops),
+		c := &Config{Socket: "/run/control", Maildrops: make([]*Maildrop, x.drops),
 			Listen: []Listener{{Network: "tcp", Address: "localhost:25"}}}
 		if err := c.Metrics.SetListen(x.listen); err != nil {
 			t.Fatal(err)

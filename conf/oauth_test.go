@@ -12,7 +12,7 @@ func withOAuth(t *testing.T, o OAuth, change func(*Config, *Maildrop)) []Problem
 	c := good(t)
 	o.At.Self = Pos{"f", 5, 1}
 	c.OAuth = []OAuth{o}
-	m := &c.Maildrops[0]
+	m := c.Maildrops[0]
 	m.Host, m.OAuth, m.Password = "imap.gmail.com", o.Name, Secret{}
 	change(&c, m)
 	c.Complete(Paths{})

@@ -92,7 +92,7 @@ func (c *Config) sharing(first int, problems []Problem) []Problem {
 	}
 	v, count := &validator{c: c}, map[string]int{}
 	for i := first; i < len(c.Maildrops); i++ {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		if m.Owners == nil || m.Owners.Maildrops == 0 || !m.Enabled || wrong[m.At.Self] {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 func routed(routes ...Route) *Config {
 	return &Config{
 		Deliver:   []Destination{{Name: "main"}, {Name: "lists"}, {Name: "archive"}},
-		Maildrops: []Maildrop{{Name: "jaco"}, {Name: "anna", Deliver: "lists"}},
+		Maildrops: []*Maildrop{{Name: "jaco"}, {Name: "anna", Deliver: "lists"}},
 		Routes:    routes,
 	}
 }

@@ -54,7 +54,7 @@ func TestRowBecomesAMaildrop(t *testing.T) {
 			t.Errorf("%q: %v", x.columns, problems)
 			continue
 		}
-		m := &all.Maildrops[0]
+		m := all.Maildrops[0]
 		on := map[bool]string{true: "on", false: "off"}[m.Enabled]
 		if got := fmt.Sprintf("%s poll %s %s %s", m.URL(), m.Poll, m.After, on); got != x.want {
 			t.Errorf("%q: %s, want %s", x.columns, got, x.want)
@@ -217,7 +217,7 @@ func FuzzRow(f *testing.F) {
 			}
 		}
 		for i := range all.Maildrops {
-			if m := &all.Maildrops[i]; m.Reach == nil || !slices.Contains(MailPorts(), m.Port) || len(m.Dial)+len(m.Preconnect) > 0 ||
+			if m := all.Maildrops[i]; m.Reach == nil || !slices.Contains(MailPorts(), m.Port) || len(m.Dial)+len(m.Preconnect) > 0 ||
 				numeric(m.Host) || m.Proxy.Used() || m.Poll < time.Minute {
 				t.Errorf("%+v", m)
 			}
@@ -283,7 +283,7 @@ func TestWhatARowMayNot(t *testing.T) {
 		for _, value := range []string{"pager", "/bin/sh -c id", "{command: [/bin/sh]}", "dial: [/bin/sh]", "socks5://127.0.0.1:1", "127.0.0.1", "file:/etc/shadow"} {
 			all, _ := c.With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{row("1", column, value)}}})
 			for i := range all.Maildrops {
-				m := &all.Maildrops[i]
+				m := all.Maildrops[i]
 				if m.Deliver != usual || len(m.Dial)+len(m.Preconnect) > 0 || m.Proxy.Used() || m.Reach == nil || m.TLS.Insecure ||
 					m.TLS.CA+m.TLS.Cert+m.TLS.Key != "" || m.OAuth != "" || m.Multidrop != nil || m.Trace || m.Bodies || m.Source != "" || !m.Check {
 					t.Errorf("%s %q: %+v", column, value, m)

@@ -22,7 +22,7 @@ const canary = "hunter2xyz"
 func TestH3_SecretIsNeverPrinted(t *testing.T) {
 	s := SecretPlain(canary)
 	type inner struct{ secret Secret }
-	c := Config{Maildrops: []Maildrop{{Password: s}}, Deliver: []Destination{{Password: s}}}
+	c := Config{Maildrops: []*Maildrop{{Password: s}}, Deliver: []Destination{{Password: s}}}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "s", s, "p", &s, "c", c, "in", inner{s})
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "s", s, "p", &s, "c", c, "in", inner{s})

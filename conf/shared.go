@@ -8,7 +8,7 @@ import (
 // shared are the maildrops of one account, of which each collects from other folders. Their number may be whatever people who
 // write rows like, so that names of folders are looked up, and only patterns are compared with all.
 type shared struct {
-	drops []Maildrop     // of the configuration
+	drops []*Maildrop     // of the configuration
 	named map[string]int // by the name of a folder: the one that has it
 	plain []int          // those that have names alone
 	wide  []int          // the others
@@ -54,8 +54,8 @@ func (s *shared) first(m *Maildrop) (folder string, first *Maildrop, both bool) 
 	}
 	slices.Sort(candidates)
 	for _, i := range candidates {
-		if folder, both := overlap(&s.drops[i], m); both {
-			return folder, &s.drops[i], true
+		if folder, both := overlap(s.drops[i], m); both {
+			return folder, s.drops[i], true
 		}
 	}
 	return "", nil, false
@@ -63,7 +63,7 @@ func (s *shared) first(m *Maildrop) (folder string, first *Maildrop, both bool) 
 
 // add takes in the i-th maildrop.
 func (s *shared) add(i int) {
-	m := &s.drops[i]
+	m := s.drops[i]
 	if m.wide() {
 		s.wide = append(s.wide, i)
 		return

@@ -27,7 +27,7 @@ func TestFoldersOfOneAccount(t *testing.T) {
 		}
 		all, _ := c.With(t.Context(), []Set{{Source: panelSource(), Rows: rows}})
 		var want []string
-		var left []Maildrop
+		var left []*Maildrop
 		for _, x := range rows {
 			one, _ := c.With(t.Context(), []Set{{Source: panelSource(), Rows: []*Row{x}}})
 			if len(one.Maildrops) == 0 {
@@ -35,7 +35,7 @@ func TestFoldersOfOneAccount(t *testing.T) {
 				continue
 			}
 			m := one.Maildrops[0]
-			if slices.ContainsFunc(left, func(o Maildrop) bool { _, both := overlap(&o, &m); return both && o.account() == m.account() }) {
+			if slices.ContainsFunc(left, func(o *Maildrop) bool { _, both := overlap(o, m); return both && o.account() == m.account() }) {
 				want = append(want, x.ID)
 				continue
 			}

@@ -27,7 +27,7 @@ func (c *Config) Validate() []Problem {
 	v.oauth()
 	v.sources()
 	for i := range c.Maildrops {
-		v.maildrop(&c.Maildrops[i])
+		v.maildrop(c.Maildrops[i])
 	}
 	v.conflicts()
 	return v.problems
@@ -44,13 +44,13 @@ func (c *Config) LeaveOut(problems []Problem) {
 	if len(wrong) == 0 {
 		return
 	}
-	good := make([]Maildrop, 0, len(c.Maildrops))
+	good := make([]*Maildrop, 0, len(c.Maildrops))
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		if list, bad := wrong[m.At.Self]; bad {
 			c.Bad = append(c.Bad, BadMaildrop{Name: m.Name, Owner: m.Owner, Pos: m.At.Self, Problems: list})
 		} else {
-			good = append(good, *m)
+			good = append(good, m)
 		}
 	}
 	c.Maildrops, c.index = good, nil

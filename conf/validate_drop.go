@@ -135,7 +135,7 @@ func (v *validator) policy(m *Maildrop) {
 func (v *validator) conflicts() {
 	names, accounts := make(map[string]Pos), make(map[string]*shared)
 	for i := range v.c.Maildrops {
-		m := &v.c.Maildrops[i]
+		m := v.c.Maildrops[i]
 		v.drop = m
 		if first, twice := names[m.Name]; twice && m.Name != "" {
 			v.fail(m.At.Of("name"), "give it another name", "name: %q is already at %s", head(m.Name), first)

@@ -30,7 +30,7 @@ func (c *Config) Again(ctx context.Context, sets []Set, last *Config) (Config, [
 	for _, s := range sets {
 		n += len(s.Rows)
 	}
-	all.Maildrops = append(make([]Maildrop, 0, n), c.Maildrops...)
+	all.Maildrops = append(make([]*Maildrop, 0, n), c.Maildrops...)
 	all.Bad, all.index = slices.Clone(c.Bad), nil
 	var fresh []int
 	for _, s := range sets {
@@ -42,19 +42,19 @@ func (c *Config) Again(ctx context.Context, sets []Set, last *Config) (Config, [
 		slices.SortStableFunc(rows, func(a, b *Row) int { return a.Since.Compare(b.Since) })
 		for _, r := range rows {
 			if m := was[r]; m != nil {
-				all.Maildrops = append(all.Maildrops, *m)
+				all.Maildrops = append(all.Maildrops, m)
 				continue
 			}
 			fresh = append(fresh, len(all.Maildrops))
 			m, wrong := s.Source.read(r, key, s.Options)
 			problems = append(problems, wrong...)
-			all.Maildrops = append(all.Maildrops, m)
+			all.Maildrops = append(all.Maildrops, &m)
 		}
 	}
 	v := &validator{c: &all}
 	for _, i := range fresh {
-		all.completeMaildrop(&all.Maildrops[i])
-		v.maildrop(&all.Maildrops[i])
+		all.completeMaildrop(all.Maildrops[i])
+		v.maildrop(all.Maildrops[i])
 	}
 	v.conflicts()
 	problems = all.sharing(len(c.Maildrops), append(problems, v.problems...))
@@ -70,7 +70,7 @@ func read(c *Config) map[*Row]*Maildrop {
 	}
 	all := make(map[*Row]*Maildrop, len(c.Maildrops))
 	for i := range c.Maildrops {
-		if m := &c.Maildrops[i]; m.Row != nil {
+		if m := c.Maildrops[i]; m.Row != nil {
 			all[m.Row] = m
 		}
 	}

@@ -11,7 +11,7 @@ import (
 func told(c *Config) string {
 	var b strings.Builder
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		fmt.Fprintf(&b, "%s %s %s %s %v %v %s\n", m.Name, m.URL(), m.To, m.Poll, m.At.Self, m.Enabled, m.Owner)
 	}
 	for _, x := range c.Bad {
@@ -55,9 +55,9 @@ func TestAgainIsWith(t *testing.T) {
 }
 
 func TestIndex(t *testing.T) {
-	c := Config{Maildrops: []Maildrop{{Name: "a", User: "1"}, {Name: "b"}, {Name: "a", User: "2"}}}
+	c := Config{Maildrops: []*Maildrop{{Name: "a", User: "1"}, {Name: "b"}, {Name: "a", User: "2"}}}
 	for range 2 {
-		if c.Maildrop("a").User != "1" || c.Maildrop("b") != &c.Maildrops[1] || c.Maildrop("c") != nil {
+		if c.Maildrop("a").User != "1" || c.Maildrop("b") != c.Maildrops[1] || c.Maildrop("c") != nil {
 			t.Error("another one is found")
 		}
 		c.Index()

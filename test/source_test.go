@@ -47,7 +47,7 @@ func drops(t *testing.T, k *source.Keeper) (lines []string) {
 		}
 	}
 	for i := range all.Maildrops {
-		m := &all.Maildrops[i]
+		m := all.Maildrops[i]
 		password, err := m.Password.Resolve(context.Background())
 		if err != nil {
 			t.Error(err)

@@ -379,23 +379,20 @@ func (unread) Open(context.Context) (io.ReadCloser, error) { return nil, errUnre
 func (h *house) drops() (all []fetch.Drop) {
 	c := h.config.Load()
 	for i := range c.Maildrops {
-		if m := &c.Maildrops[i]; m.Enabled {
+		if m := c.Maildrops[i]; m.Enabled {
 			all = append(all, h.drop(c, m))
 		}
 	}
 	return all
 }
 
-func (h *house) drop(c *conf.Config, entry *conf.Maildrop) fetch.Drop {
-	own := *entry // a copy: what stays the same through many changes would hold on to all that was around it
-	m := &own
+func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 	meter := h.meter(m.Name)
-	dial := h.around.dial(m, meter)
 	account := mail.AccountOf(m.Protocol, m.Host, m.User)
 	login := fingerprint(m)
 	p := policy{after: m.After, settings: login + limits(c)}
 	d := fetch.Drop{
-		Name: m.Name, Account: account, Server: m.Server(), From: retrievers[m.Protocol](h.around, m, dial, account),
+		Name: m.Name, Account: account, Server: m.Server(), From: h.around.retriever(m, meter, account),
 		Queue: h.queue, Ask: h.ask, AskCheck: h.ask.First(), Above: headersFrom(c, m), Every: m.Poll, BounceFrom: mail.Path(c.Bounce.From),
 		Watch: m.Idle > 0, Watches: c.Limits.Idle,
 		Meter:  func() (up, down int64) { return meter.Up.Load(), meter.Down.Load() },

@@ -34,7 +34,7 @@ func rulesOf(c *conf.Config) (budget.Rules, error) {
 		if b := c.Maildrops[i].Budget; b != nil {
 			r.Drops[c.Maildrops[i].Name] = budget.Limit{Day: b.Day, Month: b.Month}
 		}
-		if m := &c.Maildrops[i]; m.Owners != nil {
+		if m := c.Maildrops[i]; m.Owners != nil {
 			r.Groups[m.Name] = budget.Group{Name: m.Group(), Limit: budget.Limit{Day: m.Owners.Day, Month: m.Owners.Month}}
 		}
 	}

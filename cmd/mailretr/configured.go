@@ -8,7 +8,7 @@ func (h *house) configured() {
 	var drops, lanes []string
 	accounts := map[mail.Account]bool{}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		drops = append(drops, m.Name)
 		accounts[mail.AccountOf(m.Protocol, m.Host, m.User)] = true
 		if was, known := h.kept.Load(m.Name); !known || was != m.After {

@@ -60,7 +60,7 @@ func connectEverywhere(ctx context.Context, c *conf.Config) iter.Seq[connection]
 func places(c *conf.Config) (all []func(context.Context) connection) {
 	line := lineOf(c)
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		all = append(all, func(ctx context.Context) connection { return connectMaildrop(ctx, m, line) })
 	}
 	for i := range c.Deliver {

@@ -110,7 +110,7 @@ func demoConfig(s *demo.Stage, dir string, pace time.Duration) *conf.Config {
 				Envelope: []conf.Envelope{{Field: d.Envelope}}, Domains: []string{demo.Domain},
 			}
 		}
-		c.Maildrops = append(c.Maildrops, m)
+		c.Maildrops = append(c.Maildrops, &m)
 	}
 	c.Complete(conf.Paths{})
 	return &c

@@ -227,7 +227,7 @@ func TestCheckNamesFolders(t *testing.T) {
 	s.put("Lists/a")
 	j := newJourney(t, s.url)
 	j.visit(`folders: [INBOX, "Lists/*", "x*"]`, func(d *serving) {
-		x := connectMaildrop(t.Context(), &d.house.config.Load().Maildrops[0], nil)
+		x := connectMaildrop(t.Context(), d.house.config.Load().Maildrops[0], nil)
 		if x.Err != nil || !strings.Contains(x.Text, "1 message in INBOX, Lists/a,") ||
 			!strings.Contains(x.Text, "no folder is x*") {
 			t.Errorf("%q, %v", x.Text, x.Err)

@@ -149,7 +149,7 @@ type takenSecret struct {
 // takeSecrets puts a file in the place of every password.
 func takeSecrets(c *conf.Config, dir string) (all []takenSecret) {
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		if m.OAuth == "" && m.Auth != "external" {
 			file := filepath.Join(dir, m.Name+".pass")
 			all = append(all, takenSecret{"maildrop " + m.Name, file, m.At.Self, &m.Password, m.Password})

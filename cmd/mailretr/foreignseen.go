@@ -90,7 +90,7 @@ func (a *app) adoptSeen(ctx context.Context, x *seenImport, file string) error {
 func (x *seenImport) meant(c *conf.Config, list idfile.List) (all []*conf.Maildrop) {
 	had := map[mail.Account]bool{}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		named := x.maildrop == m.Name && (list.Host == "" || x.same(m, list))
 		found := x.maildrop == "" && list.Host != "" && x.same(m, list)
 		account := mail.AccountOf(m.Protocol, m.Host, m.User)

@@ -86,7 +86,7 @@ func (a *app) init(ctx context.Context, x *answers) error {
 		x.secret = filepath.Join(filepath.Dir(p.Config), m.Name+".pass")
 	}
 	m.Password = conf.SecretFile(x.secret)
-	c.Maildrops = []conf.Maildrop{m}
+	c.Maildrops = []*conf.Maildrop{&m}
 	if err := a.written(p, &c, x); err != nil {
 		return err
 	}
@@ -235,8 +235,8 @@ func (x *answers) ask(q *asker, c *conf.Config, m *conf.Maildrop) error {
 
 // mistake is what check would say of one key, so that it is asked again while somebody is there.
 func mistake(c *conf.Config, m *conf.Maildrop, key string) error {
-	try := *c
-	try.Maildrops = []conf.Maildrop{*m}
+	try, own := *c, *m
+	try.Maildrops = []*conf.Maildrop{&own}
 	for _, p := range try.Validate() {
 		if p.Severity == conf.Error && strings.HasPrefix(p.Text, key+":") {
 			return errors.New(strings.TrimPrefix(p.Text, key+": ") + "; " + p.Hint)

@@ -111,6 +111,28 @@ func newPOP3(s surroundings, m *conf.Maildrop, dial wire.Options, account mail.A
 	return withTokens(&pop3.Retriever{Options: o}, t)
 }
 
+// retriever makes the retriever of a maildrop, or one that is made anew for each session where nothing is to be kept from one
+// to the next: what a session is told is a kilobyte, and of a thousand maildrops twenty are open.
+func (s *surroundings) retriever(m *conf.Maildrop, meter *wire.Meter, account mail.Account) mail.Retriever {
+	if m.Protocol != "pop3" || m.OAuth != "" || m.Rate > 0 {
+		return retrievers[m.Protocol](*s, m, s.dial(m, meter), account)
+	}
+	return &each{of: m, meter: meter, account: account, around: s}
+}
+
+// each opens each session with a retriever of its own.
+type each struct {
+	of      *conf.Maildrop
+	meter   *wire.Meter
+	account mail.Account
+	around  *surroundings
+}
+
+// Open opens a session.
+func (e *each) Open(ctx context.Context) (mail.Maildrop, error) {
+	return retrievers[e.of.Protocol](*e.around, e.of, e.around.dial(e.of, e.meter), e.account).Open(ctx)
+}
+
 // leastMost is what a POP3 session bounds a message by. Somebody may want one that is larger than the limit, so it is no less
 // than the gigabyte that the kind has by itself.
 func leastMost(limit int64) int64 {

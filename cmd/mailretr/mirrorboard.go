@@ -69,7 +69,7 @@ func (h *house) entries(c *conf.Config) map[string]entry {
 	}
 	byName := map[string]entry{}
 	for i := range c.Maildrops {
-		if m := &c.Maildrops[i]; m.Row != nil {
+		if m := c.Maildrops[i]; m.Row != nil {
 			byName[m.Name] = byPlace[m.At.Self.File]
 		}
 	}

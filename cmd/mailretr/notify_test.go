@@ -85,7 +85,7 @@ func TestWhereTheOwnerReads(t *testing.T) {
 		{conf.Maildrop{Multidrop: &conf.Multidrop{}}, []mail.Path{"postmaster@kroon.co.za"}},
 	} {
 		x.drop.Name = "x"
-		c.Maildrops = []conf.Maildrop{x.drop}
+		c.Maildrops = []*conf.Maildrop{&x.drop}
 		if got := owners(c, "x"); !slices.Equal(got, x.want) {
 			t.Errorf("%+v: %v", x.drop, got)
 		}

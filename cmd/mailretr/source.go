@@ -253,12 +253,12 @@ func (h *house) untold(bad []conf.BadMaildrop) (some []conf.BadMaildrop) {
 func changed(old, now *conf.Config) (drops []*conf.Maildrop, gone []string) {
 	was := make(map[string]*conf.Row, len(old.Maildrops))
 	for i := range old.Maildrops {
-		if m := &old.Maildrops[i]; m.Row != nil && m.Enabled {
+		if m := old.Maildrops[i]; m.Row != nil && m.Enabled {
 			was[m.Name] = m.Row
 		}
 	}
 	for i := range now.Maildrops {
-		m := &now.Maildrops[i]
+		m := now.Maildrops[i]
 		if m.Row == nil || !m.Enabled {
 			continue
 		}

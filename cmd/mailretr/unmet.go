@@ -36,7 +36,7 @@ func (h *house) unmet(c *conf.Config) {
 	}
 	now := map[string]string{}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		if len(m.Unmet) == 0 {
 			continue
 		}

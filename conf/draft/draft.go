@@ -101,7 +101,7 @@ func (d *Draft) Maildrop(m conf.Maildrop, destination int) {
 	local, _, _ := strings.Cut(m.User, "@")
 	d.name(&m.Name, m.Name, local, word(local)+"-"+word(m.Host), "mail")
 	m.Deliver = strconv.Itoa(destination)
-	d.config.Maildrops = append(d.config.Maildrops, m)
+	d.config.Maildrops = append(d.config.Maildrops, &m)
 }
 
 // name is the first of these that is free, or the first good one with a number.
@@ -158,7 +158,7 @@ func (d *Draft) Done() (conf.Config, []conf.Problem) {
 		used[x.Name] = true
 	}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		n, err := strconv.Atoi(m.Deliver)
 		if m.Deliver = ""; err == nil && n > 0 && n < len(c.Deliver) {
 			m.Deliver = c.Deliver[n].Name

@@ -124,7 +124,7 @@ func imported(t *testing.T, text string) (conf.Config, []conf.Problem) {
 	return Import("rc", []byte(text), draft.Options{Hostname: "mail.example.org"})
 }
 
-func one(t *testing.T, text string) conf.Maildrop {
+func one(t *testing.T, text string) *conf.Maildrop {
 	t.Helper()
 	c, notes := imported(t, text)
 	if len(c.Maildrops) != 1 || conf.Failed(notes) {
@@ -250,7 +250,7 @@ func TestSamplesAreImportedWithoutLoss(t *testing.T) {
 			t.Errorf("%d: %d maildrops of %d entries", i, len(c.Maildrops), len(f.Entries))
 		}
 		for j := range c.Maildrops { // a password may stand elsewhere
-			if m := &c.Maildrops[j]; !m.Password.Given() {
+			if m := c.Maildrops[j]; !m.Password.Given() {
 				m.Password = conf.SecretFile("/x")
 			}
 		}

@@ -90,7 +90,7 @@ func readProxyURL(d *decoder, n *yaml.Node, p *conf.Proxy) {
 // warnings.
 func (l *loader) commands() {
 	for i := range l.cfg.Maildrops {
-		m := &l.cfg.Maildrops[i]
+		m := l.cfg.Maildrops[i]
 		for _, x := range []struct {
 			key  string
 			argv []string

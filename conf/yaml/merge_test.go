@@ -109,7 +109,7 @@ func TestWriteRoundTrip(t *testing.T) {
 	m.To = []string{"a@example.org"}
 	m.First, m.After = conf.First{Mode: conf.FirstNew}, conf.After{Act: conf.Delete}
 	m.TLS.Mode = conf.ModeNone
-	c.Maildrops = []conf.Maildrop{m}
+	c.Maildrops = []*conf.Maildrop{&m}
 
 	var b bytes.Buffer
 	if err := Write(&b, &c); err != nil {
@@ -161,7 +161,12 @@ func same(t *testing.T, text string, c conf.Config) {
 		t.Fatal(err, problems, text)
 	}
 	c.Deliver = append([]conf.Destination(nil), c.Deliver...)
-	c.Maildrops = append([]conf.Maildrop(nil), c.Maildrops...)
+	drops := c.Maildrops
+	c.Maildrops = nil
+	for _, m := range drops { // what is made complete is a copy
+		own := *m
+		c.Maildrops = append(c.Maildrops, &own)
+	}
 	c.Complete(paths("/d"))
 	opt := cmp.FilterPath(func(p cmp.Path) bool {
 		return p.Last().Type() == reflect.TypeFor[conf.Where]() || p.Last().String() == ".index"

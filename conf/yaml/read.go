@@ -172,14 +172,14 @@ func readMaildrop(d *decoder, n *yaml.Node, c *conf.Config) {
 	for i := before; i < len(d.problems); i++ {
 		d.problems[i].Maildrop = m.Name // which may have been read last
 	}
-	c.Maildrops = append(c.Maildrops, m)
+	c.Maildrops = append(c.Maildrops, &m)
 }
 
 func showMaildrops(s shower, c *conf.Config) *yaml.Node {
 	base := conf.DefaultMaildrop()
 	n := &yaml.Node{Kind: yaml.SequenceNode}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		n.Content = append(n.Content, mapping(s, maildrop, m, &base, m.At))
 	}
 	return n

@@ -22,7 +22,7 @@ func (l *loader) secrets() {
 		l.secret(o.Secret, o.At.Of("client_secret"), "", conf.Pos{})
 	}
 	for i := range l.cfg.Maildrops {
-		m := &l.cfg.Maildrops[i]
+		m := l.cfg.Maildrops[i]
 		l.secret(m.Password, m.At.Of("password"), m.Name, m.At.Self)
 		if m.At.Has("proxy") {
 			l.secret(m.Proxy.Password, m.Proxy.At.Of("password"), m.Name, m.At.Self)
@@ -124,7 +124,7 @@ func (l *loader) certificates() {
 		}
 	}
 	for i := range l.cfg.Maildrops {
-		m := &l.cfg.Maildrops[i]
+		m := l.cfg.Maildrops[i]
 		l.certificate(&m.TLS, m.Name, m.At.Self)
 	}
 	for _, s := range l.cfg.Web.SignIn {

@@ -31,7 +31,7 @@ func Tree(c *conf.Config) (tree any, err error) {
 // secret that stands in the configuration itself is refused: it belongs into a file of its own.
 func Write(w io.Writer, c *conf.Config) error {
 	for i := range c.Maildrops {
-		if m := &c.Maildrops[i]; m.Password.Plain() || m.Proxy.Password.Plain() {
+		if m := c.Maildrops[i]; m.Password.Plain() || m.Proxy.Password.Plain() {
 			return errors.New("a password is not written into the configuration")
 		}
 	}

@@ -54,7 +54,7 @@ func newHouse(t *testing.T) House {
 	p := &fetch.Poller{Ledger: ledger{}, Observe: hub, Jitter: func(time.Duration) time.Duration { return 0 }}
 	p.Set(t.Context(), []fetch.Drop{{Name: "jaco", From: nowhere{}}})
 	c := conf.Default()
-	c.Maildrops = []conf.Maildrop{{Name: "jaco", Protocol: "pop3", Host: "mail.isp.example", User: "jaco"}}
+	c.Maildrops = []*conf.Maildrop{{Name: "jaco", Protocol: "pop3", Host: "mail.isp.example", User: "jaco"}}
 	return House{
 		Queue:   &store.Queue{Engine: e, Reporter: reports{}, Observe: hub, Guard: store.Guard{Wait: -1}},
 		Engine:  e,

@@ -142,7 +142,7 @@ func TestSearch(t *testing.T) {
 		c.Maildrops = nil
 		for i := range 250 {
 			names = append(names, fmt.Sprintf("d%03d", i))
-			c.Maildrops = append(c.Maildrops, conf.Maildrop{Name: names[i], Owner: "jaco@kroon.co.za", Enabled: true})
+			c.Maildrops = append(c.Maildrops, &conf.Maildrop{Name: names[i], Owner: "jaco@kroon.co.za", Enabled: true})
 		}
 	})
 	w.house.Status.Keep(names, nil)

@@ -20,7 +20,7 @@ func BenchmarkPages(b *testing.B) {
 			m := conf.DefaultMaildrop()
 			m.Name, m.Protocol, m.Host, m.User = fmt.Sprintf("d%05d", i), "imap", "mail.isp.example", fmt.Sprint(i)
 			m.Owner = fmt.Sprintf("owner%d@kroon.co.za", i%5000)
-			names, c.Maildrops = append(names, m.Name), append(c.Maildrops, m)
+			names, c.Maildrops = append(names, m.Name), append(c.Maildrops, &m)
 		}
 	})
 	w.house.Status.Keep(names, nil)

@@ -112,7 +112,7 @@ func TestCollectFewAtOnce(t *testing.T) {
 		for i := range perOwner + 2 {
 			m := conf.DefaultMaildrop()
 			m.Name, m.Protocol, m.Host, m.User, m.Owner = fmt.Sprint("more", i), "pop3", "mail.isp.example", "x", "jaco@kroon.co.za"
-			c.Maildrops = append(c.Maildrops, m)
+			c.Maildrops = append(c.Maildrops, &m)
 		}
 	})
 	var drops []fetch.Drop

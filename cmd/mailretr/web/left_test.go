@@ -29,7 +29,7 @@ func TestNotesOfOthers(t *testing.T) {
 		for _, x := range []struct{ name, owner string }{{"hers", "anna@kroon.co.za"}, {"second", "jaco@kroon.co.za"}} {
 			m := conf.DefaultMaildrop()
 			m.Name, m.Protocol, m.Host, m.User, m.Owner = x.name, "pop3", "mail.isp.example", "jaco", x.owner
-			c.Maildrops = append(c.Maildrops, m)
+			c.Maildrops = append(c.Maildrops, &m)
 		}
 	})
 	w.house.Status.Keep([]string{"anna", "jaco", "hers", "second"}, nil)

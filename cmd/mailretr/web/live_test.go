@@ -37,7 +37,7 @@ func newPane(t testing.TB, ctx context.Context, drops int) *pane {
 	for i := range drops {
 		m := conf.DefaultMaildrop()
 		m.Name, m.Protocol, m.Host, m.User, m.Owner = fmt.Sprint("d", i), "imap", "mail.isp.example", fmt.Sprint(i), fmt.Sprintf("o%d", i)
-		names, c.Maildrops = append(names, m.Name), append(c.Maildrops, m)
+		names, c.Maildrops = append(names, m.Name), append(c.Maildrops, &m)
 	}
 	p := &pane{t: t, folder: &status.Folder{}}
 	p.conf.Store(&c)

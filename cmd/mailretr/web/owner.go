@@ -31,7 +31,7 @@ func newIndex(c *conf.Config) *index {
 		}
 	}
 	for i := range c.Maildrops {
-		m := &c.Maildrops[i]
+		m := c.Maildrops[i]
 		x.drops[m.Name] = m
 		add(m.Name, m.Owner)
 	}

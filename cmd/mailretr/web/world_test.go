@@ -79,7 +79,7 @@ func newWorld(t testing.TB, changes ...func(*control.House)) *world {
 		m := conf.DefaultMaildrop()
 		m.Name, m.Protocol, m.Host, m.User = name, "pop3", "mail.isp.example", name
 		m.To, m.Owner = []string{name + "@kroon.co.za"}, name+"@kroon.co.za"
-		c.Maildrops = append(c.Maildrops, m)
+		c.Maildrops = append(c.Maildrops, &m)
 	}
 	c.Web.Admins = []string{"gert"}
 	w.conf = &c
