@@ -8,7 +8,7 @@ import (
 // shared are the maildrops of one account, of which each collects from other folders. Their number may be whatever people who
 // write rows like, so that names of folders are looked up, and only patterns are compared with all.
 type shared struct {
-	drops []*Maildrop     // of the configuration
+	drops []*Maildrop    // of the configuration
 	named map[string]int // by the name of a folder: the one that has it
 	plain []int          // those that have names alone
 	wide  []int          // the others
