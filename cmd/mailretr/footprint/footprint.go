@@ -31,7 +31,7 @@ func GiveBack(ctx context.Context, tick <-chan time.Time) {
 		case <-tick:
 		}
 		live, more := held()
-		much := more > 4<<20 && more > live/4
+		much := more > 2<<20 && more > live/8
 		if much {
 			debug.FreeOSMemory()
 		}
