@@ -159,7 +159,7 @@ func (x crashing) arrives(b *crashBed, kills int) {
 	t.Logf("%d octets of mail cost %d on the line: %.3f; gone on with %d times", size, octets,
 		float64(octets)/float64(size), b.goneOn.Load())
 	// A kill costs what came and was not committed: at most a second of the line in each of two large slots.
-	most := 1.05*float64(size) + float64(kills)*(1<<20)
+	most := 1.05*float64(size) + float64(kills)*(2<<20)
 	if x.resumed && (float64(octets) > most || b.goneOn.Load() == 0) {
 		t.Errorf("%d octets crossed the line, %.0f at most are wanted; gone on with %d times", octets, most, b.goneOn.Load())
 	}
