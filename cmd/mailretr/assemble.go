@@ -3,13 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -419,23 +417,8 @@ func (h *house) drop(c *conf.Config, m *conf.Maildrop) fetch.Drop {
 // outlive one.
 func contentKey(state string) (key [32]byte, err error) {
 	path := filepath.Join(state, contentKeyFile)
-	b, err := os.ReadFile(path)
-	switch {
-	case err == nil && len(b) == len(key):
-		return [32]byte(b), nil
-	case err == nil:
-		return key, &control.Error{Code: control.Internal, Text: path + " is damaged: it has to have 32 octets",
-			Hint: "bring it back from a backup; without it, mail that was renumbered upstream is collected again"}
-	case !errors.Is(err, fs.ErrNotExist):
-		return key, err
-	}
-	if _, err := rand.Read(key[:]); err != nil {
-		return key, err
-	}
-	return key, put(path, func(w io.Writer) error {
-		_, err := w.Write(key[:])
-		return err
-	})
+	return keyFile(path, &control.Error{Code: control.Internal, Text: path + " is damaged: it has to have 32 octets",
+		Hint: "bring it back from a backup; without it, mail that was renumbered upstream is collected again"})
 }
 
 // controlled is what the control API answers for when no daemon runs.

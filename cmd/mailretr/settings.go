@@ -3,13 +3,9 @@ package main
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"mailretr/conf"
@@ -26,21 +22,7 @@ const settingsKeyFile = "settings.key"
 // settingsKey reads it, or makes it. Where it is lost or damaged a new one does: to each maildrop whose login is refused at the
 // time its password then looks like another one, and is tried once.
 func settingsKey(state string) (key [32]byte, err error) {
-	path := filepath.Join(state, settingsKeyFile)
-	b, err := os.ReadFile(path)
-	switch {
-	case err == nil && len(b) == len(key):
-		return [32]byte(b), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return key, err
-	}
-	if _, err := rand.Read(key[:]); err != nil {
-		return key, err
-	}
-	return key, put(path, func(w io.Writer) error {
-		_, err := w.Write(key[:])
-		return err
-	})
+	return keyFile(filepath.Join(state, settingsKeyFile), nil)
 }
 
 // fickle says whether the secret changes by itself: an access token that a file or a command gives. Those that we get
