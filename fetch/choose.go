@@ -177,7 +177,7 @@ func (l *listing) old(ctx context.Context, uids []mail.UID, limit time.Time) (ma
 			return nil, err
 		}
 		if dates[m] = Arrival(header); !dates[m].IsZero() && dates[m].Before(limit) {
-			forget(m)
+			mail.Forget(m)
 		}
 	}
 	old := map[mail.UID]bool{}

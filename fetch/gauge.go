@@ -49,7 +49,7 @@ func (b *gauged) Sift(ctx context.Context, m *mail.Message) (relay.Verdict, mail
 	case relay.Fetch:
 		return b.sift(ctx, m), nil
 	case relay.Leave:
-		forget(m)
+		mail.Forget(m) // of many that are left the headers would fill the memory
 	}
 	return verdict, report
 }
@@ -62,13 +62,6 @@ func (b *gauged) judge(ctx context.Context, m *mail.Message) (relay.Verdict, mai
 		return x.Sift(ctx, m)
 	}
 	return relay.Fetch, nil
-}
-
-// forget drops the header of a message that is left upstream: of many it would fill the memory.
-func forget(m *mail.Message) {
-	if c, ok := m.Content.(mail.Forgetter); ok {
-		c.Forget()
-	}
 }
 
 // Add reads one message. An error that the content has not caused is ours, and ends the session: the

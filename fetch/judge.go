@@ -144,7 +144,7 @@ func (s *session) fault(ctx context.Context, m *mail.Message, err error) {
 	if breaks(ctx, err) {
 		return // the session's end tells it
 	}
-	defer forget(m)
+	defer mail.Forget(m)
 	t := &mail.Trouble{Op: mail.OpFetch, Kind: mail.Protocol, Server: s.drop.Server, Alone: true, Err: err}
 	errors.As(err, &t)
 	a := Aside{

@@ -67,9 +67,7 @@ func (r *run) headers(ctx context.Context, some []*mail.Message, out map[mail.UI
 		if slices.Contains(known, m.Origin.UID) {
 			r.n.Known++
 			r.n.Saved += max(m.Content.Size(), 0)
-			if c, ok := m.Content.(mail.Forgetter); ok { // of a folder that is numbered anew there may be a hundred thousand
-				c.Forget()
-			}
+			mail.Forget(m) // of a folder that is numbered anew there may be a hundred thousand
 		}
 	}
 	r.n.Progress = r.n.Progress || len(known) > 0

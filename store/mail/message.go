@@ -125,6 +125,13 @@ type Forgetter interface {
 	Forget()
 }
 
+// Forget has the content of m drop what it keeps, if it can.
+func Forget(m *Message) {
+	if c, ok := m.Content.(Forgetter); ok {
+		c.Forget()
+	}
+}
+
 // MaxHeader bounds a header section, in octets. Exim refuses more than 1 MiB; real ones stay below 64 KiB.
 const MaxHeader = 1 << 20
 
